@@ -1,0 +1,23 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+
+// The words that every other header uses: time, and the few numbers that name things.
+
+namespace ivr {
+
+using namespace std::chrono_literals;
+
+using Micros = std::chrono::microseconds;
+using Millis = std::chrono::milliseconds;
+
+// An instant: microseconds since 1970-01-01T00:00Z, leap seconds not counted. The engine derives it from the
+// monotonic clock, so it never jumps while a program runs; tests and the simulator make it up.
+using Time = std::chrono::sys_time<Micros>;
+
+// Telephony audio here is 8 kHz mono unless a name says otherwise; a frame is 20 ms.
+inline constexpr int kSampleRateHz = 8000;
+inline constexpr Millis kFrame = 20ms;
+inline constexpr int kFrameSamples = 160;
+
+}  // namespace ivr

@@ -1,0 +1,207 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ivr/base.hpp"
+
+// What decides a call: a Script says what it wants next, one intent at a time, and is told how that went.
+// A flow document is one kind of script (FlowRun), the robot caller another, a Python function a third.
+
+namespace ivr {
+
+// One piece of what the other side is to hear; variables are already filled in, numbers already words.
+struct Prompt {
+  enum class Kind {
+    text,     // value is spoken in `language` by `voice`
+    file,     // value is the path of an audio file, relative to the prompt folder
+    tone,     // value names a generated tone: "beep", "ringback", "busy"
+    silence,  // `length` of nothing
+  };
+  Kind kind = Kind::text;
+  std::string value;
+  std::string language;  // BCP 47, "en" or "ar"; empty for what is not spoken
+  std::string voice;     // empty: the language's default voice
+  Millis length{0};      // silence and tones only
+  bool secret = false;   // logs and events show "***" in place of value
+
+  friend bool operator==(const Prompt&, const Prompt&) = default;
+};
+using Prompts = std::vector<Prompt>;
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  Millis timeout = 5s;  // for the whole exchange
+  bool secret = false;  // logs and events show "***" in place of query, headers and body
+
+  friend bool operator==(const HttpRequest&, const HttpRequest&) = default;
+};
+
+struct HttpReply {
+  int status = 0;     // 0: no reply, `error` says why
+  std::string body;   // at most 1 MiB, more is an error
+  std::string error;  // empty when a reply came, whatever its status
+
+  friend bool operator==(const HttpReply&, const HttpReply&) = default;
+};
+
+enum class Direction { inbound, outbound };
+
+struct CallInfo {
+  std::string id;  // ours, unique for ever
+  Direction direction = Direction::inbound;
+  std::string caller;      // user part of From, or the whole URI when it has none
+  std::string called;      // user part of the Request-URI: the extension
+  std::string caller_uri;  // as received
+  std::string called_uri;
+  std::string language;    // chosen beforehand, or empty
+
+  friend bool operator==(const CallInfo&, const CallInfo&) = default;
+};
+
+enum class BargeIn { none, digits };
+
+// What a script wants. It has at most one intent open; the session answers each with exactly one outcome.
+namespace intent {
+
+// Plays prompts to their end. A digit stops them within a frame when barge_in allows it, and is kept for the
+// next Collect.
+struct Play {
+  Prompts prompts;
+  int loops = 1;  // 0: until a digit or the end of the call
+  BargeIn barge_in = BargeIn::digits;
+};
+
+// Plays prompts, if any, then waits for keys. The first-digit timer starts when the prompts end, and each digit
+// restarts the inter-digit timer.
+struct Collect {
+  Prompts prompts;
+  BargeIn barge_in = BargeIn::digits;
+  int min = 1;
+  int max = 1;  // at most 128
+  std::string terminators = "#";  // end the input, not part of it
+  Millis first_timeout = 5s;
+  Millis digit_timeout = 3s;
+  bool carry = true;       // digits pressed before this intent count; false: they are dropped
+  bool sensitive = false;  // logs, events and records show the digits as "*"
+};
+
+// Records the other side.
+struct Record {
+  Prompts prompts;     // said before the recording starts
+  bool beep = true;
+  Millis max = 180s;
+  Millis silence = 5s; // so much silence at the end stops it; 0: never
+  std::string finish_keys = "#";
+  std::string name;    // base name without extension; empty: made from call and node
+};
+
+// An HTTP exchange; `filler` is looped to the caller until it is over.
+struct Fetch {
+  HttpRequest request;
+  Prompts filler;
+  Millis filler_after = 1500ms;  // no filler for what answers sooner
+};
+
+// Dials a SIP URI and connects both legs.
+struct Transfer {
+  std::string uri;
+  std::string caller_id;  // empty: the caller's
+  Millis ring_limit = 30s;
+  Prompts ringback;       // looped to the caller while it rings; empty: the ringback tone
+  bool record = false;    // both sides, stereo
+  Millis max_talk{0};     // 0: no limit
+};
+
+struct Wait { Millis duration{0}; };
+
+// 0-9 * # A-D by RFC 4733 (in-band when the peer has none); 'w' waits 500 ms, 'W' 1 s.
+struct SendDigits { std::string digits; Millis tone = 100ms; Millis gap = 100ms; };
+
+// Waits until the other side is heard to speak, and if `until_silence` until it has stopped again.
+struct Listen { Millis timeout = 10s; bool until_silence = false; };
+
+struct Hangup { std::string reason = "normal"; };
+
+}  // namespace intent
+
+using Intent = std::variant<intent::Play, intent::Collect, intent::Record, intent::Fetch, intent::Transfer,
+                            intent::Wait, intent::SendDigits, intent::Listen, intent::Hangup>;
+
+namespace outcome {
+
+struct Started { CallInfo call; };  // the call is up, audio flows; the first thing a script hears
+
+enum class PlayEnd { completed, interrupted, failed };
+struct Played { PlayEnd end = PlayEnd::completed; Millis heard{0}; std::string error; };
+
+enum class CollectEnd { full, terminator, timeout, no_input };  // timeout: some digits, but fewer than max came
+struct Collected {
+  std::string digits;
+  CollectEnd end = CollectEnd::no_input;
+  char terminator = 0;    // which key ended it, or 0
+  bool redacted = false;  // replay of a sensitive input: the digits are not in the log, only how many there were
+};
+
+enum class RecordEnd { finish_key, silence, max_length, failed };
+struct Recorded { std::string file; Millis length{0}; RecordEnd end = RecordEnd::failed; char key = 0; std::string error; };
+
+struct Fetched { HttpReply reply; };
+
+enum class TransferEnd { completed, busy, no_answer, rejected, failed };  // completed: they talked and the far side ended it
+struct Transferred { TransferEnd end = TransferEnd::failed; int sip_status = 0; Millis talk{0}; std::string recording; };
+
+struct Waited {};
+struct DigitsSent {};
+struct Listened { bool voice = false; Millis after{0}; };
+
+enum class EndedBy { caller, script, system };
+struct Ended { EndedBy by = EndedBy::caller; std::string reason; };  // the last thing a script hears; no intent may follow
+
+}  // namespace outcome
+
+using Outcome = std::variant<outcome::Started, outcome::Played, outcome::Collected, outcome::Recorded, outcome::Fetched,
+                             outcome::Transferred, outcome::Waited, outcome::DigitsSent, outcome::Listened,
+                             outcome::Ended>;
+
+// What a script wants known about its way: goes to the event log, the store and the application, in order.
+namespace note {
+
+struct NodeEntered { std::string node; std::string type; int visit = 1; };
+struct NodeLeft {
+  std::string node;
+  std::string type;
+  std::string exit;    // the exit taken: "next", "1", "timeout", "error", ...
+  std::string input;   // digits, HTTP status...; masked when sensitive
+  std::string output;  // what it stored or where it led, JSON
+  std::string error;   // empty when it went well
+};
+struct VariableSet { std::string name; std::string value; };  // JSON text; "***" when secret
+struct LanguageChosen { std::string language; };
+
+}  // namespace note
+
+using Note = std::variant<note::NodeEntered, note::NodeLeft, note::VariableSet, note::LanguageChosen>;
+
+// What one step of a script gives back.
+struct ScriptOutput {
+  std::vector<Note> notes;
+  std::vector<Intent> intent;  // exactly one, or none after Ended
+
+  void clear() { notes.clear(); intent.clear(); }
+};
+
+// Thread: one at a time. Must not block, read clocks or draw randomness of its own: then every run replays.
+class Script {
+ public:
+  virtual ~Script() = default;
+  virtual void step(const Outcome& outcome, Time now, ScriptOutput& out) = 0;
+};
+
+}  // namespace ivr
