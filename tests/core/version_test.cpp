@@ -1,0 +1,8 @@
+#include <algorithm>
+#include "ivr/version.hpp"
+
+#include <gtest/gtest.h>
+
+TEST(Version, IsThreeNumbers) {
+  EXPECT_EQ(std::count(ivr::version().begin(), ivr::version().end(), '.'), 2);
+}
