@@ -15,8 +15,9 @@
 #include "ivr/base.hpp"
 #include "ivr/script.hpp"
 
-// The outside world in our words. The edge implements these with real libraries, tests with memory; the engine
-// knows nothing else. Requests never fail in place unless they return a status: what goes wrong comes back as an event.
+// The outside world in our words. The edge implements these with real libraries, tests with memory; the
+// engine knows nothing else. Requests never fail in place unless they return a status: what goes wrong comes
+// back as an event.
 
 namespace ivr {
 
@@ -28,26 +29,51 @@ struct Address {
   friend bool operator==(const Address&, const Address&) = default;
 };
 
-// ---------------------------------------------------------------------------------------------------------- SIP
+// ----------------------------------------------------------------------------------------------------------
+// SIP
 
 namespace sip {
 
 struct Invited {  // a new call for us; answer with ring/answer/reject
   LegId leg = 0;
-  std::string call_id;   // of the SIP header
+  std::string call_id;  // of the SIP header
   std::string from_tag;
   std::string from_uri, from_user, from_display;
   std::string to_uri, request_uri, request_user;
   std::optional<std::string> offer;  // none: the peer wants our offer in the 200 and answers in the ACK
   Address source;                    // where the packet came from
 };
-struct Ringing { LegId leg = 0; int status = 180; std::optional<std::string> sdp; };  // 18x on a leg we dialled
-struct Answered { LegId leg = 0; std::string sdp; };                  // 200 on a leg we dialled; ACK is sent
-struct Established { LegId leg = 0; std::optional<std::string> answer; };  // ACK for our 200 came
-struct Offered { LegId leg = 0; std::optional<std::string> offer; bool update = false; };  // re-INVITE or UPDATE: accept_offer/refuse_offer
-struct OfferAnswered { LegId leg = 0; std::string sdp; };             // to our own offer()
-struct OfferRefused { LegId leg = 0; int status = 0; };               // the session stays as it was
-struct Digit { LegId leg = 0; char digit = 0; Millis duration{0}; };  // INFO application/dtmf-relay or application/dtmf
+struct Ringing {
+  LegId leg = 0;
+  int status = 180;
+  std::optional<std::string> sdp;
+};  // 18x on a leg we dialled
+struct Answered {
+  LegId leg = 0;
+  std::string sdp;
+};  // 200 on a leg we dialled; ACK is sent
+struct Established {
+  LegId leg = 0;
+  std::optional<std::string> answer;
+};  // ACK for our 200 came
+struct Offered {
+  LegId leg = 0;
+  std::optional<std::string> offer;
+  bool update = false;
+};  // re-INVITE or UPDATE: accept_offer/refuse_offer
+struct OfferAnswered {
+  LegId leg = 0;
+  std::string sdp;
+};  // to our own offer()
+struct OfferRefused {
+  LegId leg = 0;
+  int status = 0;
+};  // the session stays as it was
+struct Digit {
+  LegId leg = 0;
+  char digit = 0;
+  Millis duration{0};
+};              // INFO application/dtmf-relay or application/dtmf
 struct Ended {  // exactly once a leg, whoever ended it; the leg is gone
   LegId leg = 0;
   int status = 0;  // final status of a leg that never was up; 0 after BYE
@@ -56,11 +82,12 @@ struct Ended {  // exactly once a leg, whoever ended it; the leg is gone
   std::optional<Millis> retry_after;
 };
 
-using Event = std::variant<Invited, Ringing, Answered, Established, Offered, OfferAnswered, OfferRefused, Digit, Ended>;
+using Event =
+    std::variant<Invited, Ringing, Answered, Established, Offered, OfferAnswered, OfferRefused, Digit, Ended>;
 
 struct Invite {
-  std::string uri;                 // sip:user@host:port;transport=tcp|udp
-  std::string from_uri;            // empty: sip:ivr@our-address
+  std::string uri;       // sip:user@host:port;transport=tcp|udp
+  std::string from_uri;  // empty: sip:ivr@our-address
   std::string from_display;
   std::string sdp;
   std::string auth_user, auth_password;  // digest, used when challenged
@@ -71,13 +98,13 @@ struct Invite {
 
 struct SipOptions {
   std::string listen = "127.0.0.1";
-  std::uint16_t port = 5060;        // 0: any free one
+  std::uint16_t port = 5060;  // 0: any free one
   bool udp = true, tcp = true;
-  std::string external_ip;          // put into Contact for far peers (NAT); empty: listen
+  std::string external_ip;  // put into Contact for far peers (NAT); empty: listen
   std::string user_agent = "libivr";
-  int receive_buffer = 4 << 20;     // bytes; small ones collapse under load
-  Millis t1 = 500ms, t1x64 = 32s;   // RFC 3261 section 17 timers
-  Millis session_expires = 1800s;   // RFC 4028; 0: off
+  int receive_buffer = 4 << 20;    // bytes; small ones collapse under load
+  Millis t1 = 500ms, t1x64 = 32s;  // RFC 3261 section 17 timers
+  Millis session_expires = 1800s;  // RFC 4028; 0: off
   Millis min_se = 90s;
 };
 
@@ -88,24 +115,28 @@ class SipPort {
 
   virtual ~SipPort() = default;
   virtual absl::Status start(const SipOptions& options, Sink sink) = 0;
-  virtual Address local_address() const = 0;            // with the real port
+  virtual Address local_address() const = 0;  // with the real port
 
   // Waits at most `wait` for SIP traffic, a timer of the stack, or wake(); handles all that is there.
   virtual void run(Micros wait) = 0;
   virtual void wake() noexcept = 0;
 
   virtual LegId invite(const sip::Invite& request) = 0;  // Ringing*, Answered or Ended follow
-  virtual void ring(LegId leg, int status, std::optional<std::string> sdp) = 0;  // 180, or 183 with early media; reliable when the peer supports 100rel
-  virtual void answer(LegId leg, std::string sdp) = 0;   // 200; Established follows
+  virtual void ring(LegId leg, int status,
+                    std::optional<std::string>
+                        sdp) = 0;  // 180, or 183 with early media; reliable when the peer supports 100rel
+  virtual void answer(LegId leg, std::string sdp) = 0;  // 200; Established follows
   virtual void reject(LegId leg, int status, std::string reason, std::optional<Millis> retry_after = {}) = 0;
-  virtual void offer(LegId leg, std::string sdp) = 0;    // re-INVITE
+  virtual void offer(LegId leg, std::string sdp) = 0;  // re-INVITE
   virtual void accept_offer(LegId leg, std::string sdp) = 0;
   virtual void refuse_offer(LegId leg, int status) = 0;
-  virtual void hang_up(LegId leg, std::string reason) = 0;  // CANCEL, 4xx or BYE as the state demands; Ended follows
+  virtual void hang_up(LegId leg,
+                       std::string reason) = 0;  // CANCEL, 4xx or BYE as the state demands; Ended follows
   virtual void stop() = 0;  // ends all legs, waits for the stack at most 2 s; no event afterwards
 };
 
-// -------------------------------------------------------------------------------------------------------- media
+// --------------------------------------------------------------------------------------------------------
+// media
 
 enum class Codec { pcmu, pcma, l16 };  // l16: 16-bit linear, network byte order, 8 kHz mono
 
@@ -122,59 +153,92 @@ struct Clip {
 using ClipPtr = std::shared_ptr<const Clip>;
 
 struct StreamOptions {
-  bool inband_dtmf = true;          // run the detector while no telephone-event is negotiated, or always
+  bool inband_dtmf = true;  // run the detector while no telephone-event is negotiated, or always
   bool inband_always = false;
-  bool symmetric = true;            // NAT: send to where the first valid packet came from
-  Millis rtp_timeout = 60s;         // TimedOut after so long without a packet while not on hold; 0: never
+  bool symmetric = true;     // NAT: send to where the first valid packet came from
+  Millis rtp_timeout = 60s;  // TimedOut after so long without a packet while not on hold; 0: never
 };
 
-struct RemoteMedia {                // what offer/answer settled
-  Address address;                  // port 0 or "0.0.0.0": nowhere to send
+struct RemoteMedia {  // what offer/answer settled
+  Address address;    // port 0 or "0.0.0.0": nowhere to send
   Codec codec = Codec::pcmu;
   int payload_type = 0;
-  int telephone_event_type = -1;    // -1: none
-  bool send = true, receive = true; // direction, from our side
+  int telephone_event_type = -1;     // -1: none
+  bool send = true, receive = true;  // direction, from our side
   Millis packet_time = 20ms;
 };
 
 enum class DigitSource { inband, rtp_event, sip_info };
 
 struct RecordSpec {
-  std::string path;                 // .wav
-  bool both_sides = false;          // stereo: left what we heard, right what we sent; else mono, what we heard
-  Millis max{0};                    // 0: no limit
-  Millis silence{0};                // RecordEnd::silence after so much of it at the end; 0: never
+  std::string path;         // .wav
+  bool both_sides = false;  // stereo: left what we heard, right what we sent; else mono, what we heard
+  Millis max{0};            // 0: no limit
+  Millis silence{0};        // RecordEnd::silence after so much of it at the end; 0: never
 };
 
 namespace media {
 
-struct DigitBegan { StreamId stream = 0; DigitSource source{}; char digit = 0; std::uint32_t key = 0; };  // key: RTP timestamp of the press (RFC 4733), else 0
-struct DigitEnded { StreamId stream = 0; DigitSource source{}; char digit = 0; std::uint32_t key = 0; Millis duration{0}; };
-struct PlayEnded { StreamId stream = 0; PlayId play = 0; std::int64_t samples = 0; bool completed = true; };  // samples that left us
-struct RecordEnded { StreamId stream = 0; RecordId record = 0; std::int64_t samples = 0; outcome::RecordEnd end{}; std::string error; };
-struct DigitsSent { StreamId stream = 0; };
-struct VoiceBegan { StreamId stream = 0; };
-struct VoiceEnded { StreamId stream = 0; Millis length{0}; };
-struct TimedOut { StreamId stream = 0; };       // no RTP for rtp_timeout
+struct DigitBegan {
+  StreamId stream = 0;
+  DigitSource source{};
+  char digit = 0;
+  std::uint32_t key = 0;
+};  // key: RTP timestamp of the press (RFC 4733), else 0
+struct DigitEnded {
+  StreamId stream = 0;
+  DigitSource source{};
+  char digit = 0;
+  std::uint32_t key = 0;
+  Millis duration{0};
+};
+struct PlayEnded {
+  StreamId stream = 0;
+  PlayId play = 0;
+  std::int64_t samples = 0;
+  bool completed = true;
+};  // samples that left us
+struct RecordEnded {
+  StreamId stream = 0;
+  RecordId record = 0;
+  std::int64_t samples = 0;
+  outcome::RecordEnd end{};
+  std::string error;
+};
+struct DigitsSent {
+  StreamId stream = 0;
+};
+struct VoiceBegan {
+  StreamId stream = 0;
+};
+struct VoiceEnded {
+  StreamId stream = 0;
+  Millis length{0};
+};
+struct TimedOut {
+  StreamId stream = 0;
+};  // no RTP for rtp_timeout
 
-using Event = std::variant<DigitBegan, DigitEnded, PlayEnded, RecordEnded, DigitsSent, VoiceBegan, VoiceEnded, TimedOut>;
+using Event = std::variant<DigitBegan, DigitEnded, PlayEnded, RecordEnded, DigitsSent, VoiceBegan, VoiceEnded,
+                           TimedOut>;
 
 }  // namespace media
 
-struct StreamStats {                // of a closed or living stream
+struct StreamStats {  // of a closed or living stream
   std::uint64_t sent = 0, received = 0, lost = 0, late = 0, foreign = 0, malformed = 0;
-  std::int64_t voice_samples = 0;   // heard above the voice threshold
+  std::int64_t voice_samples = 0;                    // heard above the voice threshold
   double jitter_ms = 0, round_trip_ms = 0, mos = 0;  // mos: ITU-T G.107 estimate, 1 to 4.5
 };
 
 struct MediaOptions {
   std::string bind_ip = "127.0.0.1";
-  std::string external_ip;          // put into SDP for far peers; empty: bind_ip
+  std::string external_ip;                           // put into SDP for far peers; empty: bind_ip
   std::uint16_t port_min = 10000, port_max = 20000;  // RTP on even ports, RTCP on the next
-  int threads = 0;                  // 0: one a core
+  int threads = 0;                                   // 0: one a core
 };
 
-// Thread: control only; the events come by next_event() on the control thread, `notify` is called from media threads.
+// Thread: control only; the events come by next_event() on the control thread, `notify` is called from media
+// threads.
 class MediaPort {
  public:
   virtual ~MediaPort() = default;
@@ -183,24 +247,26 @@ class MediaPort {
   // Binds a port pair; ResourceExhausted when none is free. Not yet sending: set_remote() does that.
   virtual absl::StatusOr<Address> open(StreamId stream, const StreamOptions& options) = 0;
   virtual void set_remote(StreamId stream, const RemoteMedia& remote) = 0;  // again after each offer/answer
-  virtual void play(StreamId stream, PlayId play, std::vector<ClipPtr> clips, int loops) = 0;  // loops 0: for ever; replaces what plays
+  virtual void play(StreamId stream, PlayId play, std::vector<ClipPtr> clips,
+                    int loops) = 0;                          // loops 0: for ever; replaces what plays
   virtual void stop_play(StreamId stream, PlayId play) = 0;  // PlayEnded follows, unless it had ended
   virtual void send_digits(StreamId stream, std::string digits, Millis tone, Millis gap) = 0;
   virtual void start_record(StreamId stream, RecordId record, const RecordSpec& spec) = 0;
   virtual void stop_record(StreamId stream, RecordId record) = 0;
   virtual void detect_voice(StreamId stream, bool on) = 0;
-  virtual void bridge(StreamId a, StreamId b) = 0;    // relays each to the other, until unbridge or close
+  virtual void bridge(StreamId a, StreamId b) = 0;  // relays each to the other, until unbridge or close
   virtual void unbridge(StreamId a, StreamId b) = 0;
-  virtual void close(StreamId stream) = 0;            // open recordings end (RecordEnded), the ports are free again
-  virtual bool next_event(media::Event& event) = 0;   // false: nothing there
-  virtual StreamStats stats(StreamId stream) = 0;     // of an open stream, or of one of the last 1,024 closed
+  virtual void close(StreamId stream) = 0;  // open recordings end (RecordEnded), the ports are free again
+  virtual bool next_event(media::Event& event) = 0;  // false: nothing there
+  virtual StreamStats stats(StreamId stream) = 0;    // of an open stream, or of one of the last 1,024 closed
   virtual int open_streams() const = 0;
   virtual void stop() = 0;
 };
 
-// ------------------------------------------------------------------------------------------------- speech, HTTP
+// ------------------------------------------------------------------------------------------------- speech,
+// HTTP
 
-struct Pcm {                        // linear 16-bit mono
+struct Pcm {  // linear 16-bit mono
   int sample_rate_hz = kSampleRateHz;
   std::vector<std::int16_t> samples;
 };
@@ -209,13 +275,14 @@ struct Pcm {                        // linear 16-bit mono
 class SpeechPort {
  public:
   virtual ~SpeechPort() = default;
-  virtual absl::StatusOr<Pcm> speak(std::string_view text, std::string_view language, std::string_view voice) = 0;
+  virtual absl::StatusOr<Pcm> speak(std::string_view text, std::string_view language,
+                                    std::string_view voice) = 0;
 };
 
 using RequestId = std::uint64_t;
 
-// Thread: any for fetch() and cancel(); `done` is called from the port's own thread, once for every fetch that
-// was not cancelled first. One slow server never holds up another request.
+// Thread: any for fetch() and cancel(); `done` is called from the port's own thread, once for every fetch
+// that was not cancelled first. One slow server never holds up another request.
 class HttpPort {
  public:
   virtual ~HttpPort() = default;
@@ -223,58 +290,63 @@ class HttpPort {
   virtual void cancel(RequestId id) = 0;
 };
 
-// -------------------------------------------------------------------------------------------------------- store
+// --------------------------------------------------------------------------------------------------------
+// store
 
 struct CallRecord {
-  std::string id;                   // CallInfo::id
+  std::string id;                         // CallInfo::id
   std::string sip_call_id, sip_from_tag;  // the same call met again after a crash is the same record
   Direction direction = Direction::inbound;
   std::string caller, called;
-  std::string flow;                 // flow id, empty when no flow ran
-  std::string flow_digest;          // of the version it ran on
+  std::string flow;                     // flow id, empty when no flow ran
+  std::string flow_digest;              // of the version it ran on
   Time started{}, answered{}, ended{};  // zero: did not happen
-  std::string status;               // "in_progress", "completed", "failed", "abandoned"
-  std::string cause;                // "caller", "script", "system", "rejected", or what went wrong
+  std::string status;                   // "in_progress", "completed", "failed", "abandoned"
+  std::string cause;                    // "caller", "script", "system", "rejected", or what went wrong
   std::string language;
-  std::string variables;            // JSON object, secrets masked
-  std::string recording;            // path, or empty
+  std::string variables;  // JSON object, secrets masked
+  std::string recording;  // path, or empty
 };
 
-struct CallEvent {                  // one entry of a call's log
-  std::string call;                 // CallInfo::id
-  std::int64_t sequence = 0;        // 0, 1, 2... without a gap
+struct CallEvent {            // one entry of a call's log
+  std::string call;           // CallInfo::id
+  std::int64_t sequence = 0;  // 0, 1, 2... without a gap
   Time at{};
-  std::string json;                 // one line, see event_log.hpp
+  std::string json;  // one line, see event_log.hpp
 };
 
-struct NodeVisit {                  // the audit trail: one row a node visit
+struct NodeVisit {  // the audit trail: one row a node visit
   std::string call;
   int sequence = 0;
   std::string node, type;
   Time entered{}, left{};
-  std::string status;               // "active", "ok", "error"
+  std::string status;  // "active", "ok", "error"
   std::string exit, input, output, error;
 };
 
-struct FlowVersion { std::string id, digest, document; Time published{}; };
+struct FlowVersion {
+  std::string id, digest, document;
+  Time published{};
+};
 
-// Thread: one at a time (the store thread, or a tool). Every write inside begin/commit; commit makes them last.
+// Thread: one at a time (the store thread, or a tool). Every write inside begin/commit; commit makes them
+// last.
 class StorePort {
  public:
   virtual ~StorePort() = default;
   virtual absl::Status begin() = 0;
   virtual absl::Status commit() = 0;
   virtual void rollback() = 0;
-  virtual absl::Status put_call(const CallRecord& record) = 0;      // insert, or replace the one with the same id
+  virtual absl::Status put_call(const CallRecord& record) = 0;  // insert, or replace the one with the same id
   virtual absl::Status append(const CallEvent& event) = 0;
-  virtual absl::Status put_visit(const NodeVisit& visit) = 0;       // by (call, sequence)
-  virtual absl::Status put_flow(const FlowVersion& version) = 0;    // a no-op when the digest is known
+  virtual absl::Status put_visit(const NodeVisit& visit) = 0;     // by (call, sequence)
+  virtual absl::Status put_flow(const FlowVersion& version) = 0;  // a no-op when the digest is known
   virtual absl::StatusOr<CallRecord> call(std::string_view id) = 0;
   virtual absl::StatusOr<std::vector<CallRecord>> calls(int limit, int offset) = 0;  // newest first
   virtual absl::StatusOr<std::vector<CallEvent>> events(std::string_view call) = 0;
   virtual absl::StatusOr<std::vector<NodeVisit>> visits(std::string_view call) = 0;
   virtual absl::StatusOr<FlowVersion> flow(std::string_view digest) = 0;
-  virtual absl::StatusOr<int> close_open_calls(Time now) = 0;       // status "failed", cause "system"; how many
+  virtual absl::StatusOr<int> close_open_calls(Time now) = 0;  // status "failed", cause "system"; how many
 };
 
 }  // namespace ivr

@@ -60,7 +60,7 @@ struct CallInfo {
   std::string called;      // user part of the Request-URI: the extension
   std::string caller_uri;  // as received
   std::string called_uri;
-  std::string language;    // chosen beforehand, or empty
+  std::string language;  // chosen beforehand, or empty
 
   friend bool operator==(const CallInfo&, const CallInfo&) = default;
 };
@@ -78,13 +78,13 @@ struct Play {
   BargeIn barge_in = BargeIn::digits;
 };
 
-// Plays prompts, if any, then waits for keys. The first-digit timer starts when the prompts end, and each digit
-// restarts the inter-digit timer.
+// Plays prompts, if any, then waits for keys. The first-digit timer starts when the prompts end, and each
+// digit restarts the inter-digit timer.
 struct Collect {
   Prompts prompts;
   BargeIn barge_in = BargeIn::digits;
   int min = 1;
-  int max = 1;  // at most 128
+  int max = 1;                    // at most 128
   std::string terminators = "#";  // end the input, not part of it
   Millis first_timeout = 5s;
   Millis digit_timeout = 3s;
@@ -94,12 +94,12 @@ struct Collect {
 
 // Records the other side.
 struct Record {
-  Prompts prompts;     // said before the recording starts
+  Prompts prompts;  // said before the recording starts
   bool beep = true;
   Millis max = 180s;
-  Millis silence = 5s; // so much silence at the end stops it; 0: never
+  Millis silence = 5s;  // so much silence at the end stops it; 0: never
   std::string finish_keys = "#";
-  std::string name;    // base name without extension; empty: made from call and node
+  std::string name;  // base name without extension; empty: made from call and node
 };
 
 // An HTTP exchange; `filler` is looped to the caller until it is over.
@@ -114,20 +114,31 @@ struct Transfer {
   std::string uri;
   std::string caller_id;  // empty: the caller's
   Millis ring_limit = 30s;
-  Prompts ringback;       // looped to the caller while it rings; empty: the ringback tone
-  bool record = false;    // both sides, stereo
-  Millis max_talk{0};     // 0: no limit
+  Prompts ringback;     // looped to the caller while it rings; empty: the ringback tone
+  bool record = false;  // both sides, stereo
+  Millis max_talk{0};   // 0: no limit
 };
 
-struct Wait { Millis duration{0}; };
+struct Wait {
+  Millis duration{0};
+};
 
 // 0-9 * # A-D by RFC 4733 (in-band when the peer has none); 'w' waits 500 ms, 'W' 1 s.
-struct SendDigits { std::string digits; Millis tone = 100ms; Millis gap = 100ms; };
+struct SendDigits {
+  std::string digits;
+  Millis tone = 100ms;
+  Millis gap = 100ms;
+};
 
 // Waits until the other side is heard to speak, and if `until_silence` until it has stopped again.
-struct Listen { Millis timeout = 10s; bool until_silence = false; };
+struct Listen {
+  Millis timeout = 10s;
+  bool until_silence = false;
+};
 
-struct Hangup { std::string reason = "normal"; };
+struct Hangup {
+  std::string reason = "normal";
+};
 
 }  // namespace intent
 
@@ -136,44 +147,92 @@ using Intent = std::variant<intent::Play, intent::Collect, intent::Record, inten
 
 namespace outcome {
 
-struct Started { CallInfo call; };  // the call is up, audio flows; the first thing a script hears
+struct Started {
+  CallInfo call;
+};  // the call is up, audio flows; the first thing a script hears
 
 enum class PlayEnd { completed, interrupted, failed };
-struct Played { PlayEnd end = PlayEnd::completed; Millis heard{0}; std::string error; };
+struct Played {
+  PlayEnd end = PlayEnd::completed;
+  Millis heard{0};
+  std::string error;
+};
 
-enum class CollectEnd { full, terminator, timeout, no_input };  // timeout: some digits, but fewer than max came
+enum class CollectEnd {
+  full,
+  terminator,
+  timeout,
+  no_input
+};  // timeout: some digits, but fewer than max came
 struct Collected {
   std::string digits;
   CollectEnd end = CollectEnd::no_input;
-  char terminator = 0;    // which key ended it, or 0
-  bool redacted = false;  // replay of a sensitive input: the digits are not in the log, only how many there were
+  char terminator = 0;  // which key ended it, or 0
+  bool redacted =
+      false;  // replay of a sensitive input: the digits are not in the log, only how many there were
 };
 
-enum class RecordEnd { finish_key, silence, max_length, failed };
-struct Recorded { std::string file; Millis length{0}; RecordEnd end = RecordEnd::failed; char key = 0; std::string error; };
+enum class RecordEnd {
+  finish_key,
+  silence,
+  max_length,
+  hangup,
+  failed
+};  // hangup: Ended follows whatever the script answers
+struct Recorded {
+  std::string file;
+  Millis length{0};
+  RecordEnd end = RecordEnd::failed;
+  char key = 0;
+  std::string error;
+};
 
-struct Fetched { HttpReply reply; };
+struct Fetched {
+  HttpReply reply;
+};
 
-enum class TransferEnd { completed, busy, no_answer, rejected, failed };  // completed: they talked and the far side ended it
-struct Transferred { TransferEnd end = TransferEnd::failed; int sip_status = 0; Millis talk{0}; std::string recording; };
+enum class TransferEnd {
+  completed,
+  busy,
+  no_answer,
+  rejected,
+  failed
+};  // completed: they talked and the far side ended it
+struct Transferred {
+  TransferEnd end = TransferEnd::failed;
+  int sip_status = 0;
+  Millis talk{0};
+  std::string recording;
+};
 
 struct Waited {};
 struct DigitsSent {};
-struct Listened { bool voice = false; Millis after{0}; };
+struct Listened {
+  bool voice = false;
+  Millis after{0};
+};
 
 enum class EndedBy { caller, script, system };
-struct Ended { EndedBy by = EndedBy::caller; std::string reason; };  // the last thing a script hears; no intent may follow
+// The last thing a script hears, in place of the outcome of an intent that was open; no intent may follow.
+struct Ended {
+  EndedBy by = EndedBy::caller;
+  std::string reason;
+};
 
 }  // namespace outcome
 
-using Outcome = std::variant<outcome::Started, outcome::Played, outcome::Collected, outcome::Recorded, outcome::Fetched,
-                             outcome::Transferred, outcome::Waited, outcome::DigitsSent, outcome::Listened,
-                             outcome::Ended>;
+using Outcome = std::variant<outcome::Started, outcome::Played, outcome::Collected, outcome::Recorded,
+                             outcome::Fetched, outcome::Transferred, outcome::Waited, outcome::DigitsSent,
+                             outcome::Listened, outcome::Ended>;
 
 // What a script wants known about its way: goes to the event log, the store and the application, in order.
 namespace note {
 
-struct NodeEntered { std::string node; std::string type; int visit = 1; };
+struct NodeEntered {
+  std::string node;
+  std::string type;
+  int visit = 1;
+};
 struct NodeLeft {
   std::string node;
   std::string type;
@@ -182,8 +241,13 @@ struct NodeLeft {
   std::string output;  // what it stored or where it led, JSON
   std::string error;   // empty when it went well
 };
-struct VariableSet { std::string name; std::string value; };  // JSON text; "***" when secret
-struct LanguageChosen { std::string language; };
+struct VariableSet {
+  std::string name;
+  std::string value;
+};  // JSON text; "***" when secret
+struct LanguageChosen {
+  std::string language;
+};
 
 }  // namespace note
 
@@ -194,7 +258,10 @@ struct ScriptOutput {
   std::vector<Note> notes;
   std::vector<Intent> intent;  // exactly one, or none after Ended
 
-  void clear() { notes.clear(); intent.clear(); }
+  void clear() {
+    notes.clear();
+    intent.clear();
+  }
 };
 
 // Thread: one at a time. Must not block, read clocks or draw randomness of its own: then every run replays.

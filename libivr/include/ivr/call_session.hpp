@@ -1,0 +1,262 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ivr/base.hpp"
+#include "ivr/ports.hpp"
+#include "ivr/script.hpp"
+
+namespace ivr {
+
+// Leg 0 is the caller (or whom we called); 1, 2... are the legs this call dialled.
+using LegNumber = int;
+
+// What happened to a call. `now` of the step says when.
+namespace event {
+
+struct Invited {
+  CallInfo call;
+};                      // the first one: somebody calls us, or (outbound) somebody is to be called
+struct Established {};  // leg 0 is up both ways
+struct DigitHeard {
+  char digit = 0;
+  DigitSource source{};
+};  // once a key press, at key-down
+struct PlayEnded {
+  PlayId play = 0;
+  Millis heard{0};
+  bool completed = true;
+  std::string error;
+};
+struct RecordEnded {
+  RecordId record = 0;
+  std::string file;
+  Millis length{0};
+  outcome::RecordEnd end{};
+  std::string error;
+};
+struct HttpReplied {
+  RequestId request = 0;
+  HttpReply reply;
+};
+struct DigitsSent {};
+struct VoiceBegan {};
+struct VoiceEnded {};
+struct LegRinging {
+  LegNumber leg = 0;
+};
+struct LegAnswered {
+  LegNumber leg = 0;
+};
+struct LegEnded {
+  LegNumber leg = 0;
+  int status = 0;
+  std::string reason;
+  bool by_peer = true;
+};
+struct MediaLost {};  // no RTP from leg 0 for the stream's time-out
+struct Stop {
+  std::string reason;
+};               // the program wants the call to end
+struct Tick {};  // the deadline has come
+
+}  // namespace event
+
+using Event = std::variant<event::Invited, event::Established, event::DigitHeard, event::PlayEnded,
+                           event::RecordEnded, event::HttpReplied, event::DigitsSent, event::VoiceBegan,
+                           event::VoiceEnded, event::LegRinging, event::LegAnswered, event::LegEnded,
+                           event::MediaLost, event::Stop, event::Tick>;
+
+// What to do about it, in this order.
+namespace command {
+
+struct Answer {};  // leg 0
+struct Dial {
+  LegNumber leg = 0;
+  std::string uri;
+  std::string caller_id;
+};
+struct Play {
+  PlayId play = 0;
+  Prompts prompts;
+  int loops = 1;
+};  // to leg 0; replaces what plays
+struct StopPlay {
+  PlayId play = 0;
+};
+struct StartRecord {
+  RecordId record = 0;
+  std::string name;
+  bool both_sides = false;
+  Millis max{0};
+  Millis silence{0};
+};
+struct StopRecord {
+  RecordId record = 0;
+};
+struct Fetch {
+  RequestId request = 0;
+  HttpRequest http;
+};
+struct CancelFetch {
+  RequestId request = 0;
+};
+struct SendDigits {
+  std::string digits;
+  Millis tone{0};
+  Millis gap{0};
+};
+struct DetectVoice {
+  bool on = false;
+};
+struct Connect {
+  LegNumber leg = 0;
+};  // bridge it with leg 0
+struct Drop {
+  LegNumber leg = 0;
+  std::string reason;
+};  // CANCEL or BYE; leg 0 too: then the call is over
+struct Report {
+  Note note;
+};
+
+}  // namespace command
+
+using Command =
+    std::variant<command::Answer, command::Dial, command::Play, command::StopPlay, command::StartRecord,
+                 command::StopRecord, command::Fetch, command::CancelFetch, command::SendDigits,
+                 command::DetectVoice, command::Connect, command::Drop, command::Report>;
+using Commands = std::vector<Command>;
+
+struct CallSessionOptions {
+  bool record = false;          // the whole call, both sides, besides what the script records
+  int max_queued_digits = 128;  // pressed ahead; more are dropped and counted
+  bool secret_type_ahead =
+      false;  // the script asks for secrets somewhere: digits nobody has asked for yet are secret
+};
+
+// The mechanics of one call: prompts and barge-in, digits with their timers, recording, the HTTP wait,
+// dialling and connecting a second leg. It carries out what its script wants, one intent at a time, and tells
+// it how that went. It does not know SIP, RTP or clocks.
+//
+// Thread: one at a time.
+class CallSession {
+ public:
+  CallSession(std::unique_ptr<Script> script, const CallSessionOptions& options);
+
+  // Appends to `out`. After done() nothing more comes.
+  void step(const Event& event, Time now, Commands& out);
+
+  // When to call step(Tick) if nothing comes first.
+  std::optional<Time> deadline() const { return deadline_; }
+
+  // Leg 0 is gone and all recordings have ended.
+  bool done() const { return state_ == State::over; }
+  bool sensitive(
+      char digit) const;  // this digit, pressed now, is secret: the log shows '?', see event_log.hpp
+
+  struct Summary {
+    outcome::EndedBy ended_by = outcome::EndedBy::caller;
+    std::string reason;
+    std::string recording;  // the last file of this call
+    int dropped_digits = 0;
+    std::string language;
+  };
+  const Summary& summary() const { return summary_; }
+  const Script& script() const { return *script_; }
+
+ private:
+  enum class State { fresh, dialing, ringing, up, ending, over };
+  struct Playing {
+    PlayId play;
+    BargeIn barge_in;
+    bool stopping = false;
+  };
+  struct Collecting {
+    intent::Collect want;
+    PlayId play = 0;
+    std::string digits;
+    bool redacted = false;
+  };
+  struct Recording {
+    intent::Record want;
+    enum class Phase { prompt, beep, recording, stopping } phase = Phase::prompt;
+    PlayId play = 0;
+    RecordId record = 0;
+    char key = 0;
+  };
+  struct Fetching {
+    RequestId request = 0;
+    Prompts filler;
+    PlayId play = 0;
+    Time give_up{};
+  };
+  struct Waiting {};
+  struct SendingDigits {};
+  struct Transferring {
+    intent::Transfer want;
+    LegNumber leg;
+    enum class Phase { dialing, talking, stopping } phase = Phase::dialing;
+    PlayId play = 0;
+    RecordId record = 0;
+    Time answered{};
+    outcome::Transferred result;
+  };
+  struct Listening {
+    bool until_silence;
+    Time since{};
+    bool heard = false;
+    Millis after{0};
+  };
+
+  using Operation = std::variant<std::monostate, Playing, Collecting, Recording, Fetching, Transferring,
+                                 Waiting, SendingDigits, Listening>;
+
+  void handle(const Event& event);
+  void on_digit(char digit);
+  void on_play_ended(const event::PlayEnded& ended);
+  void on_record_ended(const event::RecordEnded& ended);
+  void on_leg_ended(const event::LegEnded& ended);
+  void on_tick();
+  void begin(const Intent& intent);
+  void finish(Outcome outcome);
+  void run_script();
+  void take_digit(Collecting& collect, char digit);
+  void feed_queue();
+  void settle_collect(Collecting& collect, outcome::CollectEnd end, char terminator);
+  void start_recording(Recording& recording);
+  void end_transfer(Transferring& transfer, outcome::TransferEnd end, int status);
+  void end_call(outcome::EndedBy by, std::string reason);
+  void leave();
+  PlayId play(Prompts prompts, int loops);
+  void stop_play(PlayId& play);
+  void arm(Micros after) { deadline_ = now_ + after; }
+  void disarm() { deadline_.reset(); }
+
+  std::unique_ptr<Script> script_;
+  CallSessionOptions options_;
+  State state_ = State::fresh;
+  Operation operation_;
+  std::optional<Outcome> outcome_;  // to be told to the script
+  std::optional<Time> deadline_;
+  std::deque<char> queued_;  // digits nobody has asked for yet
+  Summary summary_;
+  CallInfo call_;
+  PlayId next_play_ = 1;
+  RecordId next_record_ = 1;
+  RequestId next_request_ = 1;
+  LegNumber next_leg_ = 1;
+  RecordId call_record_ = 0;  // of options_.record, while it runs
+  int open_records_ = 0;
+  bool leg_up_ = true;  // leg 0 has not ended
+  ScriptOutput output_;
+  Time now_{};
+  Commands* out_ = nullptr;  // only within step()
+};
+
+}  // namespace ivr

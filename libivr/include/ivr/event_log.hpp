@@ -1,0 +1,55 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "ivr/call_session.hpp"
+
+// The log of a call: what came in, when, and what was done about it, one JSON line a step. It is complete:
+// feeding the inputs back gives the same commands, byte for byte. Secrets are not in it: a secret digit is
+// logged as '?', a secret prompt or request as "***".
+//
+//   {"seq":3,"at":1763724000123456,"in":{"digit_heard":{"digit":"1","source":"rtp-event"}},"out":[{"stop_play":{"play":2}}]}
+
+namespace ivr {
+
+// `sequence` counts 0, 1, 2... without a gap. `secret` hides the digit of a DigitHeard.
+std::string log_line(std::int64_t sequence, Time at, const Event& event, std::span<const Command> commands,
+                     bool secret = false);
+
+struct LogEntry {
+  std::int64_t sequence = 0;
+  Time at{};
+  Event event;
+  std::string out;  // the commands, exactly as they stand in the line: a JSON array
+};
+
+absl::StatusOr<LogEntry> parse_log_line(std::string_view line);
+
+struct ReplayResult {
+  int steps = 0;
+  int differs_at = -1;   // sequence of the first step whose commands differ, or -1
+  std::string logged;    // what the log says
+  std::string replayed;  // what came now
+};
+
+// Runs the inputs of a log through a new session with `script` and compares every command. Refused: a gap in
+// the sequence, a line that does not parse, a log that does not begin with an Invited.
+absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::unique_ptr<Script> script,
+                                    const CallSessionOptions& options);
+
+// The exits its nodes took, in order: what FlowRun needs where a decision hung on a secret.
+std::vector<std::string> recorded_exits(std::span<const LogEntry> entries);
+
+// One step as a person reads it, without the newline: "+2.340 s  pressed 1 (RFC 4733)". `start` is the log's
+// first instant.
+std::string describe(const LogEntry& entry, Time start);
+
+std::string_view to_string(DigitSource source) noexcept;
+std::string_view to_string(outcome::RecordEnd end) noexcept;
+
+}  // namespace ivr

@@ -1,0 +1,521 @@
+#include "ivr/call_session.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace ivr {
+namespace {
+
+template <class... F>
+struct Overload : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overload(F...) -> Overload<F...>;
+
+// How long past its own time-out an HTTP exchange may stay silent before the session answers in its place.
+constexpr Millis kHttpGrace = 1s;
+// A script that asks for more than this without anything happening outside would spin for ever.
+constexpr int kMaxIntentsAStep = 1000;
+
+bool contains(std::string_view set, char c) { return set.find(c) != std::string_view::npos; }
+
+Millis millis(Micros d) { return std::chrono::duration_cast<Millis>(d); }
+
+outcome::TransferEnd transfer_end(int status) {
+  switch (status) {
+    case 486:
+    case 600: return outcome::TransferEnd::busy;
+    case 408:
+    case 480:
+    case 487: return outcome::TransferEnd::no_answer;
+    case 403:
+    case 603:
+    case 607: return outcome::TransferEnd::rejected;
+    default: return outcome::TransferEnd::failed;
+  }
+}
+
+}  // namespace
+
+CallSession::CallSession(std::unique_ptr<Script> script, const CallSessionOptions& options)
+    : script_(std::move(script)), options_(options) {}
+
+bool CallSession::sensitive(char digit) const {
+  if (const auto* collect = std::get_if<Collecting>(&operation_)) {
+    return collect->want.sensitive && !contains(collect->want.terminators, digit);
+  }
+  return options_.secret_type_ahead;
+}
+
+void CallSession::step(const Event& event, Time now, Commands& out) {
+  if (state_ == State::over) return;
+  now_ = now;
+  out_ = &out;
+  handle(event);
+  run_script();
+  if (!leg_up_ && open_records_ == 0) {
+    state_ = State::over;
+    disarm();
+  }
+  out_ = nullptr;
+}
+
+void CallSession::handle(const Event& event) {
+  std::visit(
+      Overload{
+          [&](const event::Invited& invited) {
+            call_ = invited.call;
+            if (call_.direction == Direction::inbound) {
+              state_ = State::ringing;
+              out_->push_back(command::Answer{});
+            } else {
+              state_ = State::dialing;
+              out_->push_back(command::Dial{0, call_.called_uri, call_.caller_uri});
+            }
+          },
+          [&](const event::Established&) {
+            if (state_ != State::ringing && state_ != State::dialing) return;
+            state_ = State::up;
+            if (options_.record) {
+              call_record_ = next_record_++;
+              ++open_records_;
+              out_->push_back(command::StartRecord{call_record_, "call", true, Millis{0}, Millis{0}});
+            }
+            outcome_ = outcome::Started{call_};
+          },
+          [&](const event::DigitHeard& heard) {
+            if (state_ == State::up) on_digit(heard.digit);
+          },
+          [&](const event::PlayEnded& ended) { on_play_ended(ended); },
+          [&](const event::RecordEnded& ended) { on_record_ended(ended); },
+          [&](const event::HttpReplied& replied) {
+            auto* fetch = std::get_if<Fetching>(&operation_);
+            if (fetch == nullptr || fetch->request != replied.request) return;
+            stop_play(fetch->play);
+            finish(outcome::Fetched{replied.reply});
+          },
+          [&](const event::DigitsSent&) {
+            if (std::holds_alternative<SendingDigits>(operation_)) finish(outcome::DigitsSent{});
+          },
+          [&](const event::VoiceBegan&) {
+            auto* listen = std::get_if<Listening>(&operation_);
+            if (listen == nullptr || listen->heard) return;
+            listen->heard = true;
+            listen->after = millis(now_ - listen->since);
+            if (!listen->until_silence) {
+              out_->push_back(command::DetectVoice{false});
+              finish(outcome::Listened{true, listen->after});
+            }
+          },
+          [&](const event::VoiceEnded&) {
+            auto* listen = std::get_if<Listening>(&operation_);
+            if (listen == nullptr || !listen->heard) return;
+            out_->push_back(command::DetectVoice{false});
+            finish(outcome::Listened{true, listen->after});
+          },
+          [&](const event::LegRinging&) {},  // the caller has heard ringback since we dialled
+          [&](const event::LegAnswered& answered) {
+            auto* transfer = std::get_if<Transferring>(&operation_);
+            if (transfer == nullptr || transfer->leg != answered.leg ||
+                transfer->phase != Transferring::Phase::dialing) {
+              return;
+            }
+            stop_play(transfer->play);
+            transfer->phase = Transferring::Phase::talking;
+            transfer->answered = now_;
+            out_->push_back(command::Connect{transfer->leg});
+            if (transfer->want.record) {
+              transfer->record = next_record_++;
+              ++open_records_;
+              out_->push_back(command::StartRecord{transfer->record, "transfer", true, Millis{0}, Millis{0}});
+            }
+            if (transfer->want.max_talk > Millis{0}) {
+              arm(transfer->want.max_talk);
+            } else {
+              disarm();
+            }
+          },
+          [&](const event::LegEnded& ended) { on_leg_ended(ended); },
+          [&](const event::MediaLost&) {
+            if (state_ != State::up) return;
+            out_->push_back(command::Drop{0, "no audio from the caller"});
+            end_call(outcome::EndedBy::system, "media lost");
+          },
+          [&](const event::Stop& stop) {
+            if (state_ == State::ending) return;
+            out_->push_back(command::Drop{0, stop.reason});
+            end_call(outcome::EndedBy::system, stop.reason);
+          },
+          [&](const event::Tick&) {
+            if (deadline_ && now_ >= *deadline_) {
+              disarm();
+              on_tick();
+            }
+          },
+      },
+      event);
+}
+
+// Asks the script what to do about each outcome, until an intent waits for the outside.
+void CallSession::run_script() {
+  for (int asked = 0; outcome_; ++asked) {
+    const Outcome told = *std::exchange(outcome_, std::nullopt);
+    output_.clear();
+    script_->step(told, now_, output_);
+    for (Note& note : output_.notes) {
+      if (const auto* chosen = std::get_if<note::LanguageChosen>(&note)) summary_.language = chosen->language;
+      out_->push_back(command::Report{std::move(note)});
+    }
+    if (state_ != State::up) return;  // the call has ended: what the script still wants is void
+    if (output_.intent.size() != 1 || asked == kMaxIntentsAStep) {
+      out_->push_back(command::Drop{0, "script error"});
+      end_call(outcome::EndedBy::system, asked == kMaxIntentsAStep ? "script wants 1000 things at one instant"
+                                                                   : "script wants nothing");
+      continue;
+    }
+    begin(output_.intent.front());
+  }
+}
+
+void CallSession::begin(const Intent& intent) {
+  std::visit(Overload{
+                 [&](const intent::Play& want) {
+                   // Whoever has typed ahead does not want to listen.
+                   if (want.barge_in == BargeIn::digits && !queued_.empty()) {
+                     finish(outcome::Played{outcome::PlayEnd::interrupted, Millis{0}, {}});
+                   } else if (want.prompts.empty()) {
+                     finish(outcome::Played{});
+                   } else {
+                     operation_ = Playing{play(want.prompts, want.loops), want.barge_in};
+                   }
+                 },
+                 [&](const intent::Collect& want) {
+                   auto& collect = operation_.emplace<Collecting>();
+                   collect.want = want;
+                   if (!want.carry) queued_.clear();
+                   if (queued_.empty() && !want.prompts.empty()) {
+                     collect.play = play(want.prompts, 1);
+                     return;
+                   }
+                   arm(want.first_timeout);
+                   feed_queue();
+                 },
+                 [&](const intent::Record& want) {
+                   auto& recording = operation_.emplace<Recording>();
+                   recording.want = want;
+                   queued_.clear();  // a key pressed before the beep must not end what follows it
+                   if (!want.prompts.empty()) {
+                     recording.play = play(want.prompts, 1);
+                   } else {
+                     start_recording(recording);
+                   }
+                 },
+                 [&](const intent::Fetch& want) {
+                   auto& fetch = operation_.emplace<Fetching>();
+                   fetch.request = next_request_++;
+                   fetch.filler = want.filler;
+                   fetch.give_up = now_ + want.request.timeout + kHttpGrace;
+                   out_->push_back(command::Fetch{fetch.request, want.request});
+                   deadline_ = want.filler.empty()
+                                   ? fetch.give_up
+                                   : std::min(fetch.give_up, now_ + Micros(want.filler_after));
+                 },
+                 [&](const intent::Transfer& want) {
+                   auto& transfer = operation_.emplace<Transferring>();
+                   transfer.want = want;
+                   transfer.leg = next_leg_++;
+                   out_->push_back(command::Dial{transfer.leg, want.uri,
+                                                 want.caller_id.empty() ? call_.caller_uri : want.caller_id});
+                   Prompts ringback = want.ringback;
+                   if (ringback.empty()) ringback.push_back({Prompt::Kind::tone, "ringback"});
+                   transfer.play = play(std::move(ringback), 0);
+                   arm(want.ring_limit);
+                 },
+                 [&](const intent::Wait& want) {
+                   if (want.duration <= Millis{0}) {
+                     finish(outcome::Waited{});
+                   } else {
+                     operation_ = Waiting{};
+                     arm(want.duration);
+                   }
+                 },
+                 [&](const intent::SendDigits& want) {
+                   if (want.digits.empty()) {
+                     finish(outcome::DigitsSent{});
+                     return;
+                   }
+                   operation_ = SendingDigits{};
+                   out_->push_back(command::SendDigits{want.digits, want.tone, want.gap});
+                 },
+                 [&](const intent::Listen& want) {
+                   operation_ = Listening{want.until_silence, now_};
+                   out_->push_back(command::DetectVoice{true});
+                   arm(want.timeout);
+                 },
+                 [&](const intent::Hangup& want) {
+                   out_->push_back(command::Drop{0, want.reason});
+                   end_call(outcome::EndedBy::script, want.reason);
+                 },
+             },
+             intent);
+}
+
+void CallSession::finish(Outcome outcome) {
+  operation_ = std::monostate{};
+  disarm();
+  outcome_ = std::move(outcome);
+}
+
+PlayId CallSession::play(Prompts prompts, int loops) {
+  const PlayId id = next_play_++;
+  out_->push_back(command::Play{id, std::move(prompts), loops});
+  return id;
+}
+
+void CallSession::stop_play(PlayId& play) {
+  if (play != 0) out_->push_back(command::StopPlay{std::exchange(play, 0)});
+}
+
+// -------------------------------------------------------------------------------------------------------
+// digits
+
+void CallSession::on_digit(char digit) {
+  if (auto* collect = std::get_if<Collecting>(&operation_)) {
+    if (collect->play != 0 && collect->want.barge_in == BargeIn::none) return;  // not while this prompt plays
+    take_digit(*collect, digit);
+    return;
+  }
+  if (auto* recording = std::get_if<Recording>(&operation_)) {
+    if (recording->phase == Recording::Phase::recording && contains(recording->want.finish_keys, digit)) {
+      recording->phase = Recording::Phase::stopping;
+      recording->key = digit;
+      out_->push_back(command::StopRecord{recording->record});
+    } else if (recording->phase == Recording::Phase::prompt) {
+      stop_play(recording->play);
+      start_recording(*recording);
+    }
+    return;
+  }
+  if (const auto* transfer = std::get_if<Transferring>(&operation_);
+      transfer != nullptr && transfer->phase == Transferring::Phase::talking) {
+    return;  // it is for the far side, and goes there with the audio
+  }
+  auto* playing = std::get_if<Playing>(&operation_);
+  if (playing != nullptr && playing->barge_in == BargeIn::none) return;
+  if (static_cast<int>(queued_.size()) >= options_.max_queued_digits) {
+    ++summary_.dropped_digits;
+    return;
+  }
+  queued_.push_back(digit);
+  if (playing != nullptr && !playing->stopping) {
+    playing->stopping = true;  // PlayEnded says how much was heard
+    out_->push_back(command::StopPlay{playing->play});
+  }
+}
+
+void CallSession::take_digit(Collecting& collect, char digit) {
+  stop_play(collect.play);
+  if (contains(collect.want.terminators, digit)) {
+    settle_collect(collect, outcome::CollectEnd::terminator, digit);
+    return;
+  }
+  collect.redacted |= digit == '?';
+  collect.digits.push_back(digit);
+  if (static_cast<int>(collect.digits.size()) >= collect.want.max) {
+    settle_collect(collect, outcome::CollectEnd::full, 0);
+  } else {
+    arm(collect.want.digit_timeout);
+  }
+}
+
+void CallSession::feed_queue() {
+  while (!queued_.empty()) {
+    auto* collect = std::get_if<Collecting>(&operation_);
+    if (collect == nullptr) return;
+    const char digit = queued_.front();
+    queued_.pop_front();
+    take_digit(*collect, digit);
+  }
+}
+
+void CallSession::settle_collect(Collecting& collect, outcome::CollectEnd end, char terminator) {
+  finish(outcome::Collected{std::move(collect.digits), end, terminator, collect.redacted});
+}
+
+// ------------------------------------------------------------------------------------------------ what plays
+// ends
+
+void CallSession::on_play_ended(const event::PlayEnded& ended) {
+  if (auto* playing = std::get_if<Playing>(&operation_)) {
+    if (playing->play != ended.play) return;
+    const auto end = !ended.error.empty() ? outcome::PlayEnd::failed
+                     : ended.completed    ? outcome::PlayEnd::completed
+                                          : outcome::PlayEnd::interrupted;
+    finish(outcome::Played{end, ended.heard, ended.error});
+  } else if (auto* collect = std::get_if<Collecting>(&operation_)) {
+    if (collect->play != ended.play) return;
+    collect->play = 0;
+    arm(collect->want.first_timeout);
+  } else if (auto* recording = std::get_if<Recording>(&operation_)) {
+    if (recording->play != ended.play) return;
+    recording->play = 0;
+    if (!ended.error.empty()) {
+      finish(outcome::Recorded{{}, Millis{0}, outcome::RecordEnd::failed, 0, ended.error});
+    } else {
+      start_recording(*recording);
+    }
+  }
+}
+
+void CallSession::start_recording(Recording& recording) {
+  if (recording.phase == Recording::Phase::prompt && recording.want.beep) {
+    recording.phase = Recording::Phase::beep;
+    recording.play = play({Prompt{Prompt::Kind::tone, "beep"}}, 1);
+    return;
+  }
+  recording.phase = Recording::Phase::recording;
+  recording.record = next_record_++;
+  ++open_records_;
+  out_->push_back(command::StartRecord{recording.record,
+                                       recording.want.name.empty() ? "message" : recording.want.name, false,
+                                       recording.want.max, recording.want.silence});
+}
+
+void CallSession::on_record_ended(const event::RecordEnded& ended) {
+  --open_records_;
+  if (!ended.file.empty()) summary_.recording = ended.file;
+  if (auto* recording = std::get_if<Recording>(&operation_);
+      recording != nullptr && recording->record == ended.record) {
+    auto end = ended.end;
+    if (ended.error.empty()) {
+      if (!leg_up_) {
+        end = outcome::RecordEnd::hangup;
+      } else if (recording->key != 0) {
+        end = outcome::RecordEnd::finish_key;
+      }
+    }
+    finish(outcome::Recorded{ended.file, ended.length, end, recording->key, ended.error});
+    if (!leg_up_) {  // tell the script what the caller left behind, then that he is gone
+      run_script();
+      leave();
+    }
+    return;
+  }
+  if (auto* transfer = std::get_if<Transferring>(&operation_);
+      transfer != nullptr && transfer->record == ended.record) {
+    transfer->result.recording = ended.file;
+    transfer->record = 0;
+    if (transfer->phase == Transferring::Phase::stopping) finish(transfer->result);
+  }
+}
+
+// -----------------------------------------------------------------------------------------------------------
+// legs
+
+void CallSession::on_leg_ended(const event::LegEnded& ended) {
+  if (ended.leg != 0) {
+    auto* transfer = std::get_if<Transferring>(&operation_);
+    if (transfer == nullptr || transfer->leg != ended.leg || transfer->phase == Transferring::Phase::stopping)
+      return;
+    end_transfer(*transfer,
+                 transfer->phase == Transferring::Phase::talking ? outcome::TransferEnd::completed
+                                                                 : transfer_end(ended.status),
+                 ended.status);
+    return;
+  }
+  leg_up_ = false;
+  if (state_ == State::ending) return;
+  if (call_record_ != 0) out_->push_back(command::StopRecord{std::exchange(call_record_, 0)});
+  summary_.ended_by = outcome::EndedBy::caller;
+  summary_.reason = ended.reason;
+  if (state_ != State::up) {  // it never was up: the script has not begun
+    state_ = State::ending;
+    if (call_.direction == Direction::outbound)
+      outcome_ = outcome::Ended{outcome::EndedBy::caller, ended.reason};
+    return;
+  }
+  auto* recording = std::get_if<Recording>(&operation_);
+  if (recording != nullptr && recording->record != 0) {
+    if (recording->phase == Recording::Phase::recording) {
+      recording->phase = Recording::Phase::stopping;
+      out_->push_back(command::StopRecord{recording->record});
+    }
+    state_ = State::ending;
+    return;  // the script hears of it with the recording
+  }
+  leave();
+}
+
+void CallSession::end_transfer(Transferring& transfer, outcome::TransferEnd end, int status) {
+  stop_play(transfer.play);
+  disarm();
+  transfer.result.end = end;
+  transfer.result.sip_status = status;
+  if (transfer.phase == Transferring::Phase::talking) transfer.result.talk = millis(now_ - transfer.answered);
+  if (transfer.record != 0) {
+    transfer.phase = Transferring::Phase::stopping;
+    out_->push_back(command::StopRecord{transfer.record});
+    return;
+  }
+  finish(transfer.result);
+}
+
+// We end it: leg 0 has been told to go, its end will come.
+void CallSession::end_call(outcome::EndedBy by, std::string reason) {
+  summary_.ended_by = by;
+  summary_.reason = std::move(reason);
+  if (call_record_ != 0) out_->push_back(command::StopRecord{std::exchange(call_record_, 0)});
+  if (auto* recording = std::get_if<Recording>(&operation_); recording != nullptr && recording->record != 0) {
+    out_->push_back(command::StopRecord{recording->record});
+  }
+  leave();
+}
+
+// Closes what the open intent holds and tells the script that the call is over.
+void CallSession::leave() {
+  state_ = State::ending;
+  if (auto* fetch = std::get_if<Fetching>(&operation_)) {
+    out_->push_back(command::CancelFetch{fetch->request});
+  } else if (auto* transfer = std::get_if<Transferring>(&operation_)) {
+    if (transfer->record != 0 && transfer->phase != Transferring::Phase::stopping) {
+      out_->push_back(command::StopRecord{transfer->record});
+    }
+    out_->push_back(command::Drop{transfer->leg, "the caller has gone"});
+  }
+  operation_ = std::monostate{};
+  disarm();
+  queued_.clear();
+  outcome_ = outcome::Ended{summary_.ended_by, summary_.reason};
+}
+
+void CallSession::on_tick() {
+  if (auto* collect = std::get_if<Collecting>(&operation_)) {
+    settle_collect(*collect,
+                   collect->digits.empty() ? outcome::CollectEnd::no_input : outcome::CollectEnd::timeout, 0);
+  } else if (auto* fetch = std::get_if<Fetching>(&operation_)) {
+    if (now_ >= fetch->give_up) {
+      stop_play(fetch->play);
+      out_->push_back(command::CancelFetch{fetch->request});
+      finish(outcome::Fetched{HttpReply{0, {}, "timeout: no answer from the HTTP port"}});
+      return;
+    }
+    fetch->play = play(fetch->filler, 0);
+    deadline_ = fetch->give_up;
+  } else if (auto* transfer = std::get_if<Transferring>(&operation_)) {
+    out_->push_back(command::Drop{
+        transfer->leg, transfer->phase == Transferring::Phase::dialing ? "no answer" : "talk limit"});
+    end_transfer(*transfer,
+                 transfer->phase == Transferring::Phase::dialing ? outcome::TransferEnd::no_answer
+                                                                 : outcome::TransferEnd::completed,
+                 0);
+  } else if (std::holds_alternative<Waiting>(operation_)) {
+    finish(outcome::Waited{});
+  } else if (auto* listen = std::get_if<Listening>(&operation_)) {
+    out_->push_back(command::DetectVoice{false});
+    finish(outcome::Listened{listen->heard, listen->after});
+  }
+}
+
+}  // namespace ivr
