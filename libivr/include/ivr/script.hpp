@@ -269,6 +269,9 @@ class Script {
  public:
   virtual ~Script() = default;
   virtual void step(const Outcome& outcome, Time now, ScriptOutput& out) = 0;
+
+  // What the call record keeps of it: a JSON object, secrets masked.
+  virtual std::string variables() const { return "{}"; }
 };
 
 }  // namespace ivr

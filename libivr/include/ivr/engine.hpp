@@ -1,0 +1,155 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ivr/call_session.hpp"
+#include "ivr/ports.hpp"
+#include "ivr/script.hpp"
+
+namespace ivr {
+
+// What answers an extension. `script` makes the script of one call; flow_route() of ivr/flow_route.hpp fills
+// this in for a flow document.
+struct Route {
+  std::string extension;  // "2001", a prefix "2*", or "*" for whatever no other route takes
+  std::function<std::unique_ptr<Script>(const CallInfo&)> script;
+  std::string flow;  // id, digest and document of the version it runs: kept for records and replay
+  std::string flow_digest;
+  std::string flow_document;
+  bool record = false;             // the whole call, stereo
+  bool secret_type_ahead = false;  // the script asks for secrets, see CallSessionOptions
+  std::vector<Prompts> preload;    // rendered at start, so that the first caller does not wait
+};
+
+// What the engine refuses, and with what. 0 is no limit.
+struct Limits {
+  int calls = 2000;                         // at once: 503 with Retry-After
+  double calls_per_second = 0;              // all: 503 with Retry-After
+  int calls_per_address = 0;                // at once from one IP address: 486
+  double calls_per_second_per_address = 0;  // 503 with Retry-After
+  Millis retry_after = 5s;
+  Millis call_length = 4h;  // then the call ends with cause "call limit"
+};
+
+struct EngineOptions {
+  SipOptions sip;
+  MediaOptions media;
+  StreamOptions stream;
+  std::vector<Codec> codecs = {Codec::pcmu, Codec::pcma, Codec::l16};
+  std::vector<Route> routes;
+  Limits limits;
+  std::string database;          // SQLite file; empty: nothing is kept
+  std::string recordings = ".";  // folder; files go to YYYY/MM/DD below it
+  std::string prompts = ".";     // folder of prompt files
+  std::string speech_cache;      // folder for rendered speech; empty: memory only
+  std::string default_language = "en";
+  std::string auth_user, auth_password;  // digest, for calls we make
+  bool narrate = false;                  // Said, Pressed, NodeEntered and NodeLeft come as engine events too
+};
+
+// In place of the real ones; what is null is made from the options.
+struct EnginePorts {
+  std::unique_ptr<SipPort> sip;
+  std::unique_ptr<MediaPort> media;
+  std::unique_ptr<SpeechPort> speech;
+  std::unique_ptr<HttpPort> http;
+  std::unique_ptr<StorePort> store;
+};
+
+struct Originate {
+  std::string uri;       // whom to call
+  std::string from_uri;  // empty: us
+  std::function<std::unique_ptr<Script>(const CallInfo&)> script;
+  CallSessionOptions session;
+};
+
+// What the application is told. Pulled by next_event(); when it does not pull, the oldest 65,536 are kept and
+// the rest counted in EngineStats::events_dropped. Nothing of a call depends on it.
+struct EngineEvent {
+  struct CallStarted {
+    CallInfo call;
+  };
+  struct CallAnswered {};
+  struct CallRefused {
+    int status = 0;
+    std::string reason;
+    std::string from;
+    std::string extension;
+  };  // call is empty
+  struct Said {
+    Prompts prompts;
+  };
+  struct Pressed {
+    char digit = 0;
+    DigitSource source{};
+  };  // '?' when secret
+  struct Noted {
+    Note note;
+  };
+  struct Recorded {
+    std::string file;
+    Millis length{0};
+  };
+  struct CallEnded {
+    CallRecord record;
+    StreamStats media;
+  };
+
+  std::string call;
+  Time at{};
+  std::variant<CallStarted, CallAnswered, CallRefused, Said, Pressed, Noted, Recorded, CallEnded> what;
+};
+
+struct EngineStats {
+  int calls = 0;  // now
+  int peak_calls = 0;
+  std::uint64_t started = 0, answered = 0, ended = 0, refused = 0;
+  std::uint64_t events_dropped = 0;
+  std::uint64_t records_waiting = 0, store_errors = 0;  // of the store's backlog
+  std::string store_error;                              // the last one
+  int streams = 0;
+};
+
+// The whole IVR: its threads, and the mailboxes between them (docs/architecture.md, section 5).
+//
+// Thread: create, start and stop from one; the others from any.
+class Engine {
+ public:
+  static absl::StatusOr<std::unique_ptr<Engine>> create(EngineOptions options, EnginePorts ports = {});
+  ~Engine();  // stop(0ms)
+
+  // Binds and listens; calls that were open when the last run died are closed with cause "system".
+  absl::Status start();
+
+  // Drains: new calls are refused (503), those in progress may end by themselves within `grace`, then they
+  // are ended; everything is written before it returns.
+  void stop(Millis grace);
+
+  // Waits for the next event; nothing after `timeout`, or at once when the engine has stopped and all were
+  // read.
+  std::optional<EngineEvent> next_event(Millis timeout);
+
+  // Calls somebody; returns the call's id. CallEnded comes in any case.
+  absl::StatusOr<std::string> originate(Originate request);
+
+  // NotFound when there is no such call (any more).
+  absl::Status hang_up(std::string_view call, std::string reason);
+
+  EngineStats stats() const;
+  Address sip_address() const;  // with the real port
+  int recovered_calls() const;  // how many start() closed as "system"
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ivr
