@@ -165,7 +165,11 @@ struct RemoteMedia {  // what offer/answer settled
   int payload_type = 0;
   int telephone_event_type = -1;     // -1: none
   bool send = true, receive = true;  // direction, from our side
-  Millis packet_time = 20ms;
+  Millis packet_time = 20ms;         // what the peer asked for with a=ptime; we send 20 ms
+  Address rtcp;                      // a=rtcp (RFC 3605); port 0: the port after `address`
+  // What the peer sends when its answer numbered things otherwise than our offer (RFC 3264, 6.1); -1: the same.
+  int receive_payload_type = -1;
+  int receive_telephone_event_type = -1;
 };
 
 enum class DigitSource { inband, rtp_event, sip_info };
