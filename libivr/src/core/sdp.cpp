@@ -1,0 +1,676 @@
+#include "ivr/sdp.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "core/ip_address.hpp"
+
+namespace ivr {
+namespace {
+
+constexpr std::size_t kMaxBytes = 64 * 1024;
+constexpr std::size_t kMaxMedia = 64;
+constexpr std::size_t kMaxAttributes = 256;
+constexpr std::size_t kMaxFormats = 128;
+
+struct CodecName {
+  Codec codec;
+  std::string_view name;
+  int static_type;     // RFC 3551, table 4; -1: dynamic only
+  int preferred_type;  // in our offers
+};
+constexpr CodecName kCodecs[] = {
+    {Codec::pcmu, "PCMU", 0, 0}, {Codec::pcma, "PCMA", 8, 8}, {Codec::l16, "L16", -1, 97}};
+constexpr int kPreferredEventType = 101;
+
+struct DirectionName {
+  MediaDirection direction;
+  std::string_view name;
+  bool send, receive;
+};
+constexpr DirectionName kDirections[] = {{MediaDirection::sendrecv, "sendrecv", true, true},
+                                         {MediaDirection::sendonly, "sendonly", true, false},
+                                         {MediaDirection::recvonly, "recvonly", false, true},
+                                         {MediaDirection::inactive, "inactive", false, false}};
+
+const CodecName& named(Codec codec) {
+  return *std::find_if(std::begin(kCodecs), std::end(kCodecs),
+                       [&](const CodecName& n) { return n.codec == codec; });
+}
+
+const DirectionName& named(MediaDirection direction) {
+  return *std::find_if(std::begin(kDirections), std::end(kDirections),
+                       [&](const DirectionName& n) { return n.direction == direction; });
+}
+
+MediaDirection direction_of(bool send, bool receive) {
+  return std::find_if(std::begin(kDirections), std::end(kDirections),
+                      [&](const DirectionName& n) { return n.send == send && n.receive == receive; })
+      ->direction;
+}
+
+// -------------------------------------------------------------------------------------------------------
+// text
+
+template <class Number>
+std::optional<Number> number(std::string_view text, Number max) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value > max) return std::nullopt;
+  return value;
+}
+
+bool all_digits(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool same_word(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// The next word of `rest`, which blanks separate; empty at the end.
+std::string_view word(std::string_view& rest) {
+  rest = trimmed(rest);
+  const auto end = std::min(rest.find_first_of(" \t"), rest.size());
+  const auto result = rest.substr(0, end);
+  rest.remove_prefix(end);
+  return result;
+}
+
+// A word from outside as it may stand in an error message.
+std::string shown(std::string_view text) {
+  std::string result = "'";
+  for (const char c : text.substr(0, 64)) result += c >= ' ' && c <= '~' ? c : '?';
+  return result += text.size() > 64 ? "...'" : "'";
+}
+
+absl::Status bad_line(int line, const std::string& what) {
+  return absl::InvalidArgumentError("SDP line " + std::to_string(line) + ": " + what);
+}
+
+// "IN IP4 192.0.2.1/127"
+absl::StatusOr<SdpConnection> parse_connection(std::string_view rest, int line) {
+  const auto net = word(rest), family = word(rest), address = word(rest);
+  if (net != "IN") return bad_line(line, "network type " + shown(net) + "; only IN is known");
+  if (family != "IP4" && family != "IP6")
+    return bad_line(line, "address type " + shown(family) + "; only IP4 and IP6 are known");
+  if (address.empty()) return bad_line(line, "an address is missing");
+  return SdpConnection{family == "IP6", std::string(address.substr(0, address.find('/')))};
+}
+
+absl::StatusOr<SdpMedia> parse_media(std::string_view rest, int line) {
+  SdpMedia media;
+  media.kind = word(rest);
+  const auto port_text = word(rest);
+  media.protocol = word(rest);
+  if (media.protocol.empty()) return bad_line(line, "m= needs media, port, protocol and formats");
+  const auto slash = port_text.find('/');  // "49170/2": a pair of streams; we only ever take the first
+  const auto port = number<std::uint32_t>(port_text.substr(0, slash), 65535);
+  if (!port) return bad_line(line, "port " + shown(port_text) + " is not a number from 0 to 65535");
+  if (slash != std::string_view::npos && !number<std::uint32_t>(port_text.substr(slash + 1), 65535)) {
+    return bad_line(
+        line, "number of ports " + shown(port_text.substr(slash + 1)) + " is not a number from 0 to 65535");
+  }
+  media.port = static_cast<std::uint16_t>(*port);
+  for (auto format = word(rest); !format.empty(); format = word(rest)) {
+    if (media.formats.size() == kMaxFormats) return bad_line(line, "more than 128 formats");
+    media.formats.emplace_back(format);
+  }
+  if (media.formats.empty()) return bad_line(line, "m= needs at least one format");
+  return media;
+}
+
+const SdpAttribute* find_in(const std::vector<SdpAttribute>& attributes, std::string_view name) {
+  const auto it = std::find_if(attributes.begin(), attributes.end(),
+                               [&](const SdpAttribute& a) { return a.name == name; });
+  return it == attributes.end() ? nullptr : &*it;
+}
+
+std::optional<MediaDirection> direction_in(const std::vector<SdpAttribute>& attributes) {
+  for (const auto& attribute : attributes) {
+    for (const auto& d : kDirections) {
+      if (attribute.name == d.name) return d.direction;
+    }
+  }
+  return std::nullopt;
+}
+
+void write_attributes(const std::vector<SdpAttribute>& attributes, std::string& out) {
+  for (const auto& attribute : attributes) {
+    out += "a=" + attribute.name;
+    if (!attribute.value.empty()) out += ":" + attribute.value;
+    out += "\r\n";
+  }
+}
+
+std::string connection_text(bool ipv6, std::string_view address) {
+  return std::string(ipv6 ? "IN IP6 " : "IN IP4 ").append(address);
+}
+
+// -----------------------------------------------------------------------------------------------------
+// formats
+
+// "97 L16/8000/1": what a payload number stands for.
+struct RtpMap {
+  std::string_view encoding;
+  std::string_view clock, channels;  // as written
+};
+
+std::optional<RtpMap> rtpmap(const SdpMedia& section, std::string_view format) {
+  for (const auto& attribute : section.attributes) {
+    if (attribute.name != "rtpmap") continue;
+    std::string_view rest = attribute.value;
+    if (word(rest) != format) continue;
+    std::string_view map = word(rest);
+    const auto part = [&map] {
+      const auto end = std::min(map.find('/'), map.size());
+      const auto result = map.substr(0, end);
+      map.remove_prefix(std::min(end + 1, map.size()));
+      return result;
+    };
+    RtpMap result;
+    result.encoding = part();
+    result.clock = part();
+    result.channels = part();
+    return result;
+  }
+  return std::nullopt;
+}
+
+std::optional<int> payload_type(std::string_view format) {
+  return all_digits(format) ? number<int>(format, 127) : std::nullopt;
+}
+
+// Which of our codecs a format is. An a=rtpmap has the last word, also for a static number (RFC 8866, 6.6).
+std::optional<Codec> codec_of(const SdpMedia& section, std::string_view format) {
+  const auto type = payload_type(format);
+  if (!type) return std::nullopt;
+  const auto map = rtpmap(section, format);
+  for (const auto& c : kCodecs) {
+    if (!map ? c.static_type == *type
+             : same_word(map->encoding, c.name) && map->clock == "8000" &&
+                   (map->channels.empty() || map->channels == "1")) {
+      return c.codec;
+    }
+  }
+  return std::nullopt;
+}
+
+// Bit n: event n. Without a=fmtp it is 0-15 (RFC 4733, 2.4.1). Nothing we know in it: no bit.
+std::uint32_t known_events(const SdpMedia& section, std::string_view format) {
+  for (const auto& attribute : section.attributes) {
+    if (attribute.name != "fmtp") continue;
+    std::string_view rest = attribute.value;
+    if (word(rest) != format) continue;
+    rest = trimmed(rest);
+    if (rest.starts_with("events=")) rest.remove_prefix(7);
+    std::uint32_t events = 0;
+    while (!rest.empty()) {
+      const auto comma = std::min(rest.find(','), rest.size());
+      const auto range = trimmed(rest.substr(0, comma));
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+      const auto dash = range.find('-');
+      const auto first = number<std::uint32_t>(range.substr(0, dash), 255);
+      const auto last =
+          dash == std::string_view::npos ? first : number<std::uint32_t>(range.substr(dash + 1), 255);
+      if (!first || !last) continue;
+      for (auto event = *first; event <= std::min(*last, 16u); ++event) events |= 1u << event;
+    }
+    return events;
+  }
+  return 0xFFFF;
+}
+
+std::string events_text(std::uint32_t events) {
+  std::string result;
+  for (int event = 0; event <= 16; ++event) {
+    if (!(events >> event & 1)) continue;
+    int last = event;
+    while (last < 16 && events >> (last + 1) & 1) ++last;
+    if (!result.empty()) result += ',';
+    result += std::to_string(event);
+    if (last > event) result += '-' + std::to_string(last);
+    event = last;
+  }
+  return result;
+}
+
+struct EventFormat {
+  int type = -1;
+  std::uint32_t events = 0;
+};
+
+// telephone-event on the clock of our codecs; the same name at 16 or 48 kHz belongs to somebody else's.
+EventFormat event_format(const SdpMedia& section) {
+  for (const auto& format : section.formats) {
+    const auto type = payload_type(format);
+    const auto map = rtpmap(section, format);
+    if (!type || !map || !same_word(map->encoding, "telephone-event")) continue;
+    if (!map->clock.empty() && map->clock != "8000") continue;
+    if (const auto events = known_events(section, format)) return {*type, events};
+  }
+  return {};
+}
+
+Millis packet_time(const SdpMedia& section) {
+  const auto* attribute = section.find("ptime");
+  const auto value = attribute ? number<int>(trimmed(attribute->value), 60) : std::nullopt;
+  return value && *value >= 10 ? Millis{*value} : kFrame;
+}
+
+// "53020 [IN IP4 126.16.64.4]" (RFC 3605). Anything odd: as if it were not there.
+Address rtcp_address(const SdpMedia& section, const std::string& rtp_ip) {
+  const auto* attribute = section.find("rtcp");
+  if (!attribute) return {};
+  std::string_view rest = attribute->value;
+  const auto port = number<std::uint32_t>(word(rest), 65535);
+  if (!port || *port == 0) return {};
+  std::string ip = rtp_ip;
+  if (!trimmed(rest).empty()) {
+    const auto connection = parse_connection(rest, 0);
+    if (!connection.ok() || is_ipv6(connection->address) != is_ipv6(rtp_ip)) return {};
+    if (!is_ipv4(connection->address) && !is_ipv6(connection->address)) return {};
+    if (is_multicast(connection->address)) return {};
+    ip = connection->address;
+  }
+  return {std::move(ip), static_cast<std::uint16_t>(*port)};
+}
+
+const SdpConnection* connection_of(const SessionDescription& session, const SdpMedia& section) {
+  if (section.connection) return &*section.connection;
+  return session.connection ? &*session.connection : nullptr;
+}
+
+// Why we cannot take a section's transport, or nothing.
+std::string refusal(const SessionDescription& session, const SdpMedia& section, bool ipv6) {
+  if (section.kind != "audio") return "media " + shown(section.kind) + " is not audio";
+  if (section.port == 0) return "port 0";
+  if (section.protocol != "RTP/AVP") return "protocol " + shown(section.protocol) + " is not RTP/AVP";
+  const auto* connection = connection_of(session, section);
+  if (!connection) return "no c= line";
+  const auto& address = connection->address;
+  if (connection->ipv6 != ipv6)
+    return std::string(connection->ipv6 ? "IP6" : "IP4") + " address " + shown(address) + ", we are " +
+           (ipv6 ? "IP6" : "IP4") + " only";
+  if (!(ipv6 ? is_ipv6(address) : is_ipv4(address))) {
+    return "c= address " + shown(address) + " is not an " + (ipv6 ? "IPv6" : "IPv4") +
+           " address; host names are not looked up";
+  }
+  if (is_multicast(address)) return "c= address " + shown(address) + " is multicast";
+  return {};
+}
+
+std::string audio_text(const Address& local, std::span<const std::pair<Codec, int>> codecs, int event_type,
+                       std::uint32_t events, MediaDirection direction) {
+  std::string out = "m=audio " + std::to_string(local.port) + " RTP/AVP";
+  for (const auto& [codec, type] : codecs) out += ' ' + std::to_string(type);
+  if (event_type >= 0) out += ' ' + std::to_string(event_type);
+  out += "\r\n";
+  for (const auto& [codec, type] : codecs) {
+    out += "a=rtpmap:" + std::to_string(type) + ' ' + std::string(named(codec).name) + "/8000\r\n";
+  }
+  if (event_type >= 0) {
+    const auto type = std::to_string(event_type);
+    out +=
+        "a=rtpmap:" + type + " telephone-event/8000\r\na=fmtp:" + type + ' ' + events_text(events) + "\r\n";
+  }
+  out += "a=ptime:20\r\na=";
+  out += named(direction).name;
+  return out += "\r\n";
+}
+
+absl::Status check_local(const Address& local) {
+  if (!is_ipv4(local.ip) && !is_ipv6(local.ip)) {
+    return absl::InvalidArgumentError("SDP: local address " + shown(local.ip) + " is not an IP address");
+  }
+  if (local.port == 0) return absl::InvalidArgumentError("SDP: local port 0; open the stream first");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// --------------------------------------------------------------------------------------------------
+// description
+
+const SdpAttribute* SdpMedia::find(std::string_view name) const { return find_in(attributes, name); }
+const SdpAttribute* SessionDescription::find(std::string_view attribute) const {
+  return find_in(attributes, attribute);
+}
+
+MediaDirection SessionDescription::direction(const SdpMedia& section) const {
+  if (const auto own = direction_in(section.attributes)) return *own;
+  return direction_in(attributes).value_or(MediaDirection::sendrecv);
+}
+
+absl::StatusOr<SessionDescription> SessionDescription::parse(std::string_view text) {
+  if (text.size() > kMaxBytes) {
+    return absl::InvalidArgumentError("SDP of " + std::to_string(text.size()) + " bytes; at most 65536");
+  }
+  if (text.find('\0') != std::string_view::npos) return absl::InvalidArgumentError("SDP holds a NUL byte");
+
+  SessionDescription session;
+  bool begun = false, timed = false;
+  int line_number = 0;
+  while (!text.empty()) {
+    ++line_number;
+    const auto end = text.find_first_of("\r\n");
+    auto line = trimmed(text.substr(0, end));
+    if (end == std::string_view::npos) {
+      text = {};
+    } else {
+      text.remove_prefix(end + (text.substr(end, 2) == "\r\n" ? 2 : 1));
+    }
+    if (line.empty()) continue;
+    if (line.size() < 2 || line[1] != '=')
+      return bad_line(line_number, shown(line) + " is not of the form x=...");
+    const char type = line[0];
+    const auto value = trimmed(line.substr(2));
+    if (!begun) {
+      if (type != 'v' || value != "0") return bad_line(line_number, "v=0 expected, found " + shown(line));
+      begun = true;
+      continue;
+    }
+    auto& attributes = session.media.empty() ? session.attributes : session.media.back().attributes;
+    switch (type) {
+      case 'o': {
+        std::string_view rest = value;
+        const auto user = word(rest), id = word(rest), version = word(rest);
+        if (!all_digits(id) || !all_digits(version)) {
+          return bad_line(
+              line_number,
+              "o= needs user, session id and version, the last two in digits; found " + shown(value));
+        }
+        auto origin = parse_connection(rest, line_number);
+        if (!origin.ok()) return origin.status();
+        session.user = user;
+        session.session_id = id;
+        session.version = version;
+        session.origin = *std::move(origin);
+        break;
+      }
+      case 's':
+        if (session.media.empty() && !value.empty()) session.name = value;
+        break;
+      case 'c': {
+        auto connection = parse_connection(value, line_number);
+        if (!connection.ok()) return connection.status();
+        // A second c= of one level lists layers of multicast (RFC 8866, 5.7); the first one is enough.
+        auto& place = session.media.empty() ? session.connection : session.media.back().connection;
+        if (!place) place = *std::move(connection);
+        break;
+      }
+      case 't': {
+        std::string_view rest = value;
+        const auto start = word(rest), stop = word(rest);
+        if (!all_digits(start) || !all_digits(stop))
+          return bad_line(line_number, "t= needs two numbers, found " + shown(value));
+        if (!timed) session.timing = std::string(start) + ' ' + std::string(stop);
+        timed = true;
+        break;
+      }
+      case 'm': {
+        if (session.media.size() == kMaxMedia) return bad_line(line_number, "more than 64 media sections");
+        auto media = parse_media(value, line_number);
+        if (!media.ok()) return media.status();
+        session.media.push_back(*std::move(media));
+        break;
+      }
+      case 'a': {
+        if (attributes.size() == kMaxAttributes)
+          return bad_line(line_number, "more than 256 attributes on one level");
+        const auto colon = value.find(':');
+        attributes.push_back(
+            {std::string(trimmed(value.substr(0, colon))),
+             colon == std::string_view::npos ? "" : std::string(trimmed(value.substr(colon + 1)))});
+        break;
+      }
+      default: break;  // i, u, e, p, b, r, z, k and what is yet to be invented (RFC 8866, 5)
+    }
+  }
+  if (!begun) return absl::InvalidArgumentError("SDP is empty");
+  return session;
+}
+
+std::string SessionDescription::to_string() const {
+  std::string out = "v=0\r\no=" + user + ' ' + session_id + ' ' + version + ' ' +
+                    connection_text(origin.ipv6, origin.address.empty() ? (origin.ipv6 ? "::" : "0.0.0.0")
+                                                                        : origin.address) +
+                    "\r\ns=" + name + "\r\n";
+  if (connection) out += "c=" + connection_text(connection->ipv6, connection->address) + "\r\n";
+  out += "t=" + timing + "\r\n";
+  write_attributes(attributes, out);
+  for (const auto& section : media) {
+    out += "m=" + section.kind + ' ' + std::to_string(section.port) + ' ' + section.protocol;
+    for (const auto& format : section.formats) out += ' ' + format;
+    out += "\r\n";
+    if (section.connection)
+      out += "c=" + connection_text(section.connection->ipv6, section.connection->address) + "\r\n";
+    write_attributes(section.attributes, out);
+  }
+  return out;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// negotiator
+
+struct MediaNegotiator::Choice {
+  Codec codec{};
+  int type = 0;
+  EventFormat event;
+};
+
+absl::StatusOr<MediaNegotiator> MediaNegotiator::create(const NegotiatorOptions& options) {
+  if (const auto status = check_local(options.local); !status.ok()) return status;
+  if (options.codecs.empty()) return absl::InvalidArgumentError("SDP: no codec to negotiate with");
+  return MediaNegotiator(options);
+}
+
+MediaNegotiator::MediaNegotiator(const NegotiatorOptions& options)
+    : options_(options), ipv6_(is_ipv6(options.local.ip)) {
+  for (const auto& c : kCodecs) {
+    if (c.static_type >= 0) taken_.set(static_cast<std::size_t>(c.static_type));
+  }
+}
+
+absl::Status MediaNegotiator::set_local(const Address& local) {
+  if (const auto status = check_local(local); !status.ok()) return status;
+  options_.local = local;
+  ipv6_ = is_ipv6(local.ip);
+  return absl::OkStatus();
+}
+
+// A number that never stood for anything else in this session (RFC 3264, 8.3.2).
+int MediaNegotiator::free_type(int preferred) {
+  int type = preferred;
+  for (int next = 96; taken_[static_cast<std::size_t>(type)] && next < 128; ++next) type = next;
+  taken_.set(static_cast<std::size_t>(type));
+  return type;
+}
+
+std::string MediaNegotiator::write(const std::vector<Line>& lines, std::size_t audio,
+                                   const std::string& timing, const std::string& audio_section) {
+  const auto address = connection_text(ipv6_, options_.local.ip);
+  std::string body = "s=-\r\nc=" + address + "\r\nt=" + timing + "\r\n";
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    body += i == audio ? audio_section
+                       : "m=" + lines[i].kind + " 0 " + lines[i].protocol + ' ' + lines[i].format + "\r\n";
+  }
+  if (body != body_) {
+    body_ = body;
+    ++version_;
+  }
+  return "v=0\r\no=- " + std::to_string(options_.session_id) + ' ' + std::to_string(version_) + ' ' +
+         address + "\r\n" + body;
+}
+
+std::string MediaNegotiator::offer(std::span<const Codec> codecs, MediaDirection direction) {
+  if (codecs.empty()) codecs = options_.codecs;
+  Offer mine;
+  mine.direction = direction;
+  std::vector<std::pair<Codec, int>> types;
+  for (const auto codec : codecs) {
+    if (std::find(mine.codecs.begin(), mine.codecs.end(), codec) != mine.codecs.end()) continue;
+    mine.codecs.push_back(codec);
+    const auto& name = named(codec);
+    if (name.static_type < 0 && l16_type_ < 0) l16_type_ = free_type(name.preferred_type);
+    types.emplace_back(codec, name.static_type < 0 ? l16_type_ : name.static_type);
+  }
+  if (options_.telephone_event && event_type_ < 0) event_type_ = free_type(kPreferredEventType);
+  mine.l16_type = l16_type_;
+  mine.event_type = options_.telephone_event ? event_type_ : -1;
+  if (lines_.empty()) {
+    lines_.push_back({"audio", "RTP/AVP", "0"});
+    audio_ = 0;
+  }
+  offer_ = std::move(mine);
+  return write(lines_, audio_, "0 0",
+               audio_text(options_.local, types, offer_->event_type, 0xFFFF, direction));
+}
+
+// The codec, its number and the event number for one section of the peer's offer.
+absl::StatusOr<MediaNegotiator::Choice> MediaNegotiator::choose(const SessionDescription& session,
+                                                                const SdpMedia& section) const {
+  if (const auto why = refusal(session, section, ipv6_); !why.empty())
+    return absl::FailedPreconditionError(why);
+  std::optional<Choice> best;
+  std::size_t best_rank = options_.codecs.size();
+  for (const auto& format : section.formats) {
+    const auto codec = codec_of(section, format);
+    if (!codec) continue;
+    const auto rank = static_cast<std::size_t>(
+        std::find(options_.codecs.begin(), options_.codecs.end(), *codec) - options_.codecs.begin());
+    if (rank == options_.codecs.size() || (best && (!options_.prefer_ours || rank >= best_rank))) continue;
+    best = Choice{*codec, *payload_type(format), {}};
+    best_rank = rank;
+  }
+  if (!best) {
+    std::string ours;
+    for (const auto codec : options_.codecs)
+      ours += (ours.empty() ? "" : ", ") + std::string(named(codec).name) + "/8000";
+    return absl::FailedPreconditionError("no common codec; we take " + ours);
+  }
+  if (options_.telephone_event) best->event = event_format(section);
+  if (best->event.type == best->type) best->event = {};
+  return *best;
+}
+
+absl::StatusOr<Negotiated> MediaNegotiator::answer(std::string_view remote_offer, MediaDirection direction) {
+  const auto session = SessionDescription::parse(remote_offer);
+  if (!session.ok()) return session.status();
+
+  // The first section that we can take, but the one that already carries the call if it still can.
+  std::optional<Choice> choice;
+  std::size_t taken = 0;
+  std::string reasons;
+  for (std::size_t i = 0; i < session->media.size(); ++i) {
+    if (choice && i != audio_) continue;
+    auto found = choose(*session, session->media[i]);
+    if (found.ok()) {
+      choice = *found;
+      taken = i;
+    } else if (reasons.size() < 512) {
+      reasons += (reasons.empty() ? "" : "; ") + std::string("m= line ") + std::to_string(i + 1) + ": " +
+                 std::string(found.status().message());
+    }
+  }
+  if (!choice) {
+    return absl::FailedPreconditionError("SDP offer has no audio for us: " +
+                                         (reasons.empty() ? std::string("it has no m= line") : reasons));
+  }
+
+  lines_.clear();
+  for (const auto& section : session->media) {
+    lines_.push_back({section.kind, section.protocol, section.formats.front()});
+    for (const auto& format : section.formats) {
+      if (const auto type = payload_type(format)) taken_.set(static_cast<std::size_t>(*type));
+    }
+  }
+  audio_ = taken;
+  offer_.reset();
+  if (choice->codec == Codec::l16) l16_type_ = choice->type;
+  if (choice->event.type >= 0) event_type_ = choice->event.type;
+  if (l16_type_ >= 0 && l16_type_ == event_type_)
+    (choice->codec == Codec::l16 ? event_type_ : l16_type_) = -1;
+
+  const auto& section = session->media[taken];
+  const auto& ip = connection_of(*session, section)->address;
+  const auto& theirs = named(session->direction(section));
+  const auto& wanted = named(direction);
+  // c=0.0.0.0 is how RFC 2543 held a call: nowhere to send to, whatever the attributes say (RFC 3264, 8.4).
+  const bool send = theirs.receive && wanted.send && !is_unspecified(ip);
+  const bool receive = theirs.send && wanted.receive;
+
+  Negotiated result;
+  result.remote.address = {ip, section.port};
+  result.remote.codec = choice->codec;
+  result.remote.payload_type = choice->type;
+  result.remote.telephone_event_type = choice->event.type;
+  result.remote.send = send;
+  result.remote.receive = receive;
+  result.remote.packet_time = packet_time(section);
+  result.remote.rtcp = rtcp_address(section, ip);
+  const std::pair<Codec, int> one[] = {{choice->codec, choice->type}};
+  result.sdp = write(
+      lines_, audio_, session->timing,
+      audio_text(options_.local, one, choice->event.type, choice->event.events, direction_of(send, receive)));
+  return result;
+}
+
+absl::StatusOr<RemoteMedia> MediaNegotiator::accept(std::string_view remote_answer) {
+  if (!offer_) return absl::FailedPreconditionError("SDP answer without an offer of ours");
+  const auto session = SessionDescription::parse(remote_answer);
+  if (!session.ok()) return session.status();
+  if (session->media.size() < lines_.size()) {  // RFC 3264, 6
+    return absl::InvalidArgumentError("SDP answer has " + std::to_string(session->media.size()) +
+                                      " m= lines, the offer has " + std::to_string(lines_.size()));
+  }
+  const auto& section = session->media[audio_];
+  if (const auto why = refusal(*session, section, ipv6_); !why.empty()) {
+    return absl::FailedPreconditionError("SDP answer: m= line " + std::to_string(audio_ + 1) + ": " + why);
+  }
+  RemoteMedia remote;
+  bool found = false;
+  for (const auto& format : section.formats) {
+    const auto codec = codec_of(section, format);
+    if (!codec || std::find(offer_->codecs.begin(), offer_->codecs.end(), *codec) == offer_->codecs.end())
+      continue;
+    const auto& name = named(*codec);
+    const int ours = name.static_type < 0 ? offer_->l16_type : name.static_type;
+    remote.codec = *codec;
+    remote.payload_type = *payload_type(format);
+    if (remote.payload_type != ours)
+      remote.receive_payload_type = ours;  // RFC 3264, 6.1: they send by our numbers
+    found = true;
+    break;
+  }
+  if (!found) return absl::FailedPreconditionError("SDP answer: it takes no codec that we offered");
+  if (offer_->event_type >= 0) {
+    remote.telephone_event_type = event_format(section).type;
+    if (remote.telephone_event_type >= 0 && remote.telephone_event_type != offer_->event_type) {
+      remote.receive_telephone_event_type = offer_->event_type;
+    }
+  }
+  const auto& ip = connection_of(*session, section)->address;
+  const auto& theirs = named(session->direction(section));
+  const auto& wanted = named(offer_->direction);
+  remote.address = {ip, section.port};
+  remote.send = theirs.receive && wanted.send && !is_unspecified(ip);
+  remote.receive = theirs.send && wanted.receive;
+  remote.packet_time = packet_time(section);
+  remote.rtcp = rtcp_address(section, ip);
+  return remote;
+}
+
+}  // namespace ivr
