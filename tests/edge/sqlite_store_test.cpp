@@ -1,0 +1,356 @@
+#include "edge/sqlite_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <tuple>
+
+namespace ivr {
+namespace {
+
+using ::testing::Test;
+
+Time at(Millis since) { return Time{std::chrono::hours{24 * 365 * 50}} + since; }
+
+class SqliteStoreTest : public Test {
+ protected:
+  SqliteStoreTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "ivr-store-XXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~SqliteStoreTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string path() const { return (folder_ / "calls.db").string(); }
+  std::unique_ptr<SqliteStore> open(const SqliteOptions& options = {}) {
+    auto store = SqliteStore::open(path(), options);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? std::move(*store) : nullptr;
+  }
+  // Another program at the same file.
+  void sql(const std::string& text) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path().c_str(), &db), SQLITE_OK);
+    char* error = nullptr;
+    EXPECT_EQ(sqlite3_exec(db, text.c_str(), nullptr, nullptr, &error), SQLITE_OK) << error;
+    sqlite3_close(db);
+  }
+
+  std::filesystem::path folder_;
+};
+
+CallRecord full_record(std::string id) {
+  CallRecord record;
+  record.id = std::move(id);
+  record.sip_call_id = "cid-" + record.id + "@peer";
+  record.sip_from_tag = "tag";
+  record.direction = Direction::outbound;
+  record.caller = "alice";
+  record.called = "2001";
+  record.flow = "support";
+  record.flow_digest = "sha256:ab";
+  record.started = at(1ms);
+  record.answered = at(20ms);
+  record.ended = at(9s);
+  record.status = "completed";
+  record.cause = "caller";
+  record.language = "ar";
+  record.variables = R"({"name":"Łukasz","pin":"***"})";
+  record.recording = "/tmp/a.wav";
+  return record;
+}
+
+void expect_same(const CallRecord& a, const CallRecord& b) {
+  const auto tie = [](const CallRecord& r) {
+    return std::tie(r.id, r.sip_call_id, r.sip_from_tag, r.direction, r.caller, r.called, r.flow,
+                    r.flow_digest, r.started, r.answered, r.ended, r.status, r.cause, r.language, r.variables,
+                    r.recording);
+  };
+  EXPECT_EQ(tie(a), tie(b)) << a.id << " / " << b.id;
+}
+
+absl::Status put(SqliteStore& store, const CallRecord& record) {
+  if (auto status = store.begin(); !status.ok()) return status;
+  absl::Status status = store.put_call(record);
+  if (status.ok()) status = store.commit();
+  if (!status.ok()) store.rollback();
+  return status;
+}
+
+TEST_F(SqliteStoreTest, KeepsEverythingOverAReopening) {
+  const CallRecord record = full_record("c1");
+  CallRecord open_call = full_record("c2");
+  open_call.ended = {};
+  open_call.status = "in_progress";
+  open_call.started = at(2ms);
+  {
+    auto store = open();
+    ASSERT_TRUE(store->begin().ok());
+    ASSERT_TRUE(store->put_call(record).ok());
+    ASSERT_TRUE(store->put_call(open_call).ok());
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(store->append({"c1", i, at(Millis{i}), "{\"n\":" + std::to_string(i) + "}"}).ok());
+    }
+    ASSERT_TRUE(store->put_visit({"c1", 0, "menu", "menu", at(1ms), at(2ms), "ok", "1", "1", "{}", ""}).ok());
+    ASSERT_TRUE(store->put_flow({"support", "sha256:ab", "{\"ivr\":1}", at(0ms)}).ok());
+    ASSERT_TRUE(store->put_flow({"support", "sha256:ab", "ignored", at(5ms)}).ok());
+    ASSERT_TRUE(store->commit().ok());
+  }
+  auto store = open();
+  expect_same(*store->call("c1"), record);
+  expect_same(*store->call("c2"), open_call);
+  const auto calls = store->calls(10, 0);
+  ASSERT_EQ(calls->size(), 2u);
+  EXPECT_EQ((*calls)[0].id, "c2") << "newest first";
+  EXPECT_EQ(store->calls(1, 1)->at(0).id, "c1");
+  const auto events = store->events("c1");
+  ASSERT_EQ(events->size(), 3u);
+  EXPECT_EQ((*events)[2].sequence, 2);
+  EXPECT_EQ((*events)[2].at, at(2ms));
+  EXPECT_EQ((*events)[2].json, R"({"n":2})");
+  const auto visits = store->visits("c1");
+  ASSERT_EQ(visits->size(), 1u);
+  EXPECT_EQ((*visits)[0].node, "menu");
+  EXPECT_EQ((*visits)[0].left, at(2ms));
+  EXPECT_EQ(store->flow("sha256:ab")->document, "{\"ivr\":1}");
+  EXPECT_EQ(store->flow("sha256:ab")->published, at(0ms));
+  EXPECT_TRUE(store->integrity().ok());
+}
+
+TEST_F(SqliteStoreTest, SaysWhatIsNotThere) {
+  auto store = open();
+  EXPECT_EQ(store->call("nobody").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(store->call("nobody").status().message()), testing::HasSubstr("nobody"));
+  EXPECT_EQ(store->flow("x").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(store->events("nobody")->empty());
+  EXPECT_TRUE(store->visits("nobody")->empty());
+  EXPECT_EQ(store->calls(-1, 0).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SqliteStoreTest, PuttingACallAgainReplacesIt) {
+  auto store = open();
+  CallRecord record = full_record("c1");
+  record.status = "in_progress";
+  record.ended = {};
+  ASSERT_TRUE(put(*store, record).ok());
+  record = full_record("c1");
+  ASSERT_TRUE(put(*store, record).ok());
+  expect_same(*store->call("c1"), record);
+  EXPECT_EQ(store->calls(10, 0)->size(), 1u);
+}
+
+TEST_F(SqliteStoreTest, AWriteOutsideATransactionIsRefused) {
+  auto store = open();
+  EXPECT_EQ(store->put_call(full_record("c")).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(store->append({"c", 0, at(0ms), "{}"}).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(SqliteStoreTest, ARollbackLeavesNothing) {
+  auto store = open();
+  ASSERT_TRUE(store->begin().ok());
+  ASSERT_TRUE(store->put_call(full_record("c1")).ok());
+  store->rollback();
+  store->rollback();  // once more does no harm
+  EXPECT_TRUE(store->calls(10, 0)->empty());
+  EXPECT_TRUE(put(*store, full_record("c2")).ok());
+}
+
+TEST_F(SqliteStoreTest, ClosesTheCallsThatWereOpen) {
+  auto store = open();
+  for (const char* id : {"a", "b", "c"}) {
+    CallRecord record = full_record(id);
+    if (record.id != "b") {
+      record.status = "in_progress";
+      record.ended = {};
+    }
+    ASSERT_TRUE(put(*store, record).ok());
+  }
+  EXPECT_EQ(*store->close_open_calls(at(60s)), 2);
+  EXPECT_EQ(store->call("a")->status, "failed");
+  EXPECT_EQ(store->call("a")->cause, "system");
+  EXPECT_EQ(store->call("a")->ended, at(60s));
+  EXPECT_EQ(store->call("b")->status, "completed");
+  EXPECT_EQ(*store->close_open_calls(at(61s)), 0);
+}
+
+TEST_F(SqliteStoreTest, ACallCutByACrashAndInvitedAgainIsOneRecord) {
+  auto store = open();
+  const auto cut = [&](const char* id, Time started) {
+    CallRecord record = full_record(id);
+    record.sip_call_id = "same";
+    record.started = started;
+    record.status = "failed";
+    record.cause = "system";
+    return record;
+  };
+  ASSERT_TRUE(put(*store, cut("old", at(0s))).ok());
+  ASSERT_TRUE(put(*store, cut("cut", at(100s))).ok());
+  ASSERT_TRUE(store->begin().ok());
+  ASSERT_TRUE(store->append({"cut", 0, at(100s), "{}"}).ok());
+  ASSERT_TRUE(store->put_visit({"cut", 0, "n", "play", at(100s), {}, "active", "", "", "", ""}).ok());
+  ASSERT_TRUE(store->commit().ok());
+
+  CallRecord again = full_record("again");
+  again.sip_call_id = "same";
+  again.started = at(104s);
+  ASSERT_TRUE(put(*store, again).ok());
+  EXPECT_FALSE(store->call("cut").ok());
+  EXPECT_TRUE(store->events("cut")->empty());
+  EXPECT_TRUE(store->visits("cut")->empty());
+  EXPECT_TRUE(store->call("old").ok()) << "too long ago to be the same INVITE";
+  expect_same(*store->call("again"), again);
+
+  CallRecord other = again;  // a completed call with the same Call-ID is another call
+  other.id = "other";
+  other.started = at(105s);
+  ASSERT_TRUE(put(*store, other).ok());
+  EXPECT_TRUE(store->call("again").ok());
+}
+
+TEST_F(SqliteStoreTest, KeepsBytesAsTheyAre) {
+  auto store = open();
+  CallRecord record = full_record("c'; DROP TABLE calls; --");
+  record.caller = std::string("a\0b", 3) + "\xff\xfe'\"";
+  record.variables = std::string(2 << 20, 'x');
+  ASSERT_TRUE(put(*store, record).ok());
+  expect_same(*store->call(record.id), record);
+}
+
+TEST_F(SqliteStoreTest, MigratesAnOlderFileAndKeepsItsCalls) {
+  { ASSERT_TRUE(put(*open(), full_record("c1")).ok()); }
+  sql("DROP INDEX calls_in_progress; DROP INDEX calls_by_sip; DELETE FROM schema_version WHERE version > 1");
+  {
+    SqliteOptions options;
+    options.read_only = true;
+    const auto refused = SqliteStore::open(path(), options);
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition) << refused.status();
+  }
+  auto store = open();
+  expect_same(*store->call("c1"), full_record("c1"));
+  sql("SELECT 1 FROM calls INDEXED BY calls_by_sip WHERE sip_call_id = '' AND sip_from_tag = ''");
+  EXPECT_TRUE(store->integrity().ok());
+}
+
+TEST_F(SqliteStoreTest, RefusesANewerFileAndForeignFiles) {
+  { open(); }
+  sql("INSERT INTO schema_version VALUES (99, 'later')");
+  auto newer = SqliteStore::open(path());
+  EXPECT_EQ(newer.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(newer.status().message()),
+              testing::AllOf(testing::HasSubstr(path()), testing::HasSubstr("99"),
+                             testing::HasSubstr(std::to_string(SqliteStore::newest_schema()))));
+
+  std::filesystem::remove(path());
+  sql("CREATE TABLE recipes (name TEXT)");
+  auto foreign = SqliteStore::open(path());
+  EXPECT_EQ(foreign.status().code(), absl::StatusCode::kFailedPrecondition) << foreign.status();
+  EXPECT_FALSE(std::filesystem::exists(path() + "-wal")) << "left as it was";
+
+  std::ofstream(path(), std::ios::trunc) << std::string(8192, 'x');
+  auto text = SqliteStore::open(path());
+  EXPECT_EQ(text.status().code(), absl::StatusCode::kFailedPrecondition) << text.status();
+
+  auto nowhere = SqliteStore::open((folder_ / "no" / "such" / "folder.db").string());
+  EXPECT_EQ(nowhere.status().code(), absl::StatusCode::kFailedPrecondition) << nowhere.status();
+  EXPECT_THAT(std::string(nowhere.status().message()), testing::HasSubstr("folder.db"));
+}
+
+TEST_F(SqliteStoreTest, ManyOpenANewFileAtOnce) {
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      SqliteOptions options;
+      options.busy_timeout = 20s;
+      auto store = SqliteStore::open(path(), options);
+      EXPECT_TRUE(store.ok()) << store.status();
+      good += store.ok();
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(good, 8);
+}
+
+TEST_F(SqliteStoreTest, ALockedFileIsAnErrorAndThenWorksAgain) {
+  SqliteOptions options;
+  options.busy_timeout = 1ms;
+  auto store = open(options);
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(path().c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  const absl::Status locked = put(*store, full_record("c1"));
+  EXPECT_EQ(locked.code(), absl::StatusCode::kUnavailable) << locked;
+  EXPECT_THAT(
+      std::string(locked.message()),
+      testing::AllOf(testing::HasSubstr(path()), testing::HasSubstr("begin"), testing::HasSubstr("locked")));
+  EXPECT_TRUE(store->calls(1, 0).ok()) << "reading goes on";
+  ASSERT_EQ(sqlite3_exec(other, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  EXPECT_TRUE(put(*store, full_record("c1")).ok());
+  EXPECT_TRUE(store->integrity().ok());
+}
+
+TEST_F(SqliteStoreTest, AFullDiskIsAnErrorAndThenWorksAgain) {
+  auto store = open();
+  ASSERT_TRUE(put(*store, full_record("before")).ok());
+  // The process may write no file beyond 256 KiB: what a full disk looks like from here.
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit was{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &was), 0);
+  rlimit small = was;
+  small.rlim_cur = 256 << 10;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  CallRecord big = full_record("big");
+  big.variables = std::string(1 << 20, 'v');
+  const absl::Status full = put(*store, big);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &was), 0);
+  EXPECT_TRUE(full.code() == absl::StatusCode::kUnavailable ||
+              full.code() == absl::StatusCode::kResourceExhausted)
+      << full;
+  EXPECT_TRUE(store->call("before").ok());
+  EXPECT_FALSE(store->call("big").ok());
+  EXPECT_TRUE(put(*store, big).ok());
+  expect_same(*store->call("big"), big);
+  EXPECT_TRUE(store->integrity().ok());
+}
+
+TEST_F(SqliteStoreTest, AToolReadsWhileTheServerWrites) {
+  auto store = open();
+  SqliteOptions options;
+  options.read_only = true;
+  std::atomic<bool> stop{false};
+  std::atomic<int> reads{0};
+  std::thread tool([&] {
+    auto reader = SqliteStore::open(path(), options);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    std::size_t seen = 0;
+    while (!stop) {
+      auto calls = (*reader)->calls(1000, 0);
+      ASSERT_TRUE(calls.ok()) << calls.status();
+      EXPECT_GE(calls->size(), seen);
+      EXPECT_EQ(calls->size() % 10, 0u) << "half a transaction was seen";
+      seen = calls->size();
+      ++reads;
+    }
+    EXPECT_EQ(put(**reader, full_record("no")).code(), absl::StatusCode::kFailedPrecondition);
+  });
+  for (int i = 0; i < 300 && (i < 30 || reads < 20); ++i) {
+    ASSERT_TRUE(store->begin().ok());
+    for (int j = 0; j < 10; ++j) ASSERT_TRUE(store->put_call(full_record(std::to_string(i * 10 + j))).ok());
+    ASSERT_TRUE(store->commit().ok());
+  }
+  stop = true;
+  tool.join();
+  EXPECT_GT(reads, 0);
+}
+
+}  // namespace
+}  // namespace ivr
