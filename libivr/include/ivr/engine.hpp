@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "ivr/admission.hpp"
 #include "ivr/call_session.hpp"
 #include "ivr/ports.hpp"
 #include "ivr/script.hpp"
@@ -26,16 +27,6 @@ struct Route {
   bool record = false;             // the whole call, stereo
   bool secret_type_ahead = false;  // the script asks for secrets, see CallSessionOptions
   std::vector<Prompts> preload;    // rendered at start, so that the first caller does not wait
-};
-
-// What the engine refuses, and with what. 0 is no limit.
-struct Limits {
-  int calls = 2000;                         // at once: 503 with Retry-After
-  double calls_per_second = 0;              // all: 503 with Retry-After
-  int calls_per_address = 0;                // at once from one IP address: 486
-  double calls_per_second_per_address = 0;  // 503 with Retry-After
-  Millis retry_after = 5s;
-  Millis call_length = 4h;  // then the call ends with cause "call limit"
 };
 
 struct EngineOptions {
