@@ -1,0 +1,389 @@
+#include "engine/store_thread.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/mailbox.hpp"
+
+namespace ivr {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct PutCall {
+  CallRecord record;
+  std::uint64_t ticket = 0;
+};
+
+// One thing to write. Large ones by pointer: the mailbox and the backlog have thousands of cells.
+struct Write {
+  using What = std::variant<std::monostate, std::unique_ptr<PutCall>, std::vector<CallEvent>,
+                            std::unique_ptr<NodeVisit>, std::unique_ptr<FlowVersion>>;
+  What what;  // monostate: dropped
+  std::size_t bytes = 0;
+  std::uint32_t rows = 0;
+
+  bool expendable() const noexcept {
+    return std::holds_alternative<std::vector<CallEvent>>(what) ||
+           std::holds_alternative<std::unique_ptr<NodeVisit>>(what);
+  }
+};
+
+std::size_t size_of(const CallRecord& r) {
+  return sizeof r + r.id.size() + r.sip_call_id.size() + r.sip_from_tag.size() + r.caller.size() + r.called.size() +
+         r.flow.size() + r.flow_digest.size() + r.status.size() + r.cause.size() + r.language.size() +
+         r.variables.size() + r.recording.size();
+}
+std::size_t size_of(const CallEvent& e) { return sizeof e + e.call.size() + e.json.size(); }
+std::size_t size_of(const NodeVisit& v) {
+  return sizeof v + v.call.size() + v.node.size() + v.type.size() + v.status.size() + v.exit.size() + v.input.size() +
+         v.output.size() + v.error.size();
+}
+std::size_t size_of(const FlowVersion& f) { return sizeof f + f.id.size() + f.digest.size() + f.document.size(); }
+
+// Writes in order, from which the oldest expendable ones can be taken out of the middle.
+class Backlog {
+ public:
+  void push(Write write) { writes_.push_back(std::move(write)); }
+  bool empty() const noexcept { return writes_.empty(); }
+  std::size_t size() const noexcept { return writes_.size(); }
+  Write& front() noexcept { return writes_.front(); }
+  Write& operator[](std::size_t at) noexcept { return writes_[at]; }
+  void pop() {
+    writes_.pop_front();
+    if (kept_ > 0) --kept_;
+  }
+
+  // Takes out the oldest that may go; false when nothing may.
+  bool shed(std::size_t& bytes, std::uint32_t& rows) {
+    for (; kept_ < writes_.size(); ++kept_) {
+      Write& write = writes_[kept_];
+      if (!write.expendable()) continue;
+      bytes = std::exchange(write.bytes, 0);
+      rows = std::exchange(write.rows, 0);
+      write.what = std::monostate{};
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  std::deque<Write> writes_;
+  std::size_t kept_ = 0;  // so many at the front have nothing left to shed
+};
+
+}  // namespace
+
+class StoreThread::Worker {
+ public:
+  Worker(std::unique_ptr<StorePort> store, const StoreThreadOptions& options, std::function<void()> notify)
+      : options_(options), store_(std::move(store)), notify_(std::move(notify)), mailbox_(options.mailbox),
+        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), thread_([this] { run(); }) {}
+
+  ~Worker() {
+    join();
+    ::close(wake_);
+  }
+
+  // ---- control thread
+
+  void post(Write write) {
+    posted_.fetch_add(write.rows, std::memory_order_relaxed);
+    waiting_.fetch_add(write.rows, std::memory_order_relaxed);
+    bytes_.fetch_add(write.bytes, std::memory_order_relaxed);
+    overflow_.push(std::move(write));
+    hand_over();
+    // Full mailbox and full backlog: the store thread sits in one long call. Its own backlog is out of our reach.
+    shed(overflow_);
+    if (sleeping_.exchange(false)) signal();
+  }
+
+  bool next_stored(std::uint64_t& ticket) {
+    hand_over();
+    std::lock_guard lock(mutex_);
+    if (stored_.empty()) return false;
+    ticket = stored_.front();
+    stored_.pop_front();
+    return true;
+  }
+
+  absl::Status flush(Millis limit) {
+    const auto until = Clock::now() + limit;
+    hurry_ = true;
+    signal();
+    for (;;) {
+      hand_over();
+      if (sleeping_.exchange(false)) signal();
+      std::unique_lock lock(mutex_);
+      if (waiting_.load() == 0) break;
+      if (Clock::now() >= until) break;
+      // More than the mailbox holds is handed over in turns; a committed group says when there is room.
+      progress_.wait_until(lock, std::min(until, Clock::now() + Millis{20}));
+    }
+    hurry_ = false;
+    const std::uint64_t left = waiting_.load();
+    if (left == 0) return absl::OkStatus();
+    std::string words = std::to_string(left) + " rows not stored within " + std::to_string(limit.count()) + " ms";
+    std::lock_guard lock(mutex_);
+    if (!last_error_.empty()) words += "; last error: " + last_error_;
+    return absl::DeadlineExceededError(words);
+  }
+
+  void join() {
+    if (!thread_.joinable()) return;
+    stopping_ = true;
+    signal();
+    thread_.join();
+  }
+
+  StoreStats stats() const {
+    StoreStats stats;
+    stats.posted = posted_;
+    stats.written = written_;
+    stats.groups = groups_;
+    stats.retries = retries_;
+    stats.dropped = dropped_;
+    stats.rejected = rejected_;
+    stats.backlog = waiting_;
+    stats.backlog_bytes = bytes_;
+    std::lock_guard lock(mutex_);
+    stats.failing = failing_;
+    stats.last_error = last_error_;
+    return stats;
+  }
+
+ private:
+  void hand_over() {
+    while (!overflow_.empty()) {
+      Write& write = overflow_.front();
+      if (!std::holds_alternative<std::monostate>(write.what) && !mailbox_.push(std::move(write))) return;
+      overflow_.pop();
+    }
+  }
+
+  void signal() noexcept {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t size = ::write(wake_, &one, sizeof one);  // full: awake anyhow
+  }
+
+  // Whoever owns the backlog, under the common budget.
+  void shed(Backlog& backlog) {
+    while (bytes_.load(std::memory_order_relaxed) > options_.max_backlog_bytes) {
+      std::size_t bytes = 0;
+      std::uint32_t rows = 0;
+      if (!backlog.shed(bytes, rows)) return;
+      bytes_ -= bytes;
+      waiting_ -= rows;
+      dropped_ += rows;
+    }
+  }
+
+  // ---- store thread
+
+  void run() {
+    Millis retry = options_.first_retry;
+    while (!stopping_) {
+      absorb();
+      if (backlog_.empty()) {
+        sleeping_ = true;
+        absorb();  // what came before anybody could see that we sleep
+        if (backlog_.empty()) {
+          wait(Millis{-1});
+          sleeping_ = false;
+          continue;
+        }
+        sleeping_ = false;
+      }
+      if (!hurry_ && backlog_.size() < options_.max_group_rows) {
+        wait_unless_hurried(options_.linger);
+        absorb();
+      }
+      if (stopping_) break;
+      if (write_group()) {
+        retry = options_.first_retry;
+        continue;
+      }
+      wait_unless_hurried(hurry_ ? std::min(options_.first_retry, retry) : retry);
+      retry = std::min(retry * 2, options_.last_retry);
+    }
+  }
+
+  void absorb() {
+    Write write;
+    while (mailbox_.pop(write)) {
+      backlog_.push(std::move(write));
+      shed(backlog_);
+    }
+  }
+
+  void wait(Millis limit) {
+    pollfd fd{wake_, POLLIN, 0};
+    poll(&fd, 1, static_cast<int>(limit.count()));
+    std::uint64_t count;
+    [[maybe_unused]] const ssize_t size = ::read(wake_, &count, sizeof count);
+  }
+
+  // The mailbox goes on being emptied, so that a long back-off does not fill it.
+  void wait_unless_hurried(Millis limit) {
+    const auto until = Clock::now() + limit;
+    const bool hurried = hurry_;
+    while (!stopping_ && hurry_ == hurried) {
+      const auto left = std::chrono::duration_cast<Millis>(until - Clock::now());
+      if (left <= 0ms) return;
+      wait(std::min(left, Millis{100}));
+      absorb();
+    }
+  }
+
+  // True when the front of the backlog is committed, or found to be what the store never takes.
+  bool write_group() {
+    absl::Status status = store_->begin();
+    std::size_t count = 0;
+    std::uint64_t rows = 0;
+    bool poison = false;
+    if (status.ok()) {
+      while (status.ok() && count < backlog_.size() && rows < options_.max_group_rows) {
+        status = apply(backlog_[count]);
+        if (!status.ok()) break;
+        rows += backlog_[count].rows;
+        ++count;
+      }
+      poison = status.code() == absl::StatusCode::kInvalidArgument;
+      // Those before the one that is refused are good, and must not wait for ever behind it.
+      if (status.ok() || (poison && count > 0)) {
+        absl::Status committed = store_->commit();
+        if (!committed.ok()) {
+          status = std::move(committed);
+          poison = false;
+        }
+      }
+      if (!status.ok() && !(poison && count > 0)) store_->rollback();
+    }
+    if (!status.ok() && !poison) {
+      ++retries_;
+      note(status, true);
+      return false;
+    }
+    std::vector<std::uint64_t> tickets;
+    for (std::size_t i = 0; i < count; ++i) finish(tickets);
+    written_ += rows;
+    groups_ += count > 0;
+    if (poison) {
+      rejected_ += backlog_.front().rows;
+      finish(tickets);
+    }
+    note(status, false);
+    const bool told = !tickets.empty();
+    {
+      std::lock_guard lock(mutex_);
+      stored_.insert(stored_.end(), tickets.begin(), tickets.end());
+    }
+    progress_.notify_all();
+    if (told && notify_) notify_();
+    return true;
+  }
+
+  absl::Status apply(const Write& write) {
+    if (const auto* call = std::get_if<std::unique_ptr<PutCall>>(&write.what)) return store_->put_call((*call)->record);
+    if (const auto* events = std::get_if<std::vector<CallEvent>>(&write.what)) {
+      for (const CallEvent& event : *events) {
+        if (auto status = store_->append(event); !status.ok()) return status;
+      }
+      return absl::OkStatus();
+    }
+    if (const auto* visit = std::get_if<std::unique_ptr<NodeVisit>>(&write.what)) return store_->put_visit(**visit);
+    if (const auto* flow = std::get_if<std::unique_ptr<FlowVersion>>(&write.what)) return store_->put_flow(**flow);
+    return absl::OkStatus();
+  }
+
+  void finish(std::vector<std::uint64_t>& tickets) {
+    Write& write = backlog_.front();
+    if (const auto* call = std::get_if<std::unique_ptr<PutCall>>(&write.what); call && (*call)->ticket != 0) {
+      tickets.push_back((*call)->ticket);
+    }
+    bytes_ -= write.bytes;
+    waiting_ -= write.rows;
+    backlog_.pop();
+  }
+
+  void note(const absl::Status& status, bool failing) {
+    std::lock_guard lock(mutex_);
+    failing_ = failing;
+    if (!status.ok()) last_error_ = std::string(status.message());
+  }
+
+  const StoreThreadOptions options_;
+  const std::unique_ptr<StorePort> store_;
+  const std::function<void()> notify_;
+
+  Mailbox<Write> mailbox_;
+  Backlog overflow_;  // control: what the mailbox had no room for
+  Backlog backlog_;   // store thread
+
+  std::atomic<std::uint64_t> posted_{0}, written_{0}, groups_{0}, retries_{0}, dropped_{0}, rejected_{0};
+  std::atomic<std::uint64_t> waiting_{0}, bytes_{0};
+  std::atomic<bool> sleeping_{false}, hurry_{false}, stopping_{false};
+  const int wake_;
+
+  mutable std::mutex mutex_;  // held for a few moves, never while the store works
+  std::condition_variable progress_;
+  std::deque<std::uint64_t> stored_;
+  bool failing_ = false;
+  std::string last_error_;
+
+  std::thread thread_;
+};
+
+StoreThread::StoreThread(std::unique_ptr<StorePort> store, const StoreThreadOptions& options,
+                         std::function<void()> notify)
+    : worker_(std::make_unique<Worker>(std::move(store), options, std::move(notify))) {}
+
+StoreThread::~StoreThread() = default;
+
+void StoreThread::put_call(CallRecord record, std::uint64_t ticket) {
+  const std::size_t bytes = size_of(record);
+  worker_->post({std::make_unique<PutCall>(PutCall{std::move(record), ticket}), bytes, 1});
+}
+
+void StoreThread::append(std::vector<CallEvent> events) {
+  if (events.empty()) return;
+  std::size_t bytes = 0;
+  for (const CallEvent& event : events) bytes += size_of(event);
+  const auto rows = static_cast<std::uint32_t>(events.size());
+  worker_->post({std::move(events), bytes, rows});
+}
+
+void StoreThread::put_visit(NodeVisit visit) {
+  const std::size_t bytes = size_of(visit);
+  worker_->post({std::make_unique<NodeVisit>(std::move(visit)), bytes, 1});
+}
+
+void StoreThread::put_flow(FlowVersion version) {
+  const std::size_t bytes = size_of(version);
+  worker_->post({std::make_unique<FlowVersion>(std::move(version)), bytes, 1});
+}
+
+bool StoreThread::next_stored(std::uint64_t& ticket) { return worker_->next_stored(ticket); }
+absl::Status StoreThread::flush(Millis limit) { return worker_->flush(limit); }
+
+absl::Status StoreThread::stop(Millis limit) {
+  absl::Status status = worker_->flush(limit);
+  worker_->join();
+  return status;
+}
+
+StoreStats StoreThread::stats() const { return worker_->stats(); }
+
+}  // namespace ivr
