@@ -1,0 +1,310 @@
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "edge/sofia_stack.hpp"
+#include "edge/sofia_text.hpp"
+
+// What NUA tells, in our words. Every handle that NUA makes for a request outside a call is given back at
+// once.
+
+namespace ivr {
+namespace {
+
+constexpr int kMostChallenges =
+    3;  // of one request: a nonce may go stale under way, a wrong password stays wrong
+constexpr int kMostGlares = 6;
+
+const char* phrase_of(int status) {
+  const char* phrase = sip_status_phrase(status);
+  return phrase ? phrase : "Refused";
+}
+
+}  // namespace
+
+void SofiaStack::on_nua(nua_event_t event, int status, const char* phrase, nua_t*, SofiaStack* self,
+                        nua_handle_t* handle, SofiaLeg* leg, const sip_t* sip, tagi_t tags[]) {
+  self->on_event(event, status, phrase, handle, leg, sip, tags);
+}
+
+void SofiaStack::on_event(nua_event_t event, int status, const char* phrase, nua_handle_t* handle,
+                          SofiaLeg* leg, const sip_t* sip, tagi_t tags[]) {
+  switch (event) {
+    case nua_r_shutdown:
+      if (status >= 200) down_ = true;
+      return;
+    case nua_i_invite:
+      if (!leg) return on_invite(handle, sip);
+      if (status < 200) on_reinvite(*leg, sip);
+      return;
+    case nua_i_ack:
+      if (leg) on_ack(*leg, sip);
+      return;
+    case nua_i_cancel:
+      if (leg && leg->state == SofiaLeg::State::early) {
+        leg->state = SofiaLeg::State::ending;
+        leg->ended.status = 487;
+        leg->ended.reason = "cancelled";
+      }
+      return;
+    case nua_i_bye:
+      if (leg && leg->ended.reason.empty()) {
+        leg->state = SofiaLeg::State::ending;
+        leg->ended.reason = "BYE";
+      }
+      return;
+    case nua_i_update:
+    case nua_i_prack:
+      if (leg && status < 200) on_body_request(*leg, sip, event == nua_i_prack);
+      return;
+    case nua_i_info:
+      if (status < 200) on_info(handle, leg, sip);
+      if (!leg) nua_handle_destroy(handle);
+      return;
+    case nua_r_invite:
+      if (leg) on_invite_reply(*leg, status, phrase, sip);
+      return;
+    case nua_r_bye:
+    case nua_r_update:
+    case nua_r_prack:
+      if (leg && (status == 401 || status == 407)) on_challenge(*leg, status, phrase, sip);
+      return;
+    case nua_i_error:
+      // No ACK (or no PRACK) within 64*T1. NUA has sent its BYE; nobody may be there to answer it.
+      if (leg && status == 408) {
+        leg->ended.status = 408;
+        leg->ended.reason = reason_text(phrase);
+        leg->ended.by_peer = true;
+        end(*leg);
+      }
+      return;
+    case nua_i_state: {
+      int state = 0;
+      tl_gets(tags, NUTAG_CALLSTATE_REF(state), TAG_END());
+      if (leg && state == nua_callstate_terminated) on_terminated(*leg, status, phrase);
+      return;
+    }
+    default:
+      // Requests that NUA has answered itself (OPTIONS) leave a handle behind.
+      if (handle && !leg && event < nua_r_set_params) nua_handle_destroy(handle);
+      return;
+  }
+}
+
+void SofiaStack::refuse(nua_handle_t* handle, int status) {
+  nua_respond(handle, status, phrase_of(status),
+              TAG_IF(status == 415 || status == 406, SIPTAG_ACCEPT_STR("application/sdp")), TAG_END());
+}
+
+void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
+  const int refused = stopping_ ? 503 : refused_content(sip);
+  if (refused) {
+    refuse(handle, refused);
+    nua_handle_destroy(handle);
+    return;
+  }
+  SofiaLeg& leg = open(handle);
+  nua_handle_bind(handle, &leg);
+  leg.peer_updates = lists(sip->sip_allow, "UPDATE");
+  leg.peer_times = lists(sip->sip_supported, "timer");
+  leg.peer_acks_early = lists(sip->sip_supported, "100rel") || lists(sip->sip_require, "100rel");
+  leg.peer_acks_all = lists(sip->sip_require, "100rel");
+
+  sip::Invited invited;
+  invited.leg = leg.id;
+  invited.call_id = sip->sip_call_id->i_id;
+  invited.from_tag = sip->sip_from->a_tag ? sip->sip_from->a_tag : "";
+  invited.from_uri = url_text(sip->sip_from->a_url);
+  invited.from_user = decoded_user(sip->sip_from->a_url);
+  invited.from_display = display_text(sip->sip_from->a_display);
+  invited.to_uri = url_text(sip->sip_to->a_url);
+  invited.request_uri = url_text(sip->sip_request->rq_url);
+  invited.request_user = decoded_user(sip->sip_request->rq_url);
+  invited.offer = sdp_of(sip);
+  invited.source = address_of(nua_current_request(nua_));
+  leg.late_offer = !invited.offer;
+  if (!options_.external_ip.empty()) {
+    const char* protocol = sip->sip_via ? sip->sip_via->v_protocol : "";
+    leg.contact = far_contact(invited.source.ip, std::strcmp(protocol, "SIP/2.0/TCP") == 0);
+  }
+  sink_(invited);
+}
+
+void SofiaStack::on_reinvite(SofiaLeg& leg, const sip_t* sip) {
+  if (leg.state != SofiaLeg::State::up) return refuse(leg.handle, 491);
+  if (const int refused = refused_content(sip)) return refuse(leg.handle, refused);
+  if (leg.offering) return refuse(leg.handle, 491);  // ours is waiting for its turn
+  leg.reoffered = true;
+  sip::Offered offered{leg.id, sdp_of(sip), false};
+  leg.we_offered = !offered.offer;
+  sink_(offered);
+}
+
+void SofiaStack::on_ack(SofiaLeg& leg, const sip_t* sip) {
+  if (leg.state == SofiaLeg::State::answered) {
+    leg.state = SofiaLeg::State::up;
+    if (leg.bye_when_acked) return send_bye(leg);
+    std::optional<std::string> answer;
+    if (leg.late_offer) answer = leg.early_sdp ? std::move(leg.early_sdp) : sdp_of(sip);
+    sink_(sip::Established{leg.id, std::move(answer)});
+  } else if (leg.we_offered && leg.state == SofiaLeg::State::up) {
+    leg.we_offered = false;
+    if (std::optional<std::string> answer = sdp_of(sip))
+      sink_(sip::OfferAnswered{leg.id, std::move(*answer)});
+    else
+      sink_(sip::OfferRefused{leg.id, 488});
+  }
+}
+
+void SofiaStack::on_body_request(SofiaLeg& leg, const sip_t* sip, bool prack) {
+  const auto reply = [&](int status) {
+    // Somewhere in 0 to 10 seconds (RFC 3311 section 5.2).
+    const std::string seconds = std::to_string(su_randint(0, 10));
+    nua_respond(leg.handle, status, phrase_of(status), NUTAG_WITH_THIS(nua_),
+                TAG_IF(status == 500, SIPTAG_RETRY_AFTER_STR(seconds.c_str())),
+                TAG_IF(status == 415 || status == 406, SIPTAG_ACCEPT_STR("application/sdp")),
+                TAG_IF(status == 200 && !leg.contact.empty(), SIPTAG_CONTACT_STR(leg.contact.c_str())),
+                TAG_END());
+  };
+  if (const int refused = refused_content(sip)) return reply(refused);
+  std::optional<std::string> sdp = sdp_of(sip);
+  if (!sdp) return reply(200);  // a session refresh, or a plain PRACK
+  if (prack && leg.late_offer && !leg.early_sdp) {
+    leg.early_sdp = std::move(sdp);  // the answer to our offer in the provisional
+    return reply(200);
+  }
+  const bool unanswered = leg.reoffered || leg.request ||
+                          (!leg.outbound && leg.state == SofiaLeg::State::early && !leg.early_answered);
+  if (leg.state == SofiaLeg::State::ending) return reply(481);
+  if (leg.offering || (leg.outbound && leg.state == SofiaLeg::State::early && !leg.early_sdp))
+    return reply(491);
+  if (unanswered) return reply(500);
+  leg.request = msg_ref(nua_current_request(nua_));
+  sink_(sip::Offered{leg.id, std::move(sdp), true});
+}
+
+void SofiaStack::on_info(nua_handle_t* handle, SofiaLeg* leg, const sip_t* sip) {
+  char digit = 0;
+  Millis duration{0};
+  const bool empty = !sip->sip_payload || sip->sip_payload->pl_len == 0;
+  const InfoBody body = parse_info(sip, digit, duration);
+  const int status = !leg                          ? 481
+                     : body == InfoBody::digit     ? 200
+                     : body == InfoBody::malformed ? 400
+                     : empty                       ? 200
+                                                   : 415;
+  nua_respond(handle, status, phrase_of(status), NUTAG_WITH_THIS(nua_),
+              TAG_IF(status == 415, SIPTAG_ACCEPT_STR("application/dtmf-relay, application/dtmf")),
+              TAG_END());
+  if (status == 200 && body == InfoBody::digit && leg->state != SofiaLeg::State::ending)
+    sink_(sip::Digit{leg->id, digit, duration});
+}
+
+void SofiaStack::on_invite_reply(SofiaLeg& leg, int status, const char* phrase, const sip_t* sip) {
+  if (status == 401 || status == 407) return on_challenge(leg, status, phrase, sip);
+  if (leg.state == SofiaLeg::State::up) return on_reinvite_reply(leg, status, sip);
+  std::optional<std::string> sdp = sdp_of(sip);
+  if (status < 200) {
+    if (status == 100 || leg.state != SofiaLeg::State::early) return;
+    if (sdp) leg.early_sdp = sdp;
+    sink_(sip::Ringing{leg.id, status, std::move(sdp)});
+    return;
+  }
+  if (status >= 300) {  // the state change that ends the leg follows
+    if (leg.ended.by_peer) {
+      leg.ended.status = status < 700 ? status : 500;
+      leg.ended.reason = reason_text(phrase);
+      leg.ended.retry_after = retry_after_of(sip);
+    }
+    return;
+  }
+  if (leg.outbound && leg.state == SofiaLeg::State::early) {
+    leg.challenges = 0;
+    leg.state = SofiaLeg::State::up;
+    leg.peer_updates = lists(sip->sip_allow, "UPDATE");
+    // The answer may have come before the 200, and then need not be in it.
+    if (!sdp) sdp = std::move(leg.early_sdp);
+    nua_ack(leg.handle, NUTAG_UPDATE_REFRESH(leg.peer_updates), TAG_END());
+    if (!sdp) {
+      leg.ended.status = 488;
+      leg.ended.reason = "the 200 has no SDP";
+      leg.ended.by_peer = true;
+      return send_bye(leg);
+    }
+    sink_(sip::Answered{leg.id, std::move(*sdp)});
+  } else if (leg.outbound && leg.state == SofiaLeg::State::ending) {
+    nua_ack(leg.handle, TAG_END());  // 200 and CANCEL crossed
+    send_bye(leg);
+  }
+}
+
+void SofiaStack::on_reinvite_reply(SofiaLeg& leg, int status, const sip_t* sip) {
+  if (status < 200) return;
+  std::optional<std::string> sdp = sdp_of(sip);
+  if (status < 300) {
+    leg.challenges = 0;
+    // NUA's own refresh of a session timer towards a peer without UPDATE: its SDP is an offer if we were
+    // called.
+    const bool answer_in_ack = !leg.offering && !leg.outbound && sdp && !leg.sdp.empty();
+    nua_ack(leg.handle, TAG_IF(answer_in_ack, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
+            TAG_IF(answer_in_ack, SIPTAG_PAYLOAD_STR(leg.sdp.c_str())), TAG_END());
+    if (!leg.offering) return;
+    leg.offering = false;
+    if (sdp)
+      sink_(sip::OfferAnswered{leg.id, std::move(*sdp)});
+    else
+      sink_(sip::OfferRefused{leg.id, 488});
+    return;
+  }
+  if (!leg.offering) return;
+  if (status == 491 && ++leg.glares <= kMostGlares) return retry_offer(leg);
+  leg.offering = false;
+  sink_(sip::OfferRefused{leg.id, status < 700 ? status : 500});
+}
+
+// Both sides offered at once: the one that made the call waits 2.1 to 4 s, the other 0 to 2 s (RFC
+// 3261 14.1).
+void SofiaStack::retry_offer(SofiaLeg& leg) {
+  const int wait_ms = leg.outbound ? su_randint(210, 400) * 10 : su_randint(0, 200) * 10;
+  if (!leg.retry) leg.retry = su_timer_create(su_root_task(root_), 0);
+  su_timer_set_interval(
+      leg.retry,
+      [](SofiaStack*, su_timer_t*, SofiaLeg* waiting) {
+        if (waiting->state == SofiaLeg::State::up && waiting->offering) waiting->stack->send_offer(*waiting);
+      },
+      &leg, wait_ms);
+}
+
+void SofiaStack::on_challenge(SofiaLeg& leg, int status, const char* phrase, const sip_t* sip) {
+  const msg_auth_t* challenge = !sip            ? nullptr
+                                : status == 401 ? sip->sip_www_authenticate
+                                                : sip->sip_proxy_authenticate;
+  const char* realm = challenge ? msg_params_find(challenge->au_params, "realm=") : nullptr;
+  if (realm && !leg.auth_user.empty() && ++leg.challenges <= kMostChallenges) {
+    std::string quoted = *realm == '"' ? realm : "\"" + std::string(realm) + "\"";
+    const std::string auth =
+        std::string(challenge->au_scheme) + ":" + quoted + ":" + leg.auth_user + ":" + leg.auth_password;
+    nua_authenticate(leg.handle, NUTAG_AUTH(auth.c_str()), TAG_END());
+    return;
+  }
+  // NUA would wait for credentials for ever.
+  if (leg.state == SofiaLeg::State::up) {
+    if (std::exchange(leg.offering, false)) sink_(sip::OfferRefused{leg.id, status});
+    return;
+  }
+  if (leg.ended.by_peer) {
+    leg.ended.status = status;
+    leg.ended.reason = reason_text(phrase);
+  }
+  end(leg);
+}
+
+void SofiaStack::on_terminated(SofiaLeg& leg, int status, const char* phrase) {
+  if (leg.ended.reason.empty() && leg.ended.by_peer) leg.ended.reason = reason_text(phrase);
+  if (leg.ended.status == 0 && leg.state == SofiaLeg::State::early && status >= 300)
+    leg.ended.status = status < 700 ? status : 500;
+  end(leg);
+}
+
+}  // namespace ivr

@@ -1,0 +1,35 @@
+#include "edge/sofia_sip.hpp"
+
+#include <utility>
+
+#include "edge/sofia_stack.hpp"
+
+namespace ivr {
+
+SofiaSip::SofiaSip() : stack_(std::make_unique<SofiaStack>()) {}
+SofiaSip::~SofiaSip() = default;
+
+absl::Status SofiaSip::start(const SipOptions& options, Sink sink) {
+  return stack_->start(options, std::move(sink));
+}
+Address SofiaSip::local_address() const { return stack_->local(); }
+void SofiaSip::run(Micros wait) { stack_->run(wait); }
+void SofiaSip::wake() noexcept { stack_->wake(); }
+LegId SofiaSip::invite(const sip::Invite& request) { return stack_->invite(request); }
+void SofiaSip::ring(LegId leg, int status, std::optional<std::string> sdp) {
+  stack_->ring(leg, status, std::move(sdp));
+}
+void SofiaSip::answer(LegId leg, std::string sdp) { stack_->answer(leg, std::move(sdp)); }
+void SofiaSip::reject(LegId leg, int status, std::string reason, std::optional<Millis> retry_after) {
+  stack_->reject(leg, status, std::move(reason), retry_after);
+}
+void SofiaSip::offer(LegId leg, std::string sdp) { stack_->offer(leg, std::move(sdp)); }
+void SofiaSip::accept_offer(LegId leg, std::string sdp) { stack_->accept_offer(leg, std::move(sdp)); }
+void SofiaSip::refuse_offer(LegId leg, int status) { stack_->refuse_offer(leg, status); }
+void SofiaSip::hang_up(LegId leg, std::string reason) { stack_->hang_up(leg, std::move(reason)); }
+void SofiaSip::stop() { stack_->stop(); }
+std::size_t SofiaSip::open_legs() const { return stack_->open_legs(); }
+
+std::unique_ptr<SipPort> make_sofia_sip() { return std::make_unique<SofiaSip>(); }
+
+}  // namespace ivr

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstddef>
+#include <memory>
+
+#include "ivr/ports.hpp"
+
+namespace ivr {
+
+class SofiaStack;
+
+// SipPort over sofia-sip's NUA, without its SDP engine: bodies go through untouched, offer/answer is the
+// caller's. Dialogs, transactions, PRACK, session timers and digest are the library's. What NUA gets wrong,
+// or what can stop a server, is closed here: see sofia_guard.hpp.
+//
+// It does not resolve media, does not register, and refuses every method that an IVR has no use for (405).
+//
+// Thread:   start(), run(), stop() and all requests from one at a time; wake() from any. Another thread may
+// take
+//           over between two calls. Several objects in one process do not know of each other.
+// Times:    run() rounds its wait up to a whole millisecond, the stack's clock.
+class SofiaSip final : public SipPort {
+ public:
+  SofiaSip();
+  ~SofiaSip() override;  // stops
+
+  absl::Status start(const SipOptions& options, Sink sink) override;
+  Address local_address() const override;
+  void run(Micros wait) override;
+  void wake() noexcept override;
+
+  LegId invite(const sip::Invite& request) override;
+  void ring(LegId leg, int status, std::optional<std::string> sdp) override;
+  void answer(LegId leg, std::string sdp) override;
+  void reject(LegId leg, int status, std::string reason, std::optional<Millis> retry_after) override;
+  void offer(LegId leg, std::string sdp) override;
+  void accept_offer(LegId leg, std::string sdp) override;
+  void refuse_offer(LegId leg, int status) override;
+  void hang_up(LegId leg, std::string reason) override;
+  void stop() override;
+
+  std::size_t open_legs() const;  // legs whose Ended is still to come
+
+ private:
+  std::unique_ptr<SofiaStack> stack_;
+};
+
+std::unique_ptr<SipPort> make_sofia_sip();
+
+}  // namespace ivr

@@ -1,0 +1,116 @@
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "edge/sofia.hpp"
+#include "ivr/ports.hpp"
+
+namespace ivr {
+
+// One call, from its first message to its Ended. Lives as long as NUA may mention it.
+struct SofiaLeg {
+  enum class State { early, answered, up, ending };  // answered: our 200 is out, its ACK is not in
+
+  LegId id = 0;
+  SofiaStack* stack = nullptr;
+  nua_handle_t* handle = nullptr;
+  bool outbound = false;
+  State state = State::early;
+  bool late_offer = false;               // the INVITE had no SDP: ours is the offer
+  bool peer_updates = false;             // its Allow has UPDATE
+  bool peer_times = false;               // its Supported has timer
+  bool peer_acks_early = false;          // its Supported or Require has 100rel
+  bool peer_acks_all = false;            // ... in its Require: every provisional goes reliably
+  bool early_answered = false;           // our SDP went out in a reliable provisional
+  bool reoffered = false;                // a re-INVITE of the peer waits for our answer
+  bool we_offered = false;               // ... and our answer to it was an offer; the ACK has theirs
+  bool offering = false;                 // our own re-INVITE is out, or waits for its turn after a 491
+  bool bye_when_acked = false;           // answered after hang_up: BYE when it can be sent
+  int challenges = 0;                    // 401/407 since the last success
+  int glares = 0;                        // 491 to the same offer
+  std::string contact;                   // for a far peer; empty: the stack's own
+  std::string sdp;                       // the last one we sent
+  std::string phrase;                    // NUA keeps the pointer until it has used it
+  std::optional<std::string> early_sdp;  // the peer's, from a provisional or a PRACK
+  msg_t* request = nullptr;              // an UPDATE or PRACK with an offer, held until answered
+  su_timer_t* retry = nullptr;           // until our re-INVITE goes out again
+  std::string auth_user, auth_password;
+  sip::Ended ended;  // what will be told
+
+  SofiaLeg() = default;
+  SofiaLeg(const SofiaLeg&) = delete;
+  SofiaLeg& operator=(const SofiaLeg&) = delete;
+  ~SofiaLeg();
+};
+
+// NUA and its root: what SofiaSip hides. Requests post to NUA; events come back in run().
+class SofiaStack {
+ public:
+  SofiaStack() = default;
+  ~SofiaStack();
+
+  absl::Status start(const SipOptions& options, SipPort::Sink sink);
+  const Address& local() const { return local_; }
+  void run(Micros wait);
+  void wake() noexcept;
+  void stop();
+  std::size_t open_legs() const { return legs_.size(); }
+
+  LegId invite(const sip::Invite& request);
+  void ring(LegId id, int status, std::optional<std::string> sdp);
+  void answer(LegId id, std::string sdp);
+  void reject(LegId id, int status, std::string reason, std::optional<Millis> retry_after);
+  void offer(LegId id, std::string sdp);
+  void accept_offer(LegId id, std::string sdp);
+  void refuse_offer(LegId id, int status);
+  void hang_up(LegId id, std::string reason);
+
+ private:
+  class Turn;
+  static void on_nua(nua_event_t event, int status, const char* phrase, nua_t* nua, SofiaStack* self,
+                     nua_handle_t* handle, SofiaLeg* leg, const sip_t* sip, tagi_t tags[]);
+  void on_event(nua_event_t event, int status, const char* phrase, nua_handle_t* handle, SofiaLeg* leg,
+                const sip_t* sip, tagi_t tags[]);
+
+  // What came from the peer (sofia_events.cpp).
+  void on_invite(nua_handle_t* handle, const sip_t* sip);
+  void on_reinvite(SofiaLeg& leg, const sip_t* sip);
+  void on_ack(SofiaLeg& leg, const sip_t* sip);
+  void on_body_request(SofiaLeg& leg, const sip_t* sip, bool prack);  // UPDATE, PRACK
+  void on_info(nua_handle_t* handle, SofiaLeg* leg, const sip_t* sip);
+  void on_invite_reply(SofiaLeg& leg, int status, const char* phrase, const sip_t* sip);
+  void on_reinvite_reply(SofiaLeg& leg, int status, const sip_t* sip);
+  void on_challenge(SofiaLeg& leg, int status, const char* phrase, const sip_t* sip);
+  void on_terminated(SofiaLeg& leg, int status, const char* phrase);
+
+  SofiaLeg* find(LegId id);
+  SofiaLeg& open(nua_handle_t* handle);
+  void end(SofiaLeg& leg);         // tells, forgets, frees
+  void send_offer(SofiaLeg& leg);  // re-INVITE with leg.sdp
+  void send_bye(SofiaLeg& leg);
+  void retry_offer(SofiaLeg& leg);
+  void refuse(nua_handle_t* handle, int status);
+  std::string far_contact(const std::string& peer_ip, bool tcp) const;
+  void step_until(Millis limit, bool (SofiaStack::*done)() const);
+  bool no_legs() const { return legs_.empty() && deferred_.empty(); }
+  bool is_down() const { return down_; }
+
+  SipOptions options_;
+  SipPort::Sink sink_;
+  Address local_;
+  su_root_t* root_ = nullptr;
+  nua_t* nua_ = nullptr;
+  int wake_fd_ = -1;
+  int wake_index_ = -1;
+  bool stopping_ = false;
+  bool down_ = false;
+  LegId last_leg_ = 0;
+  absl::flat_hash_map<LegId, std::unique_ptr<SofiaLeg>> legs_;
+  std::vector<sip::Ended> deferred_;  // calls that could not even be started
+};
+
+}  // namespace ivr

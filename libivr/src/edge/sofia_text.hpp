@@ -1,0 +1,42 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "edge/sofia.hpp"
+#include "ivr/ports.hpp"
+
+// Between sofia's parsed headers and our strings. Pure functions; null pointers are empty results.
+
+namespace ivr {
+
+std::string url_text(const url_t* url);
+std::string decoded_user(const url_t* url);     // %41 is 'A'; %00 stays inside the string
+std::string display_text(const char* display);  // without quotes
+std::string reason_text(const char* phrase);
+Address address_of(msg_t* message);  // where it came from
+
+// The SDP of a message, if its body is one.
+std::optional<std::string> sdp_of(const sip_t* sip);
+
+// 0, or the status that an INVITE or UPDATE we cannot serve gets: 415 (body) or 406 (Accept).
+int refused_content(const sip_t* sip);
+
+bool contains(const msg_param_t* items, std::string_view item);
+template <class Header>  // Supported, Require, Allow
+bool lists(const Header* list, std::string_view item) {
+  return list && contains(list->k_items, item);
+}
+std::optional<Millis> retry_after_of(const sip_t* sip);
+
+// The digit of an INFO body: application/dtmf-relay ("Signal=5\r\nDuration=160") or application/dtmf ("5").
+enum class InfoBody { digit, malformed, other };
+InfoBody parse_info(const sip_t* sip, char& digit, Millis& duration);
+
+// One line of header text: control characters out, so nothing that a user gives can add a header.
+std::string one_line(std::string_view text);
+
+// Is `ip` on this machine or in a subnet of one of its interfaces?
+bool is_near(const std::string& ip);
+
+}  // namespace ivr
