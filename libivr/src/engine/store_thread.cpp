@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -42,16 +44,18 @@ struct Write {
 };
 
 std::size_t size_of(const CallRecord& r) {
-  return sizeof r + r.id.size() + r.sip_call_id.size() + r.sip_from_tag.size() + r.caller.size() + r.called.size() +
-         r.flow.size() + r.flow_digest.size() + r.status.size() + r.cause.size() + r.language.size() +
-         r.variables.size() + r.recording.size();
+  return sizeof r + r.id.size() + r.sip_call_id.size() + r.sip_from_tag.size() + r.caller.size() +
+         r.called.size() + r.flow.size() + r.flow_digest.size() + r.status.size() + r.cause.size() +
+         r.language.size() + r.variables.size() + r.recording.size();
 }
 std::size_t size_of(const CallEvent& e) { return sizeof e + e.call.size() + e.json.size(); }
 std::size_t size_of(const NodeVisit& v) {
-  return sizeof v + v.call.size() + v.node.size() + v.type.size() + v.status.size() + v.exit.size() + v.input.size() +
-         v.output.size() + v.error.size();
+  return sizeof v + v.call.size() + v.node.size() + v.type.size() + v.status.size() + v.exit.size() +
+         v.input.size() + v.output.size() + v.error.size();
 }
-std::size_t size_of(const FlowVersion& f) { return sizeof f + f.id.size() + f.digest.size() + f.document.size(); }
+std::size_t size_of(const FlowVersion& f) {
+  return sizeof f + f.id.size() + f.digest.size() + f.document.size();
+}
 
 // Writes in order, from which the oldest expendable ones can be taken out of the middle.
 class Backlog {
@@ -88,9 +92,14 @@ class Backlog {
 
 class StoreThread::Worker {
  public:
-  Worker(std::unique_ptr<StorePort> store, const StoreThreadOptions& options, std::function<void()> notify)
-      : options_(options), store_(std::move(store)), notify_(std::move(notify)), mailbox_(options.mailbox),
-        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), thread_([this] { run(); }) {}
+  Worker(std::unique_ptr<StorePort> store, const StoreThreadOptions& options, std::function<void()> notify,
+         int wake)
+      : options_(options),
+        store_(std::move(store)),
+        notify_(std::move(notify)),
+        mailbox_(options.mailbox),
+        wake_(wake),
+        thread_([this] { run(); }) {}
 
   ~Worker() {
     join();
@@ -105,17 +114,19 @@ class StoreThread::Worker {
     bytes_.fetch_add(write.bytes, std::memory_order_relaxed);
     overflow_.push(std::move(write));
     hand_over();
-    // Full mailbox and full backlog: the store thread sits in one long call. Its own backlog is out of our reach.
+    // Full mailbox and full backlog: the store thread sits in one long call. Its own backlog is out of our
+    // reach.
     shed(overflow_);
     if (sleeping_.exchange(false)) signal();
   }
 
   bool next_stored(std::uint64_t& ticket) {
     hand_over();
+    if (stored_count_ == 0) return false;
     std::lock_guard lock(mutex_);
-    if (stored_.empty()) return false;
     ticket = stored_.front();
     stored_.pop_front();
+    stored_count_ = stored_.size();
     return true;
   }
 
@@ -135,7 +146,8 @@ class StoreThread::Worker {
     hurry_ = false;
     const std::uint64_t left = waiting_.load();
     if (left == 0) return absl::OkStatus();
-    std::string words = std::to_string(left) + " rows not stored within " + std::to_string(limit.count()) + " ms";
+    std::string words =
+        std::to_string(left) + " rows not stored within " + std::to_string(limit.count()) + " ms";
     std::lock_guard lock(mutex_);
     if (!last_error_.empty()) words += "; last error: " + last_error_;
     return absl::DeadlineExceededError(words);
@@ -240,72 +252,69 @@ class StoreThread::Worker {
     const auto until = Clock::now() + limit;
     const bool hurried = hurry_;
     while (!stopping_ && hurry_ == hurried) {
-      const auto left = std::chrono::duration_cast<Millis>(until - Clock::now());
+      const auto left = std::chrono::ceil<Millis>(until - Clock::now());
       if (left <= 0ms) return;
       wait(std::min(left, Millis{100}));
       absorb();
     }
   }
 
-  // True when the front of the backlog is committed, or found to be what the store never takes.
-  bool write_group() {
-    absl::Status status = store_->begin();
+  bool write_group() {  // true: the front of the backlog is committed
     std::size_t count = 0;
-    std::uint64_t rows = 0;
-    bool poison = false;
+    std::uint64_t rows = 0, rejected = 0;
+    absl::Status refusal, status = store_->begin();
     if (status.ok()) {
-      while (status.ok() && count < backlog_.size() && rows < options_.max_group_rows) {
-        status = apply(backlog_[count]);
-        if (!status.ok()) break;
-        rows += backlog_[count].rows;
-        ++count;
-      }
-      poison = status.code() == absl::StatusCode::kInvalidArgument;
-      // Those before the one that is refused are good, and must not wait for ever behind it.
-      if (status.ok() || (poison && count > 0)) {
-        absl::Status committed = store_->commit();
-        if (!committed.ok()) {
-          status = std::move(committed);
-          poison = false;
+      // A row that the store will never take must not hold up all others for ever; it alone is left out.
+      const auto row = [&](absl::Status outcome) {
+        if (outcome.code() == absl::StatusCode::kInvalidArgument) {
+          ++rejected;
+          refusal = std::move(outcome);
+        } else {
+          status = std::move(outcome);
         }
+        return status.ok();
+      };
+      for (; status.ok() && count < backlog_.size() && rows < options_.max_group_rows; ++count) {
+        apply(backlog_[count], row);
+        rows += backlog_[count].rows;
       }
-      if (!status.ok() && !(poison && count > 0)) store_->rollback();
+      if (status.ok()) status = store_->commit();
+      if (!status.ok()) store_->rollback();
     }
-    if (!status.ok() && !poison) {
+    if (!status.ok()) {
       ++retries_;
       note(status, true);
       return false;
     }
     std::vector<std::uint64_t> tickets;
     for (std::size_t i = 0; i < count; ++i) finish(tickets);
-    written_ += rows;
-    groups_ += count > 0;
-    if (poison) {
-      rejected_ += backlog_.front().rows;
-      finish(tickets);
-    }
-    note(status, false);
-    const bool told = !tickets.empty();
+    written_ += rows - rejected;
+    rejected_ += rejected;
+    ++groups_;
+    note(refusal, false);
     {
       std::lock_guard lock(mutex_);
       stored_.insert(stored_.end(), tickets.begin(), tickets.end());
+      stored_count_ = stored_.size();
     }
     progress_.notify_all();
-    if (told && notify_) notify_();
+    if (!tickets.empty() && notify_) notify_();
     return true;
   }
 
-  absl::Status apply(const Write& write) {
-    if (const auto* call = std::get_if<std::unique_ptr<PutCall>>(&write.what)) return store_->put_call((*call)->record);
-    if (const auto* events = std::get_if<std::vector<CallEvent>>(&write.what)) {
+  template <class Row>
+  void apply(const Write& write, Row row) {
+    if (const auto* call = std::get_if<std::unique_ptr<PutCall>>(&write.what)) {
+      row(store_->put_call((*call)->record));
+    } else if (const auto* events = std::get_if<std::vector<CallEvent>>(&write.what)) {
       for (const CallEvent& event : *events) {
-        if (auto status = store_->append(event); !status.ok()) return status;
+        if (!row(store_->append(event))) return;
       }
-      return absl::OkStatus();
+    } else if (const auto* visit = std::get_if<std::unique_ptr<NodeVisit>>(&write.what)) {
+      row(store_->put_visit(**visit));
+    } else if (const auto* flow = std::get_if<std::unique_ptr<FlowVersion>>(&write.what)) {
+      row(store_->put_flow(**flow));
     }
-    if (const auto* visit = std::get_if<std::unique_ptr<NodeVisit>>(&write.what)) return store_->put_visit(**visit);
-    if (const auto* flow = std::get_if<std::unique_ptr<FlowVersion>>(&write.what)) return store_->put_flow(**flow);
-    return absl::OkStatus();
   }
 
   void finish(std::vector<std::uint64_t>& tickets) {
@@ -340,16 +349,35 @@ class StoreThread::Worker {
   mutable std::mutex mutex_;  // held for a few moves, never while the store works
   std::condition_variable progress_;
   std::deque<std::uint64_t> stored_;
+  std::atomic<std::size_t> stored_count_{0};  // looked at without the mutex
   bool failing_ = false;
   std::string last_error_;
 
   std::thread thread_;
 };
 
-StoreThread::StoreThread(std::unique_ptr<StorePort> store, const StoreThreadOptions& options,
-                         std::function<void()> notify)
-    : worker_(std::make_unique<Worker>(std::move(store), options, std::move(notify))) {}
+absl::StatusOr<std::unique_ptr<StoreThread>> StoreThread::create(std::unique_ptr<StorePort> store,
+                                                                 const StoreThreadOptions& options,
+                                                                 std::function<void()> notify) {
+  if (options.mailbox < 1 || options.max_group_rows < 1) {
+    return absl::InvalidArgumentError("store thread: mailbox " + std::to_string(options.mailbox) +
+                                      " and max_group_rows " + std::to_string(options.max_group_rows) +
+                                      ": at least 1");
+  }
+  if (options.linger < 0ms || options.first_retry <= 0ms || options.last_retry < options.first_retry) {
+    return absl::InvalidArgumentError("store thread: linger " + std::to_string(options.linger.count()) +
+                                      " ms, first_retry " + std::to_string(options.first_retry.count()) +
+                                      " ms, last_retry " + std::to_string(options.last_retry.count()) +
+                                      " ms: 0 <= linger, 0 < first_retry <= last_retry");
+  }
+  const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake < 0)
+    return absl::ResourceExhaustedError("store thread: eventfd: " + std::generic_category().message(errno));
+  return std::unique_ptr<StoreThread>(
+      new StoreThread(std::make_unique<Worker>(std::move(store), options, std::move(notify), wake)));
+}
 
+StoreThread::StoreThread(std::unique_ptr<Worker> worker) : worker_(std::move(worker)) {}
 StoreThread::~StoreThread() = default;
 
 void StoreThread::put_call(CallRecord record, std::uint64_t ticket) {

@@ -9,38 +9,44 @@
 namespace ivr {
 
 struct StoreThreadOptions {
-  std::size_t mailbox = 8192;                // writes handed over between two looks of the store thread
-  std::size_t max_backlog_bytes = 256 << 20; // beyond it the oldest events and visits are dropped, never call records
-  std::size_t max_group_rows = 8192;         // rows in one transaction
-  Millis linger = 10ms;                      // waited for company before a transaction
+  std::size_t mailbox = 8192;  // writes handed over between two looks of the store thread
+  std::size_t max_backlog_bytes =
+      256 << 20;  // beyond it the oldest events and visits are dropped, never call records
+  std::size_t max_group_rows = 8192;            // rows in one transaction
+  Millis linger = 10ms;                         // waited for company before a transaction
   Millis first_retry = 100ms, last_retry = 5s;  // after a failed transaction, doubling
 };
 
 struct StoreStats {
-  std::uint64_t posted = 0, written = 0;  // rows
-  std::uint64_t groups = 0;               // transactions that were committed
-  std::uint64_t retries = 0;              // transactions that failed and were tried again
-  std::uint64_t dropped = 0;              // events and visits given up because the backlog was full
-  std::uint64_t rejected = 0;             // rows that the store will never take (InvalidArgument)
+  std::uint64_t posted = 0, written = 0;         // rows
+  std::uint64_t groups = 0;                      // transactions that were committed
+  std::uint64_t retries = 0;                     // transactions that failed and were tried again
+  std::uint64_t dropped = 0;                     // events and visits given up because the backlog was full
+  std::uint64_t rejected = 0;                    // rows that the store will never take (InvalidArgument)
   std::uint64_t backlog = 0, backlog_bytes = 0;  // rows waiting
-  bool failing = false;                   // the last transaction failed
-  std::string last_error;                 // stays after the store has recovered
+  bool failing = false;                          // the last transaction failed
+  std::string last_error;                        // stays after the store has recovered
 };
 
-// Writes what the control thread posts, everything that waits in one transaction. When the store fails (disk full,
-// locked) the rows wait in order and are tried again; the calls go on meanwhile.
+// Writes what the control thread posts, everything that waits in one transaction. When the store fails (disk
+// full, locked) the rows wait in order and are tried again; the calls go on meanwhile. A row whose own status
+// is InvalidArgument is left out and counted; the others of its transaction are written.
 //
-// Thread: control only, except that `notify` comes from the store thread. Posting never waits and never fails.
+// Thread: control only, except that `notify` comes from the store thread. Posting never waits and never
+// fails;
+//           nothing may be posted after stop().
 class StoreThread {
  public:
   // `notify` says that next_stored() has something; it must only wake the control thread.
-  StoreThread(std::unique_ptr<StorePort> store, const StoreThreadOptions& options, std::function<void()> notify = {});
-  ~StoreThread();  // stop(0ms)
+  static absl::StatusOr<std::unique_ptr<StoreThread>> create(std::unique_ptr<StorePort> store,
+                                                             const StoreThreadOptions& options = {},
+                                                             std::function<void()> notify = {});
+  ~StoreThread();  // ends without writing what still waits: stop() first
   StoreThread(const StoreThread&) = delete;
   StoreThread& operator=(const StoreThread&) = delete;
 
-  // The ticket, unless 0, comes back from next_stored() when the record is committed: then its journal slot is free.
-  // A record that the store will never take comes back as well, and is counted as rejected.
+  // The ticket, unless 0, comes back from next_stored() when the record is committed: then its journal slot
+  // is free. A record that the store will never take comes back as well, and is counted as rejected.
   void put_call(CallRecord record, std::uint64_t ticket = 0);
   void append(std::vector<CallEvent> events);
   void put_visit(NodeVisit visit);
@@ -50,12 +56,14 @@ class StoreThread {
 
   // Waits until all that was posted is written; DeadlineExceeded says how much is left and why.
   absl::Status flush(Millis limit);
-  absl::Status stop(Millis limit);  // flush, then the thread ends; what is left is lost, and the status says so
+  absl::Status stop(
+      Millis limit);  // flush, then the thread ends; what is left is lost, and the status says so
 
   StoreStats stats() const;  // any thread
 
  private:
   class Worker;
+  explicit StoreThread(std::unique_ptr<Worker> worker);
   std::unique_ptr<Worker> worker_;
 };
 
