@@ -1,0 +1,177 @@
+#if IVR_WITH_ORTP
+#include "edge/ortp.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <random>
+
+#include <ortp/ortp.h>
+
+namespace ivr {
+namespace {
+
+// All 128 payload types are 8 kHz audio to oRTP: telephone events are ours, and the clock rate is all it
+// needs.
+RtpProfile* shared_profile() {
+  static RtpProfile* const profile = [] {
+    ortp_init();
+    ortp_set_log_level_mask(ORTP_LOG_DOMAIN, ORTP_FATAL);
+    RtpProfile* made = rtp_profile_new("ivr");
+    for (int type = 0; type < 128; ++type) rtp_profile_set_payload(made, type, &payload_type_pcmu8000);
+    return made;
+  }();
+  return profile;
+}
+
+}  // namespace
+
+struct RtpTransportCalls {
+  static RtpLink& link(RtpTransport* transport) { return *static_cast<RtpLink*>(transport->data); }
+
+  static int send(const UdpSocket& socket, Endpoint to, mblk_t* message) {
+    if (message->b_cont != nullptr) msgpullup(message, static_cast<std::size_t>(-1));
+    const auto size = static_cast<std::size_t>(message->b_wptr - message->b_rptr);
+    if (to.usable() && !socket.send(to, {message->b_rptr, size})) return -1;
+    return static_cast<int>(size);
+  }
+
+  static int receive(std::span<const std::uint8_t>& waiting, const RtpLink& l, mblk_t* message,
+                     sockaddr* from, socklen_t* from_length) {
+    const auto room = static_cast<std::size_t>(dblk_lim(message->b_datap) - message->b_wptr);
+    if (waiting.empty() || waiting.size() > room) {
+      waiting = {};
+      errno = EWOULDBLOCK;
+      return -1;
+    }
+    std::memcpy(message->b_wptr, waiting.data(), waiting.size());
+    if (from != nullptr && from_length != nullptr) {
+      const sockaddr_in address = to_sockaddr(l.in_from_);
+      std::memcpy(from, &address, sizeof address);
+      *from_length = sizeof address;
+    }
+    const auto micros = l.in_at_.time_since_epoch().count();
+    message->timestamp = {micros / 1'000'000, micros % 1'000'000};
+    const int size = static_cast<int>(waiting.size());
+    waiting = {};
+    return size;
+  }
+
+  static int rtp_send(RtpTransport* t, mblk_t* m, int, const sockaddr*, socklen_t) {
+    RtpLink& l = link(t);
+    return send(l.rtp_, l.rtp_to_, m);
+  }
+  static int rtcp_send(RtpTransport* t, mblk_t* m, int, const sockaddr*, socklen_t) {
+    RtpLink& l = link(t);
+    return send(l.rtcp_, l.rtcp_to_, m);
+  }
+  static int rtp_receive(RtpTransport* t, mblk_t* m, int, sockaddr* from, socklen_t* length) {
+    return receive(link(t).rtp_in_, link(t), m, from, length);
+  }
+  static int rtcp_receive(RtpTransport* t, mblk_t* m, int, sockaddr* from, socklen_t* length) {
+    return receive(link(t).rtcp_in_, link(t), m, from, length);
+  }
+
+  using Send = int (*)(RtpTransport*, mblk_t*, int, const sockaddr*, socklen_t);
+  using Receive = int (*)(RtpTransport*, mblk_t*, int, sockaddr*, socklen_t*);
+
+  static RtpTransport* make(RtpLink* owner, Send send, Receive receive) {
+    auto* made = static_cast<RtpTransport*>(ortp_malloc0(sizeof(RtpTransport)));
+    made->data = owner;
+    made->t_getsocket = [](RtpTransport*) { return ortp_socket_t(-1); };
+    made->t_sendto = send;
+    made->t_recvfrom = receive;
+    made->t_close = [](RtpTransport*) {};
+    made->t_destroy = [](RtpTransport* transport) { ortp_free(transport); };
+    return made;
+  }
+};
+
+RtpLink::RtpLink(const UdpSocket& rtp, const UdpSocket& rtcp) : rtp_(rtp), rtcp_(rtcp) {
+  RtpProfile* profile = shared_profile();
+  session_ = rtp_session_new(RTP_SESSION_SENDRECV);
+  rtp_session_set_scheduling_mode(session_, FALSE);
+  rtp_session_set_blocking_mode(session_, FALSE);
+  rtp_session_enable_jitter_buffer(session_, FALSE);
+  rtp_session_enable_adaptive_jitter_compensation(session_, FALSE);
+  rtp_session_set_symmetric_rtp(session_, FALSE);
+  rtp_session_set_profile(session_, profile);
+  rtp_session_set_payload_type(session_, 0);
+  rtp_session_set_recv_buf_size(session_, static_cast<int>(DatagramBatch::kMaxBytes));
+  rtp_session_set_ssrc_changed_threshold(session_, 0);  // our own judgement of the source comes first
+
+  RtpTransport* rtp_meta = nullptr;
+  RtpTransport* rtcp_meta = nullptr;
+  rtp_session_get_transports(session_, &rtp_meta, &rtcp_meta);
+  meta_rtp_transport_set_endpoint(
+      rtp_meta, RtpTransportCalls::make(this, RtpTransportCalls::rtp_send, RtpTransportCalls::rtp_receive));
+  meta_rtp_transport_set_endpoint(rtcp_meta, RtpTransportCalls::make(this, RtpTransportCalls::rtcp_send,
+                                                                     RtpTransportCalls::rtcp_receive));
+
+  // A CNAME that says nothing about us (RFC 7022, 4.2), and random first numbers (RFC 3550, 5.1).
+  std::random_device random;
+  char cname[32];
+  std::snprintf(cname, sizeof cname, "%08x%08x", random(), random());
+  rtp_session_set_source_description(session_, cname, nullptr, nullptr, nullptr, nullptr, "libivr", nullptr);
+  next_sequence_ = static_cast<std::uint16_t>(random());
+}
+
+RtpLink::~RtpLink() { rtp_session_destroy(session_); }
+
+void RtpLink::set_payload_type(int payload_type) noexcept {
+  rtp_session_set_payload_type(session_, payload_type);
+}
+
+bool RtpLink::send(int payload_type, bool marker, std::uint32_t timestamp,
+                   std::span<const std::uint8_t> payload) noexcept {
+  mblk_t* packet = rtp_session_create_packet(session_, RTP_FIXED_HEADER_SIZE, payload.data(), payload.size());
+  if (packet == nullptr) return false;
+  rtp_set_payload_type(packet, payload_type);
+  rtp_set_markbit(packet, marker ? 1 : 0);
+  rtp_set_seqnumber(packet, next_sequence_++);
+  sent_ = true;
+  return rtp_session_sendm_with_ts(session_, packet, timestamp) >= 0;
+}
+
+void RtpLink::received(std::span<const std::uint8_t> packet, Endpoint from, Time now) noexcept {
+  rtp_in_ = packet;
+  in_from_ = from;
+  in_at_ = now;
+  pump(now);
+}
+
+void RtpLink::received_rtcp(std::span<const std::uint8_t> packet, Endpoint from, Time now) noexcept {
+  rtcp_in_ = packet;
+  in_from_ = from;
+  in_at_ = now;
+  pump(now);
+}
+
+void RtpLink::pump(Time now) noexcept {
+  // oRTP takes the asked-for timestamp as the arrival time, and reads its sockets only when it changes.
+  const auto samples = static_cast<std::uint32_t>(now.time_since_epoch().count() * kSampleRateHz / 1'000'000);
+  arrival_ = samples == arrival_ ? samples + 1 : samples;
+  while (mblk_t* message = rtp_session_recvm_with_ts(session_, arrival_)) {
+    freemsg(message);
+    ++arrival_;
+  }
+  rtp_in_ = {};
+  rtcp_in_ = {};
+}
+
+void RtpLink::bye() noexcept {
+  if (sent_) rtp_session_bye(session_, nullptr);
+}
+
+std::uint32_t RtpLink::ssrc() const noexcept { return rtp_session_get_send_ssrc(session_); }
+
+RtpReport RtpLink::report() const noexcept {
+  RtpReport report;
+  report.jitter_ms = rtp_session_get_jitter_stats(session_)->jitter * 1000.0 / kSampleRateHz;
+  report.round_trip_ms = rtp_session_get_round_trip_propagation(session_) * 1000.0;
+  return report;
+}
+
+}  // namespace ivr
+#endif

@@ -1,0 +1,168 @@
+#include "edge/udp.hpp"
+
+#include <arpa/inet.h>
+#include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ivr {
+namespace {
+
+constexpr int kReceiveBuffer =
+    64 << 10;  // a quarter of a second of packets with the kernel's overhead; a flood is cut here
+
+std::string dotted(std::uint32_t ip) {
+  return absl::StrCat(ip >> 24, ".", (ip >> 16) & 255, ".", (ip >> 8) & 255, ".", ip & 255);
+}
+
+}  // namespace
+
+std::optional<Endpoint> parse_endpoint(std::string_view ip, std::uint16_t port) {
+  in_addr address{};
+  if (inet_pton(AF_INET, std::string(ip).c_str(), &address) != 1) return std::nullopt;
+  return Endpoint{ntohl(address.s_addr), port};
+}
+
+sockaddr_in to_sockaddr(Endpoint endpoint) noexcept {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(endpoint.ip);
+  address.sin_port = htons(endpoint.port);
+  return address;
+}
+
+Endpoint to_endpoint(const sockaddr_in& address) noexcept {
+  return {ntohl(address.sin_addr.s_addr), ntohs(address.sin_port)};
+}
+
+absl::StatusOr<UdpSocket> UdpSocket::bind(Endpoint local, int receive_buffer_bytes) {
+  UdpSocket made;
+  made.fd_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (made.fd_ < 0) {
+    const std::string why = std::generic_category().message(errno);
+    if (errno == EMFILE || errno == ENFILE) {
+      return absl::ResourceExhaustedError(absl::StrCat("no file descriptor left for a UDP socket: ", why));
+    }
+    return absl::UnavailableError(absl::StrCat("no UDP socket: ", why));
+  }
+  setsockopt(made.fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+  const sockaddr_in address = to_sockaddr(local);
+  if (::bind(made.fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return absl::UnavailableError(absl::StrCat("cannot bind UDP ", dotted(local.ip), ":", local.port, ": ",
+                                               std::generic_category().message(errno)));
+  }
+  return made;
+}
+
+UdpSocket::UdpSocket(UdpSocket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
+  if (this != &other) {
+    close();
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+bool UdpSocket::send(Endpoint to, std::span<const std::uint8_t> bytes) const noexcept {
+  const sockaddr_in address = to_sockaddr(to);
+  return ::sendto(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                  reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
+}
+
+void UdpSocket::close() noexcept {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+DatagramBatch::DatagramBatch() {
+  for (std::size_t i = 0; i < kSize; ++i) {
+    vectors_[i] = {buffers_[i].data(), buffers_[i].size()};
+    headers_[i].msg_hdr.msg_iov = &vectors_[i];
+    headers_[i].msg_hdr.msg_iovlen = 1;
+    headers_[i].msg_hdr.msg_name = &from_[i];
+    headers_[i].msg_hdr.msg_namelen = sizeof from_[i];
+  }
+}
+
+int DatagramBatch::receive(int fd) noexcept {
+  int count;
+  do {
+    count = recvmmsg(fd, headers_.data(), kSize, MSG_DONTWAIT, nullptr);
+    // An ICMP error from a peer that has gone shows here once; behind it may be datagrams.
+  } while (count < 0 && (errno == EINTR || errno == ECONNREFUSED));
+  return count < 0 ? 0 : count;
+}
+
+std::span<const std::uint8_t> DatagramBatch::bytes(int index) const noexcept {
+  const auto i = static_cast<std::size_t>(index);
+  return {buffers_[i].data(), headers_[i].msg_len};
+}
+
+bool DatagramBatch::cut(int index) const noexcept {
+  return (headers_[static_cast<std::size_t>(index)].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+}
+
+absl::StatusOr<PortRange> PortRange::create(std::string_view bind_ip, std::uint16_t port_min,
+                                            std::uint16_t port_max) {
+  const auto local = parse_endpoint(bind_ip, 0);
+  if (!local) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "bind_ip '", absl::string_view(bind_ip.data(), bind_ip.size()), "' is not an IPv4 address"));
+  }
+  const int first = (port_min + 1) & ~1;
+  if (port_min == 0 || first + 1 > port_max) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("RTP port range ", port_min, "-", port_max, " holds no even port with its successor"));
+  }
+  return PortRange({local->ip, static_cast<std::uint16_t>(first)}, port_max);
+}
+
+PortRange::PortRange(Endpoint local, std::uint16_t last)
+    : local_(local),
+      taken_(static_cast<std::size_t>((last - local.port + 1) / 2)),
+      random_(std::random_device{}()) {}
+
+absl::StatusOr<PortRange::Pair> PortRange::take() {
+  const std::size_t pairs = taken_.size();
+  const std::size_t start = random_() % pairs;
+  absl::Status refused;
+  for (std::size_t i = 0; i < pairs && taken_count_ < capacity(); ++i) {
+    const std::size_t at = (start + i) % pairs;
+    if (taken_[at]) continue;
+    const auto port = static_cast<std::uint16_t>(local_.port + 2 * at);
+    auto rtp = UdpSocket::bind({local_.ip, port}, kReceiveBuffer);
+    if (!rtp.ok()) {
+      refused = rtp.status();
+      if (absl::IsResourceExhausted(refused)) return refused;
+      continue;
+    }
+    auto rtcp = UdpSocket::bind({local_.ip, static_cast<std::uint16_t>(port + 1)}, kReceiveBuffer / 4);
+    if (!rtcp.ok()) {
+      refused = rtcp.status();
+      if (absl::IsResourceExhausted(refused)) return refused;
+      continue;
+    }
+    taken_[at] = true;
+    ++taken_count_;
+    return Pair{port, *std::move(rtp), *std::move(rtcp)};
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no RTP port pair free in ", dotted(local_.ip), ":", local_.port, "-",
+                   local_.port + 2 * pairs - 1, ", ", taken_count_, " of ", pairs, " ours",
+                   refused.ok() ? "" : "; last: ", refused.ok() ? absl::string_view() : refused.message()));
+}
+
+void PortRange::give_back(std::uint16_t port) {
+  const auto at = static_cast<std::size_t>((port - local_.port) / 2);
+  if (at < taken_.size() && taken_[at]) {
+    taken_[at] = false;
+    --taken_count_;
+  }
+}
+
+}  // namespace ivr
