@@ -1,0 +1,371 @@
+#include "engine/media.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+
+#if IVR_WITH_ORTP
+#include "engine/media_thread.hpp"
+#endif
+
+namespace ivr {
+namespace {
+
+#if IVR_WITH_ORTP
+
+constexpr std::size_t kClosedKept = 1024;  // streams whose numbers are kept after their end
+constexpr auto kPortPatience = 200ms;      // open() waits so long for streams that are closing
+
+// Control's side: who lives where, which ports are taken, and the commands and notices that cross.
+class RtpMedia final : public MediaPort {
+ public:
+  ~RtpMedia() override { stop(); }
+
+  absl::Status start(const MediaOptions& options, std::function<void()> notify) override {
+    if (!threads_.empty()) return absl::FailedPreconditionError("media is already started");
+    const std::string& shown = options.external_ip.empty() ? options.bind_ip : options.external_ip;
+    if (!parse_endpoint(shown, 1)) {
+      return absl::InvalidArgumentError(absl::StrCat("external_ip '", shown, "' is not an IPv4 address"));
+    }
+    if (options.threads < 0 || options.threads > 256) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("media threads: ", options.threads, " is not within 0 and 256"));
+    }
+    auto ports = PortRange::create(options.bind_ip, options.port_min, options.port_max);
+    if (!ports.ok()) return ports.status();
+    ports_.emplace(*std::move(ports));
+    options_ = options;
+    shown_ip_ = shown;
+    local_ip_ = parse_endpoint(shown, 1)->ip;
+    notify_ = notify ? std::move(notify) : [] {};
+    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    const int wanted = options.threads == 0 ? cores : options.threads;
+    for (int i = 0; i < wanted; ++i) {
+      auto made = std::make_unique<Home>(clock_, signalled_, notify_);
+      if (absl::Status started = made->thread.start(); !started.ok()) {
+        threads_.clear();
+        return started;
+      }
+      threads_.push_back(std::move(made));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Address> open(StreamId id, const StreamOptions& options) override {
+    if (threads_.empty()) return absl::FailedPreconditionError("media is not started");
+    if (streams_.contains(id))
+      return absl::AlreadyExistsError(absl::StrCat("stream ", id, " is open already"));
+    auto ports = ports_->take();
+    if (!ports.ok() && closing_ > 0) {
+      // Ports of streams that were just closed are free within a millisecond.
+      const auto until = std::chrono::steady_clock::now() + kPortPatience;
+      while (!ports.ok() && closing_ > 0 && std::chrono::steady_clock::now() < until) {
+        std::this_thread::yield();
+        if (collect()) ports = ports_->take();
+      }
+    }
+    if (!ports.ok()) return ports.status();
+    Entry entry;
+    entry.stream = std::make_unique<MediaStream>(id, options, *std::move(ports));
+    entry.symmetric = options.symmetric;
+    entry.home = emptiest();
+    ++threads_[entry.home]->streams;
+    const Address address{shown_ip_, entry.stream->port()};
+    post(streams_.emplace(id, std::move(entry)).first->second, MediaCommand::Attach{});
+    ++open_;
+    return address;
+  }
+
+  void set_remote(StreamId id, const RemoteMedia& remote) override {
+    Entry* entry = find(id);
+    if (entry == nullptr) return;
+    entry->event_type = remote.telephone_event_type;
+    MediaStream::Remote known;
+    const auto endpoint = [](const Address& address) {
+      return address.port == 0 ? Endpoint{} : parse_endpoint(address.ip, address.port).value_or(Endpoint{});
+    };
+    known.address.rtp = endpoint(remote.address);
+    known.address.rtcp = endpoint(remote.rtcp);
+    if (!known.address.rtcp.usable() && known.address.rtp.usable()) {
+      known.address.rtcp = {known.address.rtp.ip, static_cast<std::uint16_t>(known.address.rtp.port + 1)};
+    }
+    known.address.local_ip = local_ip_;
+    known.address.symmetric = entry->symmetric;
+    known.codec = remote.codec;
+    known.send_type = remote.payload_type;
+    known.receive_type = remote.receive_payload_type < 0 ? remote.payload_type : remote.receive_payload_type;
+    known.send_event_type = remote.telephone_event_type;
+    known.receive_event_type = remote.receive_telephone_event_type < 0 ? remote.telephone_event_type
+                                                                       : remote.receive_telephone_event_type;
+    known.send = remote.send;
+    known.receive = remote.receive;
+    post(*entry, MediaCommand::SetRemote{known});
+  }
+
+  void play(StreamId id, PlayId play, std::vector<ClipPtr> clips, int loops) override {
+    Entry* entry = find(id);
+    if (entry == nullptr) return;
+    auto playing = std::make_unique<Playing>();
+    playing->id = play;
+    playing->clips = std::move(clips);
+    playing->loops = std::max(loops, 0);
+    post(*entry, MediaCommand::Play{std::move(playing)});
+  }
+
+  void stop_play(StreamId id, PlayId play) override {
+    if (Entry* entry = find(id)) post(*entry, MediaCommand::StopPlay{play});
+  }
+
+  void send_digits(StreamId id, std::string digits, Millis tone, Millis gap) override {
+    Entry* entry = find(id);
+    if (entry == nullptr) return;
+    auto dialling = std::make_unique<Dialling>();
+    TelephoneEventSenderOptions options;
+    options.tone = std::max<Millis>(tone, 40ms);
+    options.gap = std::max<Millis>(gap, 40ms);
+    dialling->events.emplace(*TelephoneEventSender::create(options));
+    if (!dialling->events->send(digits).ok()) {
+      own_.push_back(media::DigitsSent{id});
+      return;
+    }
+    post(*entry, MediaCommand::Dial{std::move(dialling)});
+  }
+
+  void start_record(StreamId, RecordId, const RecordSpec&) override {}
+  void stop_record(StreamId, RecordId) override {}
+  void detect_voice(StreamId, bool) override {}
+
+  void bridge(StreamId a, StreamId b) override {
+    Entry* one = find(a);
+    Entry* two = find(b);
+    if (one == nullptr || two == nullptr || a == b) return;
+    if (one->home != two->home || one->moving) {
+      if (!two->moving) move(*two, one->home);
+      // Once it has arrived the bridge is made; what is asked of it until then waits in the same line.
+    }
+    post(*two, MediaCommand::Bridge{a, one->stream.get()});
+  }
+
+  void unbridge(StreamId a, StreamId b) override {
+    Entry* one = find(a);
+    Entry* two = find(b);
+    if (one == nullptr || two == nullptr) return;
+    post(two->moving ? *two : *one, MediaCommand::Unbridge{});
+  }
+
+  void close(StreamId id) override {
+    Entry* entry = find(id);
+    if (entry == nullptr) return;
+    post(*entry, MediaCommand::Close{});
+    entry->closing = true;
+    ++closing_;
+    --open_;
+  }
+
+  bool next_event(media::Event& event) override {
+    if (take_event(event)) return true;
+    // From here on a media thread calls notify again; what it told before is seen by the second look.
+    signalled_.exchange(false);
+    return take_event(event);
+  }
+
+  StreamStats stats(StreamId id) override {
+    if (const auto found = streams_.find(id); found != streams_.end())
+      return found->second.stream->counters().read();
+    for (const auto& [closed, stats] : closed_) {
+      if (closed == id) return stats;
+    }
+    return {};
+  }
+
+  int open_streams() const override { return open_; }
+
+  void stop() override {
+    for (auto& home : threads_) home->thread.stop();
+    collect();
+    threads_.clear();
+    streams_.clear();
+    open_ = closing_ = 0;
+    ports_.reset();
+  }
+
+ private:
+  struct Home {
+    Home(const SteadyClock& clock, std::atomic<bool>& signalled, const std::function<void()>& notify)
+        : thread(clock, signalled, notify) {}
+    MediaThread thread;
+    int streams = 0;
+  };
+  struct Entry {
+    std::unique_ptr<MediaStream> stream;
+    std::size_t home = 0;
+    int event_type = -1;
+    bool symmetric = true;
+    bool closing = false;
+    bool moving = false;                   // on its way to `home`
+    std::vector<MediaCommand::What> held;  // until it is there
+  };
+
+  Entry* find(StreamId id) {
+    const auto found = streams_.find(id);
+    return found == streams_.end() || found->second.closing ? nullptr : &found->second;
+  }
+
+  std::size_t emptiest() const {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < threads_.size(); ++i) {
+      if (threads_[i]->streams < threads_[best]->streams) best = i;
+    }
+    return best;
+  }
+
+  void post(Entry& entry, MediaCommand::What what) {
+    if (entry.moving) {
+      entry.held.push_back(std::move(what));
+    } else {
+      threads_[entry.home]->thread.post({entry.stream.get(), std::move(what)});
+    }
+  }
+
+  void move(Entry& entry, std::size_t to) {
+    post(entry, MediaCommand::Detach{});
+    --threads_[entry.home]->streams;
+    ++threads_[to]->streams;
+    entry.home = to;
+    entry.moving = true;
+  }
+
+  // It has left its old thread, and all that it told there was read.
+  void arrive(StreamId id) {
+    const auto found = streams_.find(id);
+    if (found == streams_.end()) return;
+    Entry& entry = found->second;
+    entry.moving = false;
+    post(entry, MediaCommand::Attach{});
+    std::vector<MediaCommand::What> held;
+    held.swap(entry.held);
+    for (MediaCommand::What& what : held) {
+      if (const auto* bridge = std::get_if<MediaCommand::Bridge>(&what)) {
+        const Entry* peer = find(bridge->peer_id);
+        if (peer == nullptr || peer->home != entry.home || peer->moving) continue;
+      }
+      post(entry, std::move(what));
+    }
+  }
+
+  void release(StreamId id) {
+    const auto found = streams_.find(id);
+    if (found == streams_.end()) return;
+    Entry& entry = found->second;
+    closed_.emplace_back(id, entry.stream->counters().read());
+    if (closed_.size() > kClosedKept) closed_.pop_front();
+    ports_->give_back(entry.stream->port());
+    --threads_[entry.home]->streams;
+    --closing_;
+    streams_.erase(found);
+  }
+
+  // Reads all notices, keeps the events; true when a stream was released.
+  bool collect() {
+    const int before = closing_;
+    Notice notice;
+    for (auto& home : threads_) {
+      while (home->thread.next(notice)) {
+        if (auto* event = std::get_if<media::Event>(&notice.what)) {
+          own_.push_back(std::move(*event));
+        } else {
+          handle(notice);
+        }
+        notice = {};
+      }
+    }
+    return closing_ != before;
+  }
+
+  void handle(const Notice& notice) {
+    if (const auto* released = std::get_if<Notice::Released>(&notice.what)) release(released->stream);
+    if (const auto* detached = std::get_if<Notice::Detached>(&notice.what)) arrive(detached->stream);
+  }
+
+  bool take_event(media::Event& event) {
+    if (!own_.empty()) {
+      event = std::move(own_.front());
+      own_.pop_front();
+      return true;
+    }
+    Notice notice;
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      MediaThread& thread = threads_[(turn_ + i) % threads_.size()]->thread;
+      while (thread.next(notice)) {
+        if (auto* told = std::get_if<media::Event>(&notice.what)) {
+          event = std::move(*told);
+          turn_ = (turn_ + i + 1) % threads_.size();
+          return true;
+        }
+        handle(notice);
+        notice = {};
+      }
+    }
+    return false;
+  }
+
+  SteadyClock clock_;
+  MediaOptions options_;
+  std::string shown_ip_;
+  std::uint32_t local_ip_ = 0;
+  std::function<void()> notify_;
+  std::atomic<bool> signalled_{false};
+  std::optional<PortRange> ports_;
+  std::vector<std::unique_ptr<Home>> threads_;
+  absl::flat_hash_map<StreamId, Entry> streams_;
+  std::deque<std::pair<StreamId, StreamStats>> closed_;
+  std::deque<media::Event> own_;  // read ahead, or our own
+  std::size_t turn_ = 0;
+  int open_ = 0, closing_ = 0;
+};
+
+#else
+
+class NoMedia final : public MediaPort {
+ public:
+  absl::Status start(const MediaOptions&, std::function<void()>) override {
+    return absl::UnimplementedError(
+        "this library was built without oRTP (IVR_WITH_ORTP=OFF): bring your own MediaPort");
+  }
+  absl::StatusOr<Address> open(StreamId, const StreamOptions&) override {
+    return absl::FailedPreconditionError("media is not started");
+  }
+  void set_remote(StreamId, const RemoteMedia&) override {}
+  void play(StreamId, PlayId, std::vector<ClipPtr>, int) override {}
+  void stop_play(StreamId, PlayId) override {}
+  void send_digits(StreamId, std::string, Millis, Millis) override {}
+  void start_record(StreamId, RecordId, const RecordSpec&) override {}
+  void stop_record(StreamId, RecordId) override {}
+  void detect_voice(StreamId, bool) override {}
+  void bridge(StreamId, StreamId) override {}
+  void unbridge(StreamId, StreamId) override {}
+  void close(StreamId) override {}
+  bool next_event(media::Event&) override { return false; }
+  StreamStats stats(StreamId) override { return {}; }
+  int open_streams() const override { return 0; }
+  void stop() override {}
+};
+
+#endif
+
+}  // namespace
+
+std::unique_ptr<MediaPort> make_media() {
+#if IVR_WITH_ORTP
+  return std::make_unique<RtpMedia>();
+#else
+  return std::make_unique<NoMedia>();
+#endif
+}
+
+}  // namespace ivr

@@ -1,0 +1,305 @@
+#include "engine/media_stream.hpp"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <utility>
+
+namespace ivr {
+namespace {
+
+constexpr std::size_t kMaxFrameBytes = 2 * kFrameSamples;
+constexpr Micros kRelayPause = 100ms;  // nothing relayed for so long: we send silence ourselves
+constexpr std::uint8_t kPcmuSilence = 0xFF, kPcmaSilence = 0xD5;
+
+std::size_t frame_bytes(Codec codec) noexcept {
+  return codec == Codec::l16 ? 2 * kFrameSamples : kFrameSamples;
+}
+
+std::span<const std::uint8_t> silence(Codec codec) noexcept {
+  static constexpr auto filled = [](std::uint8_t with) {
+    std::array<std::uint8_t, kMaxFrameBytes> bytes{};
+    for (auto& byte : bytes) byte = with;
+    return bytes;
+  };
+  static constexpr auto pcmu = filled(kPcmuSilence), pcma = filled(kPcmaSilence), l16 = filled(0);
+  switch (codec) {
+    case Codec::pcmu: return {pcmu.data(), kFrameSamples};
+    case Codec::pcma: return {pcma.data(), kFrameSamples};
+    case Codec::l16: return {l16.data(), 2 * kFrameSamples};
+  }
+  return {};
+}
+
+// One writer, so no read-modify-write is needed.
+template <class T>
+void add(std::atomic<T>& counter, T by = 1) noexcept {
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+StreamStats StreamCounters::read() const noexcept {
+  constexpr auto order = std::memory_order_relaxed;
+  StreamStats stats;
+  stats.sent = sent.load(order);
+  stats.received = received.load(order);
+  stats.lost = lost.load(order);
+  stats.late = late.load(order);
+  stats.foreign = foreign.load(order);
+  stats.malformed = malformed.load(order);
+  stats.voice_samples = voice_samples.load(order);
+  stats.jitter_ms = jitter_ms.load(order);
+  stats.round_trip_ms = round_trip_ms.load(order);
+  stats.mos = mos.load(order);
+  return stats;
+}
+
+MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::Pair ports)
+    : id_(id),
+      options_(options),
+      ports_(std::move(ports)),
+      link_(ports_.rtp, ports_.rtcp),
+      keys_(*TelephoneEventReceiver::create()),
+      clock_(std::random_device{}()) {}
+
+void MediaStream::close_sockets() noexcept {
+  ports_.rtp.close();
+  ports_.rtcp.close();
+}
+
+void MediaStream::tell(media::Event event) noexcept {
+  Notice notice;
+  notice.what = event;
+  host_->tell(std::move(notice));
+}
+
+void MediaStream::set_remote(const Remote& remote, Time now) noexcept {
+  const bool expected = negotiated_ && remote_.receive;
+  remote_ = remote;
+  negotiated_ = true;
+  source_.negotiate(remote.address);
+  link_.set_payload_type(remote.receive_type);
+  if (!expected || !remote.receive) heard_ = now, timed_out_ = false;
+}
+
+// ------------------------------------------------------------------------------------------------------
+// receiving
+
+void MediaStream::received(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept {
+  RtpFrame frame;
+  if (cut || parse_rtp(packet, frame) != RtpParse::ok) return add<std::uint64_t>(counters_.malformed);
+  const bool event = frame.header.payload_type == remote_.receive_event_type;
+  const bool audio = frame.header.payload_type == remote_.receive_type && !frame.payload.empty();
+  if (!negotiated_) return add<std::uint64_t>(counters_.foreign);
+  if (!event && !audio) {
+    return add<std::uint64_t>(from == source_.rtp_to() ? counters_.malformed : counters_.foreign);
+  }
+  if (!source_.hears(from, frame.header.ssrc, now)) return add<std::uint64_t>(counters_.foreign);
+
+  add<std::uint64_t>(counters_.received);
+  heard_ = now;
+  timed_out_ = false;
+  link_.received(packet, from, now);
+  reception_.receive(frame.header, now);
+  link_.send_to(source_.rtp_to(), source_.rtcp_to());
+  if (!remote_.receive) return;
+  if (peer_ != nullptr) peer_->relay(frame, event, now);
+  if (event) report_keys(keys_.push(frame, now));
+  order_.push(frame, now, [&](const RtpFrame& next, int lost) { hear(next, lost, now); });
+}
+
+void MediaStream::received_rtcp(std::span<const std::uint8_t> packet, bool cut, Endpoint from,
+                                Time now) noexcept {
+  // Version 2 and a packet type that may begin a compound (RFC 3550, A.2).
+  if (cut || packet.size() < 8 || (packet[0] & 0xC0) != 0x80 || packet[1] < 200 || packet[1] > 207) {
+    return add<std::uint64_t>(counters_.malformed);
+  }
+  if (!negotiated_ || !source_.hears_rtcp(from, now)) return add<std::uint64_t>(counters_.foreign);
+  link_.received_rtcp(packet, from, now);
+}
+
+void MediaStream::hear(const RtpFrame&, int, Time) noexcept {}
+
+void MediaStream::report_keys(std::span<const TelephoneEvent> events) noexcept {
+  for (const TelephoneEvent& event : events) {
+    switch (event.kind) {
+      case TelephoneEvent::Kind::began:
+        tell(media::DigitBegan{id_, DigitSource::rtp_event, event.digit, event.key});
+        break;
+      case TelephoneEvent::Kind::ended:
+        tell(media::DigitEnded{id_, DigitSource::rtp_event, event.digit, event.key, event.duration});
+        break;
+    }
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------
+// sending
+
+void MediaStream::send(int type, bool marker, std::uint32_t timestamp,
+                       std::span<const std::uint8_t> payload) noexcept {
+  link_.send_to(source_.rtp_to(), source_.rtcp_to());
+  if (link_.send(type, marker || !started_, timestamp, payload)) add<std::uint64_t>(counters_.sent);
+  const std::uint32_t until = timestamp + kFrameSamples;
+  if (!started_ || later_by(until, sent_until_) > 0) sent_until_ = until;
+  started_ = true;
+}
+
+void MediaStream::tick(Time now) noexcept {
+  if (!negotiated_) return;
+  if (keys_.key_down()) report_keys(keys_.tick(now));
+  order_.tick(now, [&](const RtpFrame& next, int lost) { hear(next, lost, now); });
+
+  if (++ticks_ % 50 == 0) {
+    const RtpReport report = link_.report();
+    constexpr auto order = std::memory_order_relaxed;
+    counters_.jitter_ms.store(reception_.jitter_ms(), order);
+    counters_.round_trip_ms.store(report.round_trip_ms, order);
+    counters_.mos.store(
+        estimate_mos(reception_.loss_ratio(), Millis(static_cast<int>(report.round_trip_ms / 2) + 20)),
+        order);
+    counters_.lost.store(order_.lost(), order);
+    counters_.late.store(order_.late(), order);
+  }
+  if (remote_.receive && options_.rtp_timeout > 0ms && !timed_out_ && now - heard_ >= options_.rtp_timeout) {
+    timed_out_ = true;
+    tell(media::TimedOut{id_});
+  }
+
+  if (remote_.send && source_.rtp_to().usable()) {
+    // A relay may have run ahead of our own clock: timestamps only grow.
+    if (started_ && later_by(clock_, sent_until_) < 0) clock_ = sent_until_;
+    if (send_dialling() || send_playing()) {
+      relay_.anchored = false;
+    } else if (peer_ == nullptr || !relay_.anchored || now - relay_.at > kRelayPause) {
+      relay_.anchored = false;
+      send(remote_.send_type, false, clock_, silence(remote_.codec));
+      talking_ = false;
+    }
+  }
+  clock_ += kFrameSamples;
+}
+
+bool MediaStream::send_dialling() noexcept {
+  if (!dialling_ || remote_.send_event_type < 0) return false;
+  const auto payload = dialling_->events->next(clock_);
+  if (payload) send(remote_.send_event_type, payload->marker, payload->timestamp, payload->bytes);
+  if (!dialling_->events->done()) {
+    if (!payload) send(remote_.send_type, false, clock_, silence(remote_.codec));
+    talking_ = false;
+    return true;
+  }
+  Notice notice;
+  notice.what = media::DigitsSent{id_};
+  notice.dialling = std::exchange(dialling_, std::move(dialling_->next));
+  host_->tell(std::move(notice));
+  return payload.has_value();
+}
+
+bool MediaStream::send_playing() noexcept {
+  if (!playing_) return false;
+  Playing& play = *playing_;
+  const std::size_t size = frame_bytes(remote_.codec);
+  // Find the next frame; an endless loop over nothing ends at once.
+  for (std::size_t looked = 0; looked <= play.clips.size(); ++looked) {
+    if (play.clip == play.clips.size()) {
+      if (play.loops == 1) break;
+      if (play.loops > 1) --play.loops;
+      play.clip = 0;
+      if (play.clips.empty()) break;
+    }
+    const Clip& clip = *play.clips[play.clip];
+    const std::size_t at = play.frame * size;
+    if (at + size > clip.bytes.size()) {
+      ++play.clip;
+      play.frame = 0;
+      continue;
+    }
+    send(remote_.send_type, !talking_, clock_, {clip.bytes.data() + at, size});
+    talking_ = true;
+    const auto left = clip.samples - static_cast<std::int64_t>(play.frame) * kFrameSamples;
+    play.samples += std::clamp<std::int64_t>(left, 0, kFrameSamples);
+    ++play.frame;
+    return true;
+  }
+  finish_play(true);
+  return false;
+}
+
+void MediaStream::finish_play(bool completed) noexcept {
+  if (!playing_) return;
+  Notice notice;
+  notice.what = media::PlayEnded{id_, playing_->id, playing_->samples, completed};
+  notice.playing = std::move(playing_);
+  host_->tell(std::move(notice));
+}
+
+void MediaStream::play(std::unique_ptr<Playing> playing) noexcept {
+  finish_play(false);
+  playing_ = std::move(playing);
+}
+
+void MediaStream::stop_play(PlayId play) noexcept {
+  if (playing_ && playing_->id == play) finish_play(false);
+}
+
+void MediaStream::dial(std::unique_ptr<Dialling> dialling) noexcept {
+  std::unique_ptr<Dialling>* last = &dialling_;
+  while (*last) last = &(*last)->next;
+  *last = std::move(dialling);
+}
+
+// --------------------------------------------------------------------------------------------------------
+// bridging
+
+void MediaStream::bridge(MediaStream* peer) noexcept {
+  if (peer_ == peer) return;
+  unbridge();
+  peer->unbridge();
+  peer_ = peer;
+  peer->peer_ = this;
+  relay_ = peer->relay_ = {};
+}
+
+void MediaStream::unbridge() noexcept {
+  if (peer_ == nullptr) return;
+  peer_->peer_ = nullptr;
+  peer_ = nullptr;
+}
+
+// Called on the listener, with what the other one received.
+void MediaStream::relay(const RtpFrame& frame, bool event, Time now) noexcept {
+  if (!negotiated_ || !remote_.send || !source_.rtp_to().usable()) return;
+  if (playing_ || dialling_) return;
+  if (event && remote_.send_event_type < 0) return;
+  const RtpHeader& header = frame.header;
+  std::uint16_t sequence = static_cast<std::uint16_t>(header.sequence + relay_.sequence_offset);
+  bool marker = header.marker;
+  if (!relay_.anchored || header.ssrc != relay_.ssrc ||
+      std::abs(newer_by(sequence, link_.next_sequence())) > 64) {
+    // The stream joins where ours stands; from here on holes and reordering are the sender's own.
+    relay_.anchored = true;
+    relay_.ssrc = header.ssrc;
+    const std::uint32_t start = started_ && later_by(clock_, sent_until_) < 0 ? sent_until_ : clock_;
+    relay_.timestamp_offset = start - header.timestamp;
+    relay_.sequence_offset = static_cast<std::uint16_t>(link_.next_sequence() - header.sequence);
+    sequence = link_.next_sequence();
+    marker = true;
+  }
+  relay_.at = now;
+  const std::uint16_t next = link_.next_sequence();
+  link_.set_next_sequence(sequence);
+  talking_ = true;
+  send(event ? remote_.send_event_type : remote_.send_type, marker,
+       header.timestamp + relay_.timestamp_offset, frame.payload);
+  if (newer_by(next, link_.next_sequence()) > 0) link_.set_next_sequence(next);
+}
+
+void MediaStream::end() noexcept {
+  unbridge();
+  finish_play(false);
+  link_.bye();
+}
+
+}  // namespace ivr

@@ -1,0 +1,151 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "edge/ortp.hpp"
+#include "edge/udp.hpp"
+#include "engine/media_order.hpp"
+#include "engine/media_source.hpp"
+#include "ivr/ports.hpp"
+#include "ivr/telephone_event.hpp"
+
+namespace ivr {
+
+class MediaStream;
+
+// A play on its way: made by control, run by the media thread, given back to be freed.
+struct Playing {
+  PlayId id = 0;
+  std::vector<ClipPtr> clips;
+  int loops = 1;             // 0: for ever
+  std::size_t clip = 0;      // the one that sounds
+  std::size_t frame = 0;     // the next of it
+  std::int64_t samples = 0;  // sent
+};
+
+// Keys on their way out, as events or as tones, whatever the peer takes.
+struct Dialling {
+  std::optional<TelephoneEventSender> events;
+  std::unique_ptr<Dialling> next;
+};
+
+// What a media thread tells control. `playing` and `dialling` only come home to be freed.
+struct Notice {
+  struct Released {
+    StreamId stream = 0;
+  };  // closed: the memory and the ports are control's again
+  struct Detached {
+    StreamId stream = 0;
+  };  // may be attached to another thread
+  using What = std::variant<std::monostate, media::Event, Released, Detached>;
+  What what;
+  std::unique_ptr<Playing> playing;
+  std::unique_ptr<Dialling> dialling;
+};
+
+// What a stream needs of the thread it lives in. Never waits, never loses a notice.
+class MediaHost {
+ public:
+  virtual void tell(Notice&& notice) noexcept = 0;
+
+ protected:
+  ~MediaHost() = default;
+};
+
+// Numbers that the media thread writes and anyone reads.
+struct StreamCounters {
+  std::atomic<std::uint64_t> sent{0}, received{0}, lost{0}, late{0}, foreign{0}, malformed{0};
+  std::atomic<std::int64_t> voice_samples{0};
+  std::atomic<double> jitter_ms{0}, round_trip_ms{0}, mos{0};
+
+  StreamStats read() const noexcept;
+};
+
+// One stream: what arrives is judged, put in order and heard; every 20 ms one packet leaves.
+//
+// Thread:   made and destroyed by control; in between its media thread's alone, but for counters().
+// Realtime: everything but the constructor and the destructor.
+class MediaStream {
+ public:
+  struct Remote {  // RemoteMedia with addresses that need no parsing
+    SourceGuard::Negotiated address;
+    Codec codec = Codec::pcmu;
+    int send_type = 0, receive_type = 0;
+    int send_event_type = -1, receive_event_type = -1;
+    bool send = true, receive = true;
+  };
+
+  MediaStream(StreamId id, const StreamOptions& options, PortRange::Pair ports);
+
+  StreamId id() const noexcept { return id_; }
+  std::uint16_t port() const noexcept { return ports_.port; }
+  int rtp_fd() const noexcept { return ports_.rtp.fd(); }
+  int rtcp_fd() const noexcept { return ports_.rtcp.fd(); }
+  const StreamCounters& counters() const noexcept { return counters_; }
+  void close_sockets() noexcept;
+
+  void set_host(MediaHost* host) noexcept { host_ = host; }
+  void set_remote(const Remote& remote, Time now) noexcept;
+  void play(std::unique_ptr<Playing> playing) noexcept;
+  void stop_play(PlayId play) noexcept;
+  void dial(std::unique_ptr<Dialling> dialling) noexcept;
+  void bridge(MediaStream* peer) noexcept;
+  void unbridge() noexcept;
+  void end() noexcept;  // before the sockets close
+
+  void received(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
+  void received_rtcp(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
+  void tick(Time now) noexcept;  // every 20 ms
+
+  int phase = 0;            // the thread's notes: which of its 20 ms
+  bool more_waits = false;  // the socket was not emptied
+
+ private:
+  void hear(const RtpFrame& frame, int lost, Time now) noexcept;
+  void report_keys(std::span<const TelephoneEvent> events) noexcept;
+  void relay(const RtpFrame& frame, bool event, Time now) noexcept;
+  void send(int type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload) noexcept;
+  bool send_dialling() noexcept;
+  bool send_playing() noexcept;
+  void finish_play(bool completed) noexcept;
+  void tell(media::Event event) noexcept;
+
+  const StreamId id_;
+  const StreamOptions options_;
+  PortRange::Pair ports_;
+  RtpLink link_;
+  MediaHost* host_ = nullptr;
+  StreamCounters counters_;
+
+  Remote remote_;
+  bool negotiated_ = false;
+  SourceGuard source_;
+  InOrder order_;
+  RtpReceiverStats reception_;
+  TelephoneEventReceiver keys_;
+  Time heard_{};  // the last packet, or when we began to expect one
+  bool timed_out_ = false;
+  int ticks_ = 0;
+
+  std::uint32_t clock_ = 0;  // RTP timestamp of the next tick
+  bool talking_ = false;     // the last packet was no silence
+  bool started_ = false;
+  std::uint32_t sent_until_ = 0;
+  std::unique_ptr<Playing> playing_;
+  std::unique_ptr<Dialling> dialling_;
+
+  MediaStream* peer_ = nullptr;
+  struct Relay {  // how the peer's numbers become ours
+    bool anchored = false;
+    std::uint32_t ssrc = 0, timestamp_offset = 0;
+    std::uint16_t sequence_offset = 0;
+    Time at{};
+  } relay_;
+};
+
+}  // namespace ivr

@@ -1,0 +1,268 @@
+#include "engine/media_thread.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace ivr {
+namespace {
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+// An epoll entry names the stream; its lowest bit says which socket.
+constexpr std::uint64_t kRtcp = 1;
+constexpr auto kStep = std::chrono::milliseconds(1);
+constexpr auto kGiveUp =
+    std::chrono::milliseconds(200);  // further behind than this, the lost time is not made up
+
+timespec to_timespec(std::chrono::nanoseconds t) noexcept {
+  return {static_cast<time_t>(t.count() / 1'000'000'000), static_cast<long>(t.count() % 1'000'000'000)};
+}
+
+}  // namespace
+
+MediaThread::MediaThread(const SteadyClock& clock, std::atomic<bool>& signalled, std::function<void()> notify)
+    : clock_(clock), signalled_(signalled), notify_(std::move(notify)) {}
+
+MediaThread::~MediaThread() {
+  stop();
+  if (epoll_ >= 0) ::close(epoll_);
+  if (wake_ >= 0) ::close(wake_);
+}
+
+absl::Status MediaThread::start() {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = 0;
+  if (epoll_ < 0 || wake_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("no epoll or event descriptor for a media thread: ",
+                                                     std::generic_category().message(errno)));
+  }
+  thread_ = std::thread([this] { run(); });
+  return absl::OkStatus();
+}
+
+void MediaThread::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
+  thread_.join();
+}
+
+void MediaThread::post(MediaCommand&& command) {
+  while (!commands_.push(std::move(command))) std::this_thread::yield();
+  // Either this exchange comes before the thread's own in sleep(), which then sees the command, or it wakes
+  // it.
+  if (asleep_.exchange(false)) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
+  }
+}
+
+void MediaThread::tell(Notice&& notice) noexcept {
+  told_ = true;
+  if (!spilled_.empty() || !notices_.push(std::move(notice))) spilled_.push_back(std::move(notice));
+}
+
+void MediaThread::flush_notices() {
+  if (!spilled_.empty()) {
+    std::size_t moved = 0;
+    while (moved < spilled_.size() && notices_.push(std::move(spilled_[moved]))) ++moved;
+    spilled_.erase(spilled_.begin(), spilled_.begin() + static_cast<std::ptrdiff_t>(moved));
+    if (moved > 0) told_ = true;
+  }
+  if (!told_) return;
+  told_ = false;
+  if (!signalled_.exchange(true)) notify_();
+}
+
+void MediaThread::run() {
+  prctl(PR_SET_NAME, "ivr-media");
+  prctl(PR_SET_TIMERSLACK, 1UL);
+  due_ = Steady::now();
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    send_due();
+    take_commands();
+    receive_all();
+    flush_notices();
+    sleep();
+  }
+}
+
+void MediaThread::sleep() {
+  if (streams_ > kFewStreams) {
+    const timespec at = to_timespec(due_.time_since_epoch());
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr) == EINTR) {
+    }
+    return;
+  }
+  // The next phase that has streams.
+  int steps = 0;
+  while (steps < kPhases && phases_[static_cast<std::size_t>((phase_ + steps) % kPhases)].empty()) ++steps;
+  const auto until = due_ + steps * kStep;
+  asleep_.exchange(true);
+  if (commands_.size() == 0 && !stopping_.load()) {
+    auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(until - Steady::now());
+    // Half-empty sockets and unread notices are looked after within the millisecond.
+    if (!unfinished_.empty() || !spilled_.empty()) wait = std::min<std::chrono::nanoseconds>(wait, kStep);
+    wait = std::max<std::chrono::nanoseconds>(wait, std::chrono::nanoseconds(0));
+    const timespec timeout = to_timespec(wait);
+    epoll_event none;
+    // Edges taken here are lost to receive_all(), so they are handled at once.
+    const bool for_ever = streams_ == 0 && spilled_.empty();
+    if (epoll_pwait2(epoll_, &none, 1, for_ever ? nullptr : &timeout, nullptr) == 1) {
+      auto* const stream = reinterpret_cast<MediaStream*>(none.data.u64 & ~kRtcp);
+      if (stream == nullptr) {
+        std::uint64_t count;
+        [[maybe_unused]] const auto taken = ::read(wake_, &count, sizeof count);
+      } else if ((none.data.u64 & kRtcp) != 0) {
+        receive_rtcp(stream);
+      } else {
+        receive(stream);
+      }
+    }
+  }
+  asleep_.store(false);
+}
+
+void MediaThread::send_due() {
+  const auto start = Steady::now();
+  if (start < due_) return;
+  if (start - due_ > kGiveUp) due_ = start;
+  const auto last = start;
+  while (due_ <= last) {
+    auto& streams = phases_[static_cast<std::size_t>(phase_)];
+    if (!streams.empty()) {
+      const Time now = clock_.now();
+      for (MediaStream* stream : streams) stream->tick(now);
+    }
+    phase_ = (phase_ + 1) % kPhases;
+    due_ += kStep;
+  }
+}
+
+void MediaThread::receive_all() {
+  // The ones that could not be emptied last time, then all that are new.
+  const std::size_t left = unfinished_.size();
+  for (std::size_t i = 0; i < left; ++i) unfinished_[i]->more_waits = false;
+  for (std::size_t i = 0; i < left; ++i) receive(unfinished_[i]);
+  unfinished_.erase(unfinished_.begin(), unfinished_.begin() + static_cast<std::ptrdiff_t>(left));
+  std::array<epoll_event, 256> events;
+  for (;;) {
+    const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
+    for (int i = 0; i < count; ++i) {
+      const std::uint64_t data = events[static_cast<std::size_t>(i)].data.u64;
+      auto* const stream = reinterpret_cast<MediaStream*>(data & ~kRtcp);
+      if (stream == nullptr) {
+        std::uint64_t number;
+        [[maybe_unused]] const auto taken = ::read(wake_, &number, sizeof number);
+      } else if ((data & kRtcp) != 0) {
+        receive_rtcp(stream);
+      } else if (!stream->more_waits) {
+        receive(stream);
+      }
+    }
+    if (count < static_cast<int>(events.size())) return;
+  }
+}
+
+void MediaThread::receive(MediaStream* stream) {
+  const Time now = clock_.now();
+  for (int round = 0; round < kMaxRounds; ++round) {
+    const int count = batch_.receive(stream->rtp_fd());
+    for (int i = 0; i < count; ++i) stream->received(batch_.bytes(i), batch_.cut(i), batch_.from(i), now);
+    if (count < DatagramBatch::kSize) return;
+  }
+  if (!std::exchange(stream->more_waits, true)) unfinished_.push_back(stream);
+}
+
+// A batch and no more: whoever floods RTCP is read when the next datagram comes.
+void MediaThread::receive_rtcp(MediaStream* stream) {
+  const Time now = clock_.now();
+  const int count = batch_.receive(stream->rtcp_fd());
+  for (int i = 0; i < count; ++i) stream->received_rtcp(batch_.bytes(i), batch_.cut(i), batch_.from(i), now);
+}
+
+void MediaThread::take_commands() {
+  MediaCommand command;
+  for (std::size_t i = 0; i < kCommands && commands_.pop(command); ++i) handle(command);
+}
+
+void MediaThread::handle(MediaCommand& command) {
+  MediaStream* const stream = command.stream;
+  std::visit(Overloaded{
+                 [](std::monostate) {},
+                 [&](MediaCommand::Attach&) { attach(stream); },
+                 [&](MediaCommand::Detach&) {
+                   stream->unbridge();
+                   detach(stream);
+                   Notice notice;
+                   notice.what = Notice::Detached{stream->id()};
+                   tell(std::move(notice));
+                 },
+                 [&](MediaCommand::SetRemote& set) { stream->set_remote(set.remote, clock_.now()); },
+                 [&](MediaCommand::Play& play) { stream->play(std::move(play.playing)); },
+                 [&](MediaCommand::StopPlay& stop) { stream->stop_play(stop.play); },
+                 [&](MediaCommand::Dial& dial) { stream->dial(std::move(dial.dialling)); },
+                 [&](MediaCommand::Bridge& bridge) { stream->bridge(bridge.peer); },
+                 [&](MediaCommand::Unbridge&) { stream->unbridge(); },
+                 [&](MediaCommand::Close&) {
+                   stream->end();
+                   detach(stream);
+                   stream->close_sockets();
+                   Notice notice;
+                   notice.what = Notice::Released{stream->id()};
+                   tell(std::move(notice));
+                 },
+             },
+             command.what);
+}
+
+void MediaThread::attach(MediaStream* stream) {
+  if (streams_ == 0) due_ = std::max(due_, Steady::now());
+  stream->set_host(this);
+  const auto emptiest = std::min_element(phases_.begin(), phases_.end(),
+                                         [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  stream->phase = static_cast<int>(emptiest - phases_.begin());
+  emptiest->push_back(stream);
+  ++streams_;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = reinterpret_cast<std::uint64_t>(stream);
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, stream->rtp_fd(), &event);
+  event.data.u64 |= kRtcp;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, stream->rtcp_fd(), &event);
+}
+
+void MediaThread::detach(MediaStream* stream) {
+  auto& streams = phases_[static_cast<std::size_t>(stream->phase)];
+  const auto found = std::find(streams.begin(), streams.end(), stream);
+  if (found == streams.end()) return;
+  *found = streams.back();
+  streams.pop_back();
+  --streams_;
+  std::erase(unfinished_, stream);
+  stream->more_waits = false;
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, stream->rtp_fd(), nullptr);
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, stream->rtcp_fd(), nullptr);
+}
+
+}  // namespace ivr

@@ -1,0 +1,109 @@
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "edge/clock.hpp"
+#include "engine/mailbox.hpp"
+#include "engine/media_stream.hpp"
+
+namespace ivr {
+
+// What control asks of a media thread. The stream stays control's to free, after Notice::Released.
+struct MediaCommand {
+  struct Attach {};
+  struct Detach {};
+  struct SetRemote {
+    MediaStream::Remote remote;
+  };
+  struct Play {
+    std::unique_ptr<Playing> playing;
+  };
+  struct StopPlay {
+    PlayId play = 0;
+  };
+  struct Dial {
+    std::unique_ptr<Dialling> dialling;
+  };
+  struct Bridge {
+    StreamId peer_id = 0;
+    MediaStream* peer = nullptr;
+  };
+  struct Unbridge {};
+  struct Close {};
+  using What =
+      std::variant<std::monostate, Attach, Detach, SetRemote, Play, StopPlay, Dial, Bridge, Unbridge, Close>;
+
+  MediaStream* stream = nullptr;
+  What what;
+};
+
+// One thread that serves many streams: it sleeps to the next millisecond that has work, sends what is due
+// there, and takes what has arrived. With few streams it also wakes for each packet; with many the
+// millisecond is the batch.
+//
+// Thread:   start(), post(), next() and stop() by control.
+// Realtime: no allocation as long as control leaves no more than kNotices unread; then notices spill to the
+// heap
+//           rather than be lost.
+class MediaThread final : public MediaHost {
+ public:
+  static constexpr std::size_t kCommands = 4096, kNotices = 8192;
+
+  // `signalled`: set when `notify` was called and not all was read since.
+  MediaThread(const SteadyClock& clock, std::atomic<bool>& signalled, std::function<void()> notify);
+  ~MediaThread();
+
+  absl::Status start();
+  void post(
+      MediaCommand&& command);  // waits while the mailbox is full: the thread empties it every millisecond
+  bool next(Notice& notice) noexcept { return notices_.pop(notice); }
+  void stop();
+
+ private:
+  using Steady = std::chrono::steady_clock;
+  static constexpr int kPhases = 20;
+  static constexpr std::size_t kFewStreams = 32;
+  static constexpr int kMaxRounds = 4;  // batches from one socket before the others get their turn
+
+  void tell(Notice&& notice) noexcept override;
+  void run();
+  void take_commands();
+  void handle(MediaCommand& command);
+  void attach(MediaStream* stream);
+  void detach(MediaStream* stream);
+  void receive_all();
+  void receive(MediaStream* stream);
+  void receive_rtcp(MediaStream* stream);
+  void send_due();
+  void flush_notices();
+  void sleep();
+
+  const SteadyClock& clock_;
+  std::atomic<bool>& signalled_;
+  const std::function<void()> notify_;
+  Mailbox<MediaCommand> commands_{kCommands};
+  Mailbox<Notice> notices_{kNotices};
+  std::vector<Notice> spilled_;  // newest last; only when notices_ is full
+  bool told_ = false;
+
+  std::array<std::vector<MediaStream*>, kPhases> phases_;
+  std::vector<MediaStream*> unfinished_;  // their sockets were not emptied
+  std::size_t streams_ = 0;
+  DatagramBatch batch_;
+  Steady::time_point due_;  // when phase_ is to be sent
+  int phase_ = 0;
+
+  int epoll_ = -1, wake_ = -1;
+  std::atomic<bool> asleep_{false};
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace ivr
