@@ -19,7 +19,7 @@
 namespace ivr {
 
 // The sixteen keys in the order of their event codes (RFC 4733, table 3).
-inline constexpr std::string_view kDtmfKeys = "0123456789*#ABCD";
+inline constexpr std::string_view kEventKeys = "0123456789*#ABCD";
 
 struct TelephoneEvent {
   enum class Kind { began, ended };

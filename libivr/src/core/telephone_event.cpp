@@ -54,7 +54,7 @@ std::span<const TelephoneEvent> TelephoneEventReceiver::push(const RtpFrame& fra
   for (std::size_t i = 0; i < events; ++i) {
     const std::uint8_t* p = frame.payload.data() + 4 * i;
     const auto duration = static_cast<std::uint32_t>(p[2] << 8 | p[3]);
-    if (p[0] < kDtmfKeys.size()) {
+    if (p[0] < kEventKeys.size()) {
       Packet packet{.event = p[0],
                     .end = (p[1] & 0x80) != 0,
                     .marker = frame.header.marker,
@@ -250,7 +250,7 @@ void TelephoneEventReceiver::report(TelephoneEvent::Kind kind, const Key& key, b
   const bool over = kind == TelephoneEvent::Kind::ended;
   reports_[static_cast<std::size_t>(reported_++)] = {
       .kind = kind,
-      .digit = kDtmfKeys[key.event],
+      .digit = kEventKeys[key.event],
       .key = key.timestamp,
       .ssrc = key.ssrc,
       .duration = Millis(over ? key.last_duration * 1000 / options_.clock_rate_hz : 0),
@@ -315,7 +315,7 @@ absl::Status TelephoneEventSender::send(std::string_view digits, Millis tone, Mi
   if (auto status = check_lengths(tone, gap); !status.ok()) return status;
   for (std::size_t i = 0; i < digits.size(); ++i) {
     const char c = upper(digits[i]);
-    if (c == 'w' || c == 'W' || kDtmfKeys.find(c) != std::string_view::npos) continue;
+    if (c == 'w' || c == 'W' || kEventKeys.find(c) != std::string_view::npos) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("character ", i + 1, " of ", digits.size(), " digits is not one of 0-9 * # A-D w W"));
   }
@@ -334,7 +334,7 @@ absl::Status TelephoneEventSender::send(std::string_view digits, Millis tone, Mi
 
 void TelephoneEventSender::clear() noexcept {
   position_ = waiting_.size();
-  if (phase_ == Phase::pause && event_ >= kDtmfKeys.size()) phase_ = Phase::idle;
+  if (phase_ == Phase::pause && event_ >= kEventKeys.size()) phase_ = Phase::idle;
   if (phase_ == Phase::tone) tone_packets_ = std::min(tone_packets_, sent_ + 1);
 }
 
@@ -364,7 +364,7 @@ bool TelephoneEventSender::start_next(std::uint32_t timestamp) noexcept {
     pause_packets_ = packets(c == 'w' ? 500ms : 1000ms);
     return false;
   }
-  event_ = static_cast<std::uint8_t>(kDtmfKeys.find(c));
+  event_ = static_cast<std::uint8_t>(kEventKeys.find(c));
   phase_ = Phase::tone;
   timestamp_ = timestamp;
   sent_ = 0;
