@@ -1,0 +1,58 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ivr/base.hpp"
+#include "ivr/flow.hpp"
+#include "ivr/script.hpp"
+
+namespace ivr {
+
+// Is this calendar open at that instant? Asked for calendars the document does not define itself.
+using CalendarLookup = std::function<bool(std::string_view calendar, Time at)>;
+
+struct FlowRunOptions {
+  std::uint64_t seed = 0;  // of percentage decisions; the same seed takes the same way
+  std::vector<std::pair<std::string, std::string>>
+      variables;  // name and JSON text; override the document's defaults
+  CalendarLookup calendars;
+  int fuel = 10'000;  // node visits without the caller pressing a key; then the error exit, then the end
+  // Replay: the exits of all node visits in the order they were left (note::NodeLeft). Only asked where the
+  // way depends on a secret that the log does not hold (outcome::Collected::redacted).
+  std::vector<std::string> recorded_exits;
+};
+
+// One caller's place in a flow: outcomes in, intents and notes out. Running cannot fail: what goes wrong
+// outside takes the node's error exit, then the flow's on_error, then the call ends with a reason.
+//
+// It decides only; a CallSession carries the intents out.
+//
+// Thread:   one at a time.
+// Realtime: no. A step through decisions and settings does not allocate once warm, while names, values and
+// texts
+//           are short (15 bytes); prompts and requests do.
+class FlowRun : public Script {
+ public:
+  FlowRun(std::shared_ptr<const Flow> flow, FlowRunOptions options = {});
+  ~FlowRun() override;
+
+  void step(const Outcome& outcome, Time now, ScriptOutput& out) override;
+
+  // All variables as one JSON object, secrets as "***".
+  std::string variables_json() const;
+  const std::string& language() const noexcept;
+  const std::string& node() const noexcept;  // where the caller is; empty before the start and after the end
+  bool ended() const noexcept;
+  const std::shared_ptr<const Flow>& flow() const noexcept;
+
+ private:
+  class Machine;
+  std::unique_ptr<Machine> machine_;
+};
+
+}  // namespace ivr

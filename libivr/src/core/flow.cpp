@@ -1,0 +1,89 @@
+#include "ivr/flow.hpp"
+
+#include <algorithm>
+
+#include "core/flow_model.hpp"
+#include "core/sha256.hpp"
+
+namespace ivr {
+
+using flow::Model;
+
+namespace {
+
+std::unique_ptr<Model> compile(std::string_view json, const FlowCheckOptions& options,
+                               std::vector<Finding>& findings) {
+  flow::Json document = flow::parse_document(json, findings);
+  if (document.is_null() && !findings.empty()) return nullptr;
+  auto model = flow::build_model(std::move(document), options, findings);
+  if (model->start >= 0) flow::check_graph(*model, findings);
+  std::stable_partition(findings.begin(), findings.end(),
+                        [](const Finding& f) { return f.severity == Severity::error; });
+  return model;
+}
+
+}  // namespace
+
+std::string to_string(const Finding& finding) {
+  return (finding.pointer.empty() ? "(document)" : finding.pointer) + ": " + finding.message +
+         (finding.mend.empty() ? "" : "; " + finding.mend) + " [" + finding.rule + "]";
+}
+
+const std::vector<FlowNodeType>& flow_node_types() {
+  static const std::vector<FlowNodeType> kTypes = [] {
+    std::vector<FlowNodeType> types;
+    for (const flow::TypeRow& row : flow::type_rows()) {
+      FlowNodeType type{row.name, row.profile, row.what, {}};
+      for (const flow::ExitId exit : row.exits) type.exits.push_back(flow::exit_name(exit));
+      types.push_back(std::move(type));
+    }
+    return types;
+  }();
+  return kTypes;
+}
+
+Flow::Flow(std::unique_ptr<const Model> model) : model_(std::move(model)) {}
+Flow::~Flow() = default;
+
+absl::StatusOr<std::shared_ptr<const Flow>> Flow::load(std::string_view json,
+                                                       const FlowCheckOptions& options) {
+  std::vector<Finding> findings;
+  auto model = compile(json, options, findings);
+  std::string errors;
+  for (const Finding& f : findings) {
+    if (f.severity == Severity::error) errors += (errors.empty() ? "" : "\n") + to_string(f);
+  }
+  if (!errors.empty()) return absl::InvalidArgumentError(errors);
+  model->digest = sha256_hex(flow::canonical(model->document));
+  return std::shared_ptr<const Flow>(new Flow(std::move(model)));
+}
+
+std::vector<Finding> Flow::check(std::string_view json, const FlowCheckOptions& options) {
+  std::vector<Finding> findings;
+  compile(json, options, findings);
+  return findings;
+}
+
+FlowCount flow_count(std::string_view json) {
+  std::vector<Finding> findings;
+  const auto model = compile(json, {}, findings);
+  return model ? FlowCount{model->nodes.size(), model->connections} : FlowCount{};
+}
+
+const std::string& Flow::id() const noexcept { return model_->id; }
+const std::string& Flow::digest() const noexcept { return model_->digest; }
+const std::vector<std::string>& Flow::languages() const noexcept { return model_->languages; }
+std::size_t Flow::nodes() const noexcept { return model_->nodes.size(); }
+std::size_t Flow::connections() const noexcept { return model_->connections; }
+
+std::vector<std::string> Flow::node_names() const {
+  std::vector<std::string> names;
+  for (const flow::Node& n : model_->nodes) names.push_back(n.name);
+  return names;
+}
+
+std::string Flow::to_json() const {
+  return model_->document.dump(2, ' ', false, flow::Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace ivr

@@ -1,0 +1,786 @@
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "absl/container/flat_hash_map.h"
+#include "core/flow_fields.hpp"
+#include "core/flow_model.hpp"
+
+namespace ivr::flow {
+
+namespace {
+
+using Kind = Fields::Kind;
+
+class ModelBuilder {
+ public:
+  ModelBuilder(Model& model, const FlowCheckOptions& options, std::vector<Finding>& findings)
+      : model_(model), options_(options), context_{model, findings, node_names_} {}
+
+  void build() {
+    const Json& doc = model_.document;
+    if (!doc.is_object()) {
+      context_.error("wrong-type", "", "a flow is a JSON object", "start from examples/flows/greeting.json");
+      return;
+    }
+    Fields top(context_, doc, "");
+    header(top);
+    const Json* nodes = top.object("nodes", true);
+    if (nodes) {
+      for (const auto& [name, node] : nodes->items()) {
+        (void)node;
+        node_names_.push_back(name);
+      }
+      context_.index_nodes();
+    }
+    model_.start = top.target("start", true);
+    model_.on_error = top.target("on_error", false);
+    model_.nodes.resize(node_names_.size());
+    if (nodes) {
+      std::size_t i = 0;
+      for (const auto& [name, json] : nodes->items()) node(model_.nodes[i++], name, json);
+      if (node_names_.empty())
+        context_.error("out-of-range", "/nodes", "a flow needs at least one node",
+                       "add one, and name it in 'start'");
+      if (node_names_.size() > 10'000) {
+        context_.error("out-of-range", "/nodes", std::to_string(node_names_.size()) + " nodes, at most 10000",
+                       "split the flow");
+      }
+    }
+    top.done();
+    model_.variables.resize(static_cast<std::size_t>(model_.names.size()));
+    settle_exits();
+  }
+
+ private:
+  void header(Fields& top) {
+    if (const Json* version = top.get("ivr"); !version) {
+      context_.error("missing-field", "", "no field 'ivr', the version of the flow language",
+                     "add \"ivr\": 1");
+    } else if (!version->is_number_integer() || *version != 1) {
+      context_.error("version", "/ivr", "flow language " + version->dump() + " is not known, only 1 is",
+                     "write \"ivr\": 1");
+    }
+    model_.id = top.name("id", true);
+    model_.label = top.text("label");
+    top.text("comment");
+    if (const Json* list = top.array("languages")) {
+      model_.languages.clear();
+      for (std::size_t i = 0; i < list->size(); ++i) {
+        const Json& one = (*list)[i];
+        const std::string at = "/languages/" + std::to_string(i);
+        if (!one.is_string() || one.get_ref<const std::string&>().empty() ||
+            one.get_ref<const std::string&>().size() > 35) {
+          context_.error("wrong-type", at, "a language is a text such as \"en\"", "");
+        } else if (model_.language(one.get_ref<const std::string&>()) >= 0) {
+          context_.error("duplicate-key", at, "language " + one.dump() + " is here twice", "remove one");
+        } else {
+          model_.languages.push_back(one.get<std::string>());
+        }
+      }
+      if (model_.languages.empty()) {
+        context_.error("out-of-range", "/languages", "no language", "list at least one, such as [\"en\"]");
+        model_.languages = {"en"};
+      }
+    }
+    model_.voices.resize(model_.languages.size());
+    if (const Json* voices = top.object("voices")) {
+      for (const auto& [language, voice] : voices->items()) {
+        const int index = context_.language(language, pointer_to("/voices", language));
+        if (!voice.is_string()) {
+          context_.error("wrong-type", pointer_to("/voices", language), "a voice is a text", "");
+        } else if (index >= 0) {
+          model_.voices[static_cast<std::size_t>(index)] = voice.get<std::string>();
+        }
+      }
+    }
+    if (const Json* variables = top.object("variables")) {
+      for (const auto& [name, value] : variables->items()) {
+        const int slot = context_.variable_name(name, pointer_to("/variables", name));
+        if (slot < 0) continue;
+        Variable& v = variable(slot);
+        v.declared = true;
+        v.initial = value_of(value);
+      }
+    }
+    if (const Json* secrets = top.array("secrets")) {
+      for (std::size_t i = 0; i < secrets->size(); ++i) {
+        const std::string at = "/secrets/" + std::to_string(i);
+        if (!(*secrets)[i].is_string()) {
+          context_.error("wrong-type", at, "a secret is the name of a variable", "");
+        } else if (const int slot = context_.variable_name((*secrets)[i].get_ref<const std::string&>(), at);
+                   slot >= 0) {
+          variable(slot).secret = true;
+        }
+      }
+    }
+    if (const Json* lists = top.object("lists")) {
+      for (const auto& [name, list] : lists->items()) {
+        lists_.emplace_back(name, context_.callers(list, pointer_to("/lists", name)));
+      }
+    }
+    if (const Json* calendars = top.object("calendars")) {
+      for (const auto& [name, calendar] : calendars->items()) {
+        const std::string at = pointer_to("/calendars", name);
+        if (!is_name(name))
+          context_.error("bad-name", at, "'" + name + "' is no name for a calendar",
+                         "use letters, digits and _");
+        if (!calendar.is_object()) context_.error("wrong-type", at, "a calendar is an object", "");
+        model_.calendars.push_back(name);
+      }
+    }
+    context_.calendars = model_.calendars;
+    context_.calendars.insert(context_.calendars.end(), options_.calendars.begin(), options_.calendars.end());
+  }
+
+  Variable& variable(int slot) {
+    if (static_cast<std::size_t>(slot) >= model_.variables.size())
+      model_.variables.resize(static_cast<std::size_t>(slot) + 1);
+    return model_.variables[static_cast<std::size_t>(slot)];
+  }
+
+  void node(Node& n, const std::string& name, const Json& json) {
+    n.name = name;
+    n.pointer = pointer_to("/nodes", name);
+    n.to.fill(kNowhere);
+    if (!is_node_name(name)) {
+      context_.error("bad-name", n.pointer, "'" + name + "' is no name for a node",
+                     "use 1 to 64 letters, digits, _ and -");
+    }
+    if (!json.is_object()) {
+      context_.error("wrong-type", n.pointer, "a node is an object", "give it at least a 'type'");
+      return;
+    }
+    Fields f(context_, json, n.pointer);
+    const std::string type = f.text("type", true);
+    n.label = f.text("label");
+    f.text("comment");
+    const TypeRow* row = find_type(type);
+    if (!row) {
+      if (!type.empty()) {
+        std::vector<std::string> known;
+        for (const TypeRow& r : type_rows()) known.emplace_back(r.name);
+        context_.error("unknown-type", n.pointer + "/type",
+                       "no node type '" + type + "'" + suggestion(type, known),
+                       "docs/flow-format.md lists them");
+      }
+      return;
+    }
+    n.type = row->type;
+    n.type_name = row->name;
+    switch (n.type) {
+      case NodeType::welcome: welcome(n, f); break;
+      case NodeType::play: play(n, f); break;
+      case NodeType::menu: menu(n, f); break;
+      case NodeType::queue: queue(n, f); break;
+      case NodeType::transfer: transfer(n, f); break;
+      case NodeType::record: record(n, f); break;
+      case NodeType::decision: decision(n, f); break;
+      case NodeType::gather: gather(n, f); break;
+      case NodeType::api: api(n, f); break;
+      case NodeType::hangup: hangup(n, f); break;
+      case NodeType::set: set(n, f); break;
+      case NodeType::play_digits: play_digits(n, f); break;
+      case NodeType::play_sequence: play_sequence(n, f); break;
+      case NodeType::wait: wait(n, f); break;
+    }
+    if (row->can_fail) exit(n, f, ExitId::error, false);
+    f.done();
+  }
+
+  void exit(Node& n, Fields& f, ExitId id, bool required = true) {
+    const std::string name(exit_name(id));
+    const int target = f.target(name, required);
+    n.to[static_cast<std::size_t>(id)] = target;
+    if (target >= 0) n.exits.push_back({name, target, pointer_to(n.pointer, name)});
+  }
+
+  void exit(Node& n, std::string name, int target, std::string pointer) {
+    if (target >= 0) n.exits.push_back({std::move(name), target, std::move(pointer)});
+  }
+
+  // ------------------------------------------------------------------------------------------------ one node
+  // each
+
+  void welcome(Node& n, Fields& f) {
+    WelcomeNode& w = n.body.emplace<WelcomeNode>();
+    w.languages.fill(-1);
+    w.say = f.say("say");
+    w.ask = f.say("ask");
+    if (const Json* choose = f.object("choose")) {
+      w.choose = true;
+      for (const auto& [key, language] : choose->items()) {
+        const std::string at = pointer_to(n.pointer + "/choose", key);
+        if (!language.is_string()) {
+          context_.error("wrong-type", at, "a language is a text", "");
+          continue;
+        }
+        const int index = context_.language(language.get_ref<const std::string&>(), at);
+        if (const int k = context_.key(key, at); k >= 0) w.languages[static_cast<std::size_t>(k)] = index;
+      }
+      if (choose->empty())
+        context_.error("out-of-range", n.pointer + "/choose", "no key chooses a language",
+                       "map keys to languages");
+      if (w.say.empty() && w.ask.empty()) {
+        context_.error("missing-field", n.pointer, "the caller is to choose a language and hears no question",
+                       "say it in 'ask'");
+      }
+    }
+    if (const std::string language = f.text("language"); !language.empty())
+      w.language = context_.language(language, n.pointer + "/language");
+    w.tries = f.integer("tries", 2, 1, 100);
+    w.timeout = f.duration("timeout", 5s, 100ms, 10min);
+    w.barge_in = f.boolean("barge_in", true);
+    exit(n, f, ExitId::next);
+  }
+
+  void play(Node& n, Fields& f) {
+    PlayNode& p = n.body.emplace<PlayNode>();
+    p.say = f.say("say", true);
+    p.loops = f.integer("loops", 1, 0, 1000);
+    p.barge_in = f.boolean("barge_in", true);
+    exit(n, f, ExitId::next);
+  }
+
+  void menu(Node& n, Fields& f) {
+    MenuNode& m = n.body.emplace<MenuNode>();
+    m.keys.fill(kNowhere);
+    m.say = f.say("say");
+    m.invalid_say = f.say("invalid_say");
+    m.no_input_say = f.say("no_input_say");
+    m.tries = f.integer("tries", 3, 1, 100);
+    m.max_invalid = f.integer("max_invalid", 0, 1, 100);
+    m.max_no_input = f.integer("max_no_input", 0, 1, 100);
+    m.timeout = f.duration("timeout", 5s, 100ms, 10min);
+    m.barge_in = f.boolean("barge_in", true);
+    m.carry = f.boolean("carry", true);
+    m.into = f.variable("into");
+    if (const Json* keys = f.object("keys", true)) {
+      for (const auto& [key, target] : keys->items()) {
+        const std::string at = pointer_to(n.pointer + "/keys", key);
+        const int k = context_.key(key, at);
+        const int to = context_.target(target, at);
+        if (k >= 0) m.keys[static_cast<std::size_t>(k)] = to;
+        exit(n, key, to, at);
+      }
+      if (keys->empty())
+        context_.error("out-of-range", n.pointer + "/keys", "a menu needs at least one key",
+                       "add one, such as \"1\": \"sales\"");
+    }
+    exit(n, f, ExitId::invalid);
+    exit(n, f, ExitId::no_input);
+  }
+
+  void gather(Node& n, Fields& f) {
+    struct Row {
+      std::string_view kind;
+      int min, max;
+      bool sensitive;
+    };
+    static constexpr Row kKinds[] = {{"numeric", 1, 20, false},
+                                     {"pin", 4, 6, true},
+                                     {"account", 8, 16, false},
+                                     {"phone", 10, 10, false},
+                                     {"custom", 1, 20, false}};
+    GatherNode& g = n.body.emplace<GatherNode>();
+    g.kind = f.text("kind");
+    if (g.kind.empty()) g.kind = "numeric";
+    const Row* row = nullptr;
+    std::vector<std::string> known;
+    for (const Row& r : kKinds) {
+      known.emplace_back(r.kind);
+      if (r.kind == g.kind) row = &r;
+    }
+    if (!row) {
+      context_.error("unknown-kind", n.pointer + "/kind",
+                     "no kind of gather '" + g.kind + "'" + suggestion(g.kind, known), "");
+      row = &kKinds[0];
+    }
+    g.say = f.say("say");
+    g.invalid_say = f.say("invalid_say");
+    g.no_input_say = f.say("no_input_say");
+    g.into = f.variable("into", true);
+    g.min = f.integer("min", row->min, 1, 128);
+    g.max = f.integer("max", std::max(row->max, g.min), 1, 128);
+    if (f.has("length")) {
+      if (f.has("min") || f.has("max"))
+        context_.error("conflict", n.pointer + "/length", "'length' and 'min' or 'max'", "keep one of them");
+      g.min = g.max = f.integer("length", row->min, 1, 128);
+    }
+    if (g.max < g.min) {
+      context_.error("out-of-range", n.pointer + "/max",
+                     "max " + std::to_string(g.max) + " is less than min " + std::to_string(g.min),
+                     "swap them");
+    }
+    if (const Json* range = f.array("range")) {
+      if (range->size() != 2 || !((*range)[0].is_number() && (*range)[1].is_number())) {
+        context_.error("wrong-type", n.pointer + "/range", "a range is two numbers, [1, 5]", "");
+      } else {
+        g.low = (*range)[0].get<double>(), g.high = (*range)[1].get<double>();
+        if (*g.low > *g.high)
+          context_.error("out-of-range", n.pointer + "/range",
+                         "nothing lies in a range from " + (*range)[0].dump() + " to " + (*range)[1].dump(),
+                         "swap them");
+      }
+    }
+    if (const std::string pattern = f.text("pattern"); !pattern.empty()) {
+      auto compiled = compile_pattern(pattern);
+      if (compiled.ok()) {
+        g.pattern = *std::move(compiled);
+      } else {
+        context_.error("bad-pattern", n.pointer + "/pattern", std::string(compiled.status().message()),
+                       "test it on an input that must pass");
+      }
+    }
+    g.terminators = f.keys("terminators", "#");
+    g.tries = f.integer("tries", 3, 1, 100);
+    g.timeout = f.duration("timeout", 10s, 100ms, 10min);
+    g.digit_timeout = f.duration("digit_timeout", 3s, 100ms, 10min);
+    g.barge_in = f.boolean("barge_in", true);
+    // Keys pressed too early answer a question that was not asked yet, unless there is none.
+    g.carry = f.boolean("carry", g.say.empty());
+    g.sensitive = f.boolean("sensitive", row->sensitive);
+    if (g.sensitive && g.into >= 0) variable(g.into).secret = true;
+    exit(n, f, ExitId::next);
+    exit(n, f, ExitId::invalid);
+    exit(n, f, ExitId::no_input);
+  }
+
+  void decision(Node& n, Fields& f) {
+    static const std::vector<std::string> kKinds = {"custom", "variable", "time", "caller", "percent"};
+    DecisionNode& d = n.body.emplace<DecisionNode>();
+    std::string kind = f.text("kind");
+    if (kind.empty()) kind = "custom";
+    const auto found = std::find(kKinds.begin(), kKinds.end(), kind);
+    if (found == kKinds.end()) {
+      context_.error("unknown-kind", n.pointer + "/kind",
+                     "no kind of decision '" + kind + "'" + suggestion(kind, kKinds), "");
+      f.ignore_rest();
+      return;
+    }
+    d.kind = static_cast<DecisionNode::Kind>(found - kKinds.begin());
+    if (d.kind == DecisionNode::Kind::time) {
+      d.calendar = f.text("calendar", true);
+      if (!d.calendar.empty()) context_.calendar(d.calendar, n.pointer + "/calendar");
+      exit(n, f, ExitId::open);
+      exit(n, f, ExitId::closed);
+      return;
+    }
+    std::string variable;
+    if (d.kind == DecisionNode::Kind::variable) variable = f.text("variable", true);
+    double percent = 0;
+    const Json* cases = f.array("cases", true);
+    for (std::size_t i = 0; cases && i < cases->size(); ++i) {
+      const std::string at = n.pointer + "/cases/" + std::to_string(i);
+      if (!(*cases)[i].is_object()) {
+        context_.error("wrong-type", at, "a case is an object with 'next'", "");
+        continue;
+      }
+      Fields c(context_, (*cases)[i], at);
+      Case one;
+      one.exit = c.text("name");
+      if (one.exit.empty()) one.exit = "case" + std::to_string(i + 1);
+      c.text("comment");
+      switch (d.kind) {
+        case DecisionNode::Kind::custom: one.when = c.condition("if"); break;
+        case DecisionNode::Kind::variable: {
+          const std::string op = c.text("operator");
+          one.when = c.comparison(variable, op.empty() ? "equals" : op, "value");
+          break;
+        }
+        case DecisionNode::Kind::caller: {
+          const Json* callers = c.get("callers");
+          if (!callers) {
+            context_.error("missing-field", at, "no field 'callers'",
+                           "list numbers, or name one of the flow's 'lists'");
+          } else if (callers->is_string()) {
+            one.callers = list(callers->get_ref<const std::string&>(), at + "/callers");
+          } else {
+            one.callers = context_.callers(*callers, at + "/callers");
+          }
+          break;
+        }
+        case DecisionNode::Kind::percent:
+          one.percent = c.number("percent", 0, 0, 100, true);
+          percent += one.percent;
+          break;
+        case DecisionNode::Kind::time: break;
+      }
+      one.target = c.target("next", true);
+      exit(n, one.exit, one.target, at + "/next");
+      c.done();
+      if (d.kind == DecisionNode::Kind::custom && one.when.is_constant()) {
+        ConstantReader reader;
+        context_.warning("constant-case", at + "/if",
+                         one.when.test(reader) ? "this case always holds: the cases after it never do"
+                                               : "this case never holds",
+                         "compare a variable, or remove the case");
+      }
+      d.cases.push_back(std::move(one));
+    }
+    if (cases && cases->empty())
+      context_.error("out-of-range", n.pointer + "/cases", "a decision needs at least one case", "");
+    if (percent > 100.0001) {
+      context_.error("out-of-range", n.pointer + "/cases",
+                     "the cases add up to " + std::to_string(percent) + " percent, at most 100", "");
+    }
+    exit(n, f, ExitId::otherwise);
+  }
+
+  std::vector<std::string> list(const std::string& name, const std::string& at) {
+    std::vector<std::string> known;
+    for (const auto& [list_name, callers] : lists_) {
+      if (list_name == name) return callers;
+      known.push_back(list_name);
+    }
+    context_.error("unknown-list", at, "no list '" + name + "'" + suggestion(name, known),
+                   "add it to the flow's 'lists'");
+    return {};
+  }
+
+  void api(Node& n, Fields& f) {
+    static const std::vector<std::string> kMethods = {"GET",    "POST", "PUT",    "PATCH",
+                                                      "DELETE", "HEAD", "OPTIONS"};
+    ApiNode& a = n.body.emplace<ApiNode>();
+    if (const std::string method = f.text("method"); !method.empty()) {
+      a.method = method;
+      if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end()) {
+        context_.error("unknown-method", n.pointer + "/method",
+                       "no method '" + method + "'" + suggestion(method, kMethods), "");
+      }
+    }
+    a.url = f.templ("url", true);
+    if (a.url.is_literal() && !a.url.empty() && a.url.literal().find("://") == std::string::npos) {
+      context_.error("bad-url", n.pointer + "/url", "'" + a.url.literal() + "' is no address",
+                     "begin it with http:// or https://");
+    }
+    for (const auto& [field, into] : {std::pair{"query", &a.query}, std::pair{"headers", &a.headers}}) {
+      if (const Json* pairs = f.object(field)) {
+        for (const auto& [key, value] : pairs->items()) {
+          const std::string at = pointer_to(pointer_to(n.pointer, field), key);
+          if (into == &a.headers && !is_token(key))
+            context_.error("bad-name", at, "'" + key + "' is no name for a header", "");
+          into->emplace_back(key, context_.templ(value, at));
+        }
+      }
+    }
+    auth(n, a, f);
+    if (const Json* body = f.get("body")) {
+      if (body->is_string()) {
+        a.body_kind = ApiNode::Body::text;
+        a.body_text = context_.templ(*body, n.pointer + "/body");
+      } else {
+        a.body_kind = ApiNode::Body::json;
+        a.body = *body;
+        compile_body(a.body, n.pointer + "/body", a.body_texts);
+      }
+    }
+    a.content_type = f.text("content_type");
+    if (a.content_type.empty())
+      a.content_type = a.body_kind == ApiNode::Body::json ? "application/json" : "text/plain; charset=utf-8";
+    a.timeout = f.duration("timeout", 5s, 10ms, 5min);
+    a.retries = f.integer("retries", 0, 0, 10);
+    a.backoff = f.duration("backoff", 500ms, 0ms, 1min);
+    expect(n, a, f);
+    mapping(n, a, f);
+    a.into = f.variable("into");
+    a.filler = f.say("filler");
+    a.filler_after = f.duration("filler_after", 1500ms, 0ms, 1min);
+    exit(n, f, ExitId::next);
+    exit(n, f, ExitId::timeout, false);
+    if (const Json* on_status = f.object("on_status")) {
+      for (const auto& [status, target] : on_status->items()) {
+        const std::string at = pointer_to(n.pointer + "/on_status", status);
+        const int code = context_.status(status, at).first;
+        const int to = context_.target(target, at);
+        if (code) a.on_status.emplace_back(code, to);
+        exit(n, "status:" + status, to, at);
+      }
+    }
+  }
+
+  void auth(const Node& n, ApiNode& a, Fields& f) {
+    const Json* json = f.object("auth");
+    if (!json) return;
+    static const std::vector<std::string> kTypes = {"none", "bearer", "basic", "key"};
+    Fields c(context_, *json, n.pointer + "/auth");
+    const std::string type = c.text("type", true);
+    if (type == "bearer") {
+      a.auth = ApiNode::Auth::bearer;
+      a.token = c.templ("token", true);
+    } else if (type == "basic") {
+      a.auth = ApiNode::Auth::basic;
+      a.user = c.templ("user", true);
+      a.password = c.templ("password", true);
+    } else if (type == "key") {
+      a.auth = ApiNode::Auth::key;
+      a.token = c.templ("key", true);
+      a.key_name = c.text("header");
+      if (const std::string query = c.text("query"); !query.empty()) {
+        if (!a.key_name.empty())
+          context_.error("conflict", n.pointer + "/auth/query",
+                         "a key goes into 'header' or 'query', not both", "");
+        a.key_name = query;
+        a.key_in_query = true;
+      }
+      if (a.key_name.empty()) a.key_name = "X-API-Key";
+    } else if (type != "none" && !type.empty()) {
+      context_.error("unknown-kind", n.pointer + "/auth/type",
+                     "no kind of authentication '" + type + "'" + suggestion(type, kTypes), "");
+      c.ignore_rest();
+    }
+    c.done();
+  }
+
+  void compile_body(const Json& json, const std::string& at, std::vector<Template>& texts) {
+    if (json.is_string()) {
+      texts.push_back(context_.templ(json, at));
+    } else if (json.is_object()) {
+      for (const auto& [key, value] : json.items()) compile_body(value, pointer_to(at, key), texts);
+    } else if (json.is_array()) {
+      for (std::size_t i = 0; i < json.size(); ++i)
+        compile_body(json[i], at + "/" + std::to_string(i), texts);
+    }
+  }
+
+  void expect(const Node& n, ApiNode& a, Fields& f) {
+    const Json* list = f.array("expect");
+    if (!list) return;
+    a.expect.clear();
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      const std::string at = n.pointer + "/expect/" + std::to_string(i);
+      const Json& one = (*list)[i];
+      const std::string text = one.is_string()           ? one.get<std::string>()
+                               : one.is_number_integer() ? one.dump()
+                                                         : "";
+      if (const auto range = context_.status(text, at); range.first) a.expect.push_back(range);
+    }
+    if (list->empty())
+      context_.error("out-of-range", n.pointer + "/expect", "no status is expected",
+                     "list some, such as [200, \"2xx\"]");
+  }
+
+  void mapping(const Node& n, ApiNode& a, Fields& f) {
+    const Json* map = f.object("map");
+    if (!map) return;
+    for (const auto& [name, rule] : map->items()) {
+      const std::string at = pointer_to(n.pointer + "/map", name);
+      ApiNode::Mapping m;
+      m.into = context_.variable_name(name, at);
+      if (rule.is_string()) {
+        m.from = rule.get<std::string>();
+      } else if (rule.is_object()) {
+        Fields r(context_, rule, at);
+        m.from = r.text("from", true);
+        if (const Json* fallback = r.get("default")) m.fallback = value_of(*fallback);
+        m.secret = r.boolean("secret", false);
+        if (const Json* transform = r.get("transform")) {
+          const Json one = Json::array({*transform});
+          for (const Json& t : transform->is_array() ? *transform : one) {
+            auto call = t.is_string() ? Template::parse_filter(t.get_ref<const std::string&>())
+                                      : absl::StatusOr<Template::FilterCall>(absl::InvalidArgumentError(
+                                            "a transform is a text such as \"round: 2\""));
+            if (call.ok()) {
+              m.transforms.push_back(*std::move(call));
+            } else {
+              context_.error("bad-transform", at + "/transform", std::string(call.status().message()), "");
+            }
+          }
+        }
+        r.done();
+      } else {
+        context_.error("wrong-type", at, "a mapping is a path such as \"/balance\", or an object with 'from'",
+                       "");
+      }
+      m.path = split_path(m.from);
+      if (m.secret && m.into >= 0) variable(m.into).secret = true;
+      a.map.push_back(std::move(m));
+    }
+  }
+
+  // "/a/0/b" (RFC 6901) or "a.0.b".
+  static std::vector<std::string> split_path(const std::string& from) {
+    std::vector<std::string> path;
+    if (from.empty()) return path;
+    const bool pointer = from[0] == '/';
+    std::string part;
+    for (std::size_t i = pointer ? 1 : 0; i <= from.size(); ++i) {
+      if (i == from.size() || from[i] == (pointer ? '/' : '.')) {
+        path.push_back(std::move(part));
+        part.clear();
+      } else if (pointer && from[i] == '~' && i + 1 < from.size()) {
+        part += from[++i] == '1' ? '/' : '~';
+      } else {
+        part += from[i];
+      }
+    }
+    return path;
+  }
+
+  void record(Node& n, Fields& f) {
+    RecordNode& r = n.body.emplace<RecordNode>();
+    r.say = f.say("say");
+    r.beep = f.boolean("beep", true);
+    r.max = f.duration("max", 180s, 1s, 4h);
+    r.silence = f.duration("silence", 5s, 0s, 10min);
+    r.finish_keys = f.keys("finish_keys", "#");
+    r.name = f.text("name");
+    if (!r.name.empty() && !is_node_name(r.name))
+      context_.error("bad-name", n.pointer + "/name", "'" + r.name + "' is no name for a file",
+                     "use letters, digits, _ and -");
+    r.into = f.variable("into");
+    exit(n, f, ExitId::next);
+  }
+
+  void transfer(Node& n, Fields& f) {
+    TransferNode& t = n.body.emplace<TransferNode>();
+    t.to = f.templ("to", true);
+    if (t.to.is_literal() && !t.to.empty() && t.to.literal().rfind("sip:", 0) != 0 &&
+        t.to.literal().rfind("sips:", 0) != 0) {
+      context_.error("bad-uri", n.pointer + "/to", "'" + t.to.literal() + "' is no SIP address",
+                     "write it as sip:desk@host:5060");
+    }
+    t.say = f.say("say");
+    t.ringback = f.say("ringback");
+    t.caller_id = f.templ("caller_id");
+    t.ring_limit = f.duration("ring_limit", 30s, 1s, 10min);
+    t.max_talk = f.duration("max_talk", 0s, 0s, 24h);
+    t.record = f.boolean("record", false);
+    exit(n, f, ExitId::next);
+    for (const ExitId id : {ExitId::busy, ExitId::no_answer, ExitId::rejected, ExitId::failed})
+      exit(n, f, id, false);
+  }
+
+  void queue(Node& n, Fields& f) {
+    QueueNode& q = n.body.emplace<QueueNode>();
+    q.queue = f.name("queue", true);
+    q.say = f.say("say");
+    q.hold = f.say("hold");
+    q.priority = f.integer("priority", 0, -1000, 1000);
+    q.max_wait = f.duration("max_wait", 0s, 0s, 24h);
+    exit(n, f, ExitId::next);
+    for (const ExitId id : {ExitId::timeout, ExitId::full, ExitId::unavailable}) exit(n, f, id, false);
+  }
+
+  void hangup(Node& n, Fields& f) {
+    HangupNode& h = n.body.emplace<HangupNode>();
+    h.say = f.say("say");
+    if (const std::string reason = f.text("reason"); !reason.empty()) h.reason = reason;
+  }
+
+  void set(Node& n, Fields& f) {
+    SetNode& s = n.body.emplace<SetNode>();
+    if (const Json* values = f.object("set", true)) {
+      for (const auto& [name, value] : values->items()) {
+        const std::string at = pointer_to(n.pointer + "/set", name);
+        SetNode::Assignment a;
+        if (name != "language") {
+          a.slot = context_.variable_name(name, at);
+        } else if (value.is_string() && value.get_ref<const std::string&>().find("{{") == std::string::npos) {
+          context_.language(value.get_ref<const std::string&>(), at);
+        }
+        if (value.is_string()) {
+          a.text = context_.templ(value, at);
+        } else if (value.is_object() && value.contains("expression")) {
+          Fields e(context_, value, at);
+          a.expression = e.condition("expression");
+          a.secret = e.boolean("secret", false);
+          if (a.secret && a.slot >= 0) variable(a.slot).secret = true;
+          e.done();
+        } else {
+          a.literal = value_of(value);
+        }
+        s.assignments.push_back(std::move(a));
+      }
+      if (values->empty())
+        context_.error("out-of-range", n.pointer + "/set", "nothing is set", "name a variable and its value");
+    }
+    exit(n, f, ExitId::next);
+  }
+
+  void play_digits(Node& n, Fields& f) {
+    PlayNode& p = n.body.emplace<PlayNode>();
+    const Say prefix = f.say("prefix");
+    const Template digits = f.templ("digits", true);
+    const Say suffix = f.say("suffix");
+    Piece piece;
+    piece.kind = Piece::Kind::digits;
+    piece.value = digits;
+    p.say.in.resize(model_.languages.size());
+    for (std::size_t l = 0; l < model_.languages.size(); ++l) {
+      auto& out = p.say.in[l];
+      if (!prefix.empty()) out = prefix.in[l];
+      out.push_back(piece);
+      if (!suffix.empty()) out.insert(out.end(), suffix.in[l].begin(), suffix.in[l].end());
+    }
+    p.barge_in = f.boolean("barge_in", true);
+    exit(n, f, ExitId::next);
+  }
+
+  void play_sequence(Node& n, Fields& f) {
+    PlayNode& p = n.body.emplace<PlayNode>();
+    p.say = f.say("sequence", true);
+    p.barge_in = f.boolean("barge_in", true);
+    exit(n, f, ExitId::next);
+  }
+
+  void wait(Node& n, Fields& f) {
+    n.body.emplace<WaitNode>().duration = f.duration("duration", 1s, 1ms, 24h, true);
+    exit(n, f, ExitId::next);
+  }
+
+  // Exits that the document leaves open lead where the language says, or are a defect.
+  void settle_exits() {
+    for (Node& n : model_.nodes) {
+      if (n.type_name.empty()) continue;
+      model_.connections += n.exits.size();
+      const auto fall = [&](ExitId from, ExitId to) {
+        int& target = n.to[static_cast<std::size_t>(from)];
+        if (target < 0) target = n.at(to);
+      };
+      const bool last =
+          model_.on_error >= 0 && &n == &model_.nodes[static_cast<std::size_t>(model_.on_error)];
+      if (type_row(n.type).can_fail && n.at(ExitId::error) < 0 && !last) {
+        n.to[static_cast<std::size_t>(ExitId::error)] = model_.on_error;
+        if (model_.on_error < 0 && !context_.had("/on_error") &&
+            !context_.had(pointer_to(n.pointer, "error"))) {
+          context_.error(
+              "open-exit", n.pointer,
+              "exit 'error' leads nowhere, and a node of type '" + std::string(n.type_name) + "' can fail",
+              "connect 'error', or give the flow an 'on_error' node");
+        }
+      }
+      switch (n.type) {
+        case NodeType::transfer:
+          fall(ExitId::failed, ExitId::error);
+          for (const ExitId id : {ExitId::busy, ExitId::no_answer, ExitId::rejected})
+            fall(id, ExitId::failed);
+          break;
+        case NodeType::queue:
+          for (const ExitId id : {ExitId::timeout, ExitId::full, ExitId::unavailable})
+            fall(id, ExitId::error);
+          break;
+        case NodeType::api: fall(ExitId::timeout, ExitId::error); break;
+        default: break;
+      }
+    }
+  }
+
+  Model& model_;
+  const FlowCheckOptions& options_;
+  std::vector<std::string> node_names_;
+  FieldContext context_;
+  std::vector<std::pair<std::string, std::vector<std::string>>> lists_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> build_model(Json document, const FlowCheckOptions& options,
+                                   std::vector<Finding>& findings) {
+  auto model = std::make_unique<Model>();
+  model->document = std::move(document);
+  ModelBuilder(*model, options, findings).build();
+  return model;
+}
+
+}  // namespace ivr::flow

@@ -1,0 +1,567 @@
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <set>
+
+#include "core/flow_model.hpp"
+
+namespace ivr::flow {
+
+std::vector<Edge> edges_of(const Model& model, int index) {
+  const Node& n = model.nodes[static_cast<std::size_t>(index)];
+  std::vector<Edge> edges;
+  if (n.type_name.empty()) return edges;
+  for (const Exit& exit : n.exits) edges.push_back({exit.target, exit.name, false});
+  // Exits that fall back, and the error exit that leads to on_error.
+  for (const ExitId id : type_row(n.type).exits) {
+    const std::string_view name = exit_name(id);
+    if (n.at(id) >= 0 &&
+        std::none_of(edges.begin(), edges.end(), [&](const Edge& e) { return e.exit == name; })) {
+      edges.push_back({n.at(id), name, true});
+    }
+  }
+  return edges;
+}
+
+namespace {
+
+void reads_of(const Say& say, const std::string& pointer, Use& use) {
+  for (const auto& pieces : say.in) {
+    for (const Piece& p : pieces) {
+      p.value.reads(use.reads);
+      p.currency.reads(use.reads);
+    }
+  }
+  use.pointers.resize(use.reads.size(), pointer);
+}
+
+}  // namespace
+
+Use use_of(const Model& model, int index) {
+  const Node& n = model.nodes[static_cast<std::size_t>(index)];
+  Use use;
+  const auto say = [&](const Say& s, const char* field) { reads_of(s, n.pointer + "/" + field, use); };
+  const auto text = [&](const Template& t, const std::string& field) {
+    t.reads(use.reads);
+    use.pointers.resize(use.reads.size(), n.pointer + "/" + field);
+  };
+  const auto sets = [&](int slot) {
+    if (slot >= 0) use.sets.push_back(slot);
+  };
+  struct Visit {
+    const Node& n;
+    Use& use;
+    decltype(say)& say_;
+    decltype(text)& text_;
+    decltype(sets)& sets_;
+
+    void operator()(const WelcomeNode& w) { say_(w.say, "say"), say_(w.ask, "ask"); }
+    void operator()(const PlayNode& p) {
+      say_(p.say, n.type == NodeType::play ? "say" : n.type == NodeType::play_digits ? "digits" : "sequence");
+    }
+    void operator()(const MenuNode& m) {
+      say_(m.say, "say"), say_(m.invalid_say, "invalid_say"), say_(m.no_input_say, "no_input_say");
+    }
+    void operator()(const GatherNode& g) {
+      say_(g.say, "say"), say_(g.invalid_say, "invalid_say"), say_(g.no_input_say, "no_input_say");
+      sets_(g.into);
+    }
+    void operator()(const DecisionNode& d) {
+      for (std::size_t i = 0; i < d.cases.size(); ++i) {
+        if (d.kind != DecisionNode::Kind::custom && d.kind != DecisionNode::Kind::variable) break;
+        d.cases[i].when.reads(use.reads);
+        use.pointers.resize(use.reads.size(), n.pointer + "/cases/" + std::to_string(i));
+      }
+    }
+    void operator()(const ApiNode& a) {
+      text_(a.url, "url");
+      for (const auto& [key, value] : a.query) text_(value, "query");
+      for (const auto& [key, value] : a.headers) text_(value, "headers");
+      text_(a.token, "auth"), text_(a.user, "auth"), text_(a.password, "auth");
+      for (const Template& t : a.body_texts) text_(t, "body");
+      text_(a.body_text, "body");
+      say_(a.filler, "filler");
+      for (const ApiNode::Mapping& m : a.map) sets_(m.into);
+      sets_(a.into);
+    }
+    void operator()(const RecordNode& r) { say_(r.say, "say"), sets_(r.into); }
+    void operator()(const TransferNode& t) {
+      say_(t.say, "say"), say_(t.ringback, "ringback"), text_(t.to, "to"), text_(t.caller_id, "caller_id");
+    }
+    void operator()(const QueueNode& q) { say_(q.say, "say"), say_(q.hold, "hold"); }
+    void operator()(const SetNode& s) {
+      for (const SetNode::Assignment& a : s.assignments) {
+        // An assignment may read what one before it in the same node has set.
+        const std::size_t from = use.reads.size();
+        if (a.text) a.text->reads(use.reads);
+        if (a.expression) a.expression->reads(use.reads);
+        for (std::size_t i = from; i < use.reads.size(); ++i) {
+          if (std::find(use.sets.begin(), use.sets.end(), use.reads[i].slot) != use.sets.end())
+            use.reads[i].guarded = true;
+        }
+        use.pointers.resize(use.reads.size(), n.pointer + "/set");
+        sets_(a.slot);
+      }
+    }
+    void operator()(const WaitNode&) {}
+    void operator()(const HangupNode& h) { say_(h.say, "say"); }
+  };
+  std::visit(Visit{n, use, say, text, sets}, n.body);
+  return use;
+}
+
+namespace {
+
+class GraphCheck {
+ public:
+  GraphCheck(const Model& model, std::vector<Finding>& findings) : model_(model), findings_(findings) {
+    const std::size_t n = model.nodes.size();
+    edges_.reserve(n);
+    uses_.reserve(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      edges_.push_back(edges_of(model, static_cast<int>(i)));
+      uses_.push_back(use_of(model, static_cast<int>(i)));
+    }
+  }
+
+  void run() {
+    unreachable();
+    unset();
+    endless();
+  }
+
+ private:
+  const Node& node(int i) const { return model_.nodes[static_cast<std::size_t>(i)]; }
+  const std::vector<Edge>& edges(int i) const { return edges_[static_cast<std::size_t>(i)]; }
+  const Use& use(int i) const { return uses_[static_cast<std::size_t>(i)]; }
+  int size() const { return static_cast<int>(model_.nodes.size()); }
+
+  void error(std::string rule, std::string pointer, std::string message, std::string mend) {
+    findings_.push_back(
+        {std::move(rule), Severity::error, std::move(pointer), std::move(message), std::move(mend)});
+  }
+
+  // ------------------------------------------------------------------------------------------------
+  // reachability
+
+  void unreachable() {
+    reached_.assign(model_.nodes.size(), false);
+    std::vector<int> todo = {model_.start};
+    reached_[static_cast<std::size_t>(model_.start)] = true;
+    while (!todo.empty()) {
+      const int at = todo.back();
+      todo.pop_back();
+      for (const Edge& e : edges(at)) {
+        if (e.to < 0 || reached_[static_cast<std::size_t>(e.to)]) continue;
+        reached_[static_cast<std::size_t>(e.to)] = true;
+        todo.push_back(e.to);
+      }
+    }
+    for (int i = 0; i < size(); ++i) {
+      if (reached_[static_cast<std::size_t>(i)]) continue;
+      if (i == model_.on_error) {
+        findings_.push_back(
+            {"unused", Severity::warning, "/on_error",
+             "nothing leads to '" + node(i).name + "': no node can fail without an 'error' exit of its own",
+             "remove 'on_error'"});
+      } else {
+        error("unreachable", node(i).pointer,
+              "no path leads from '" + node(model_.start).name + "' to node '" + node(i).name + "'",
+              "lead an exit to it, or remove it");
+      }
+    }
+  }
+
+  // ----------------------------------------------------------------------------------------- definite
+  // assignment
+
+  using Bits = std::vector<std::uint64_t>;
+  static bool has(const Bits& bits, int i) { return bits[static_cast<std::size_t>(i) / 64] >> (i % 64) & 1; }
+  static void add(Bits& bits, int i) {
+    bits[static_cast<std::size_t>(i) / 64] |= std::uint64_t{1} << (i % 64);
+  }
+
+  void unset() {
+    const std::size_t words = static_cast<std::size_t>(model_.names.size()) / 64 + 1;
+    std::vector<Bits> in(model_.nodes.size(), Bits(words, ~std::uint64_t{0}));
+    Bits initial(words, 0);
+    for (int v = 0; v < model_.names.size(); ++v) {
+      if (model_.variables[static_cast<std::size_t>(v)].declared) add(initial, v);
+    }
+    in[static_cast<std::size_t>(model_.start)] = initial;
+    std::deque<int> todo = {model_.start};
+    while (!todo.empty()) {
+      const int at = todo.front();
+      todo.pop_front();
+      for (const Edge& e : edges(at)) {
+        if (e.to < 0) continue;
+        Bits out = in[static_cast<std::size_t>(at)];
+        if (sets_on(at, e.exit)) {
+          for (const int v : use(at).sets) add(out, v);
+        }
+        Bits& there = in[static_cast<std::size_t>(e.to)];
+        bool changed = false;
+        for (std::size_t w = 0; w < words; ++w) {
+          const std::uint64_t both = there[w] & out[w];
+          changed = changed || both != there[w];
+          there[w] = both;
+        }
+        if (changed || (!seen_.count(e.to))) {
+          seen_.insert(e.to);
+          todo.push_back(e.to);
+        }
+      }
+    }
+    std::vector<std::string> settable;
+    for (int v = 0; v < model_.names.size(); ++v) {
+      bool set = model_.variables[static_cast<std::size_t>(v)].declared;
+      for (int i = 0; i < size() && !set; ++i)
+        set = std::find(use(i).sets.begin(), use(i).sets.end(), v) != use(i).sets.end();
+      if (set) settable.push_back(model_.names.name(v));
+    }
+    std::set<std::pair<std::string, int>> said;
+    for (int i = 0; i < size(); ++i) {
+      if (!reached_[static_cast<std::size_t>(i)]) continue;
+      for (std::size_t r = 0; r < use(i).reads.size(); ++r) {
+        const Read& read = use(i).reads[r];
+        if (read.slot < 0 || has(in[static_cast<std::size_t>(i)], read.slot)) continue;
+        const std::string& name = model_.names.name(read.slot);
+        const bool ever = std::find(settable.begin(), settable.end(), name) != settable.end();
+        if (read.guarded && ever) continue;
+        if (!said.emplace(use(i).pointers[r], read.slot).second) continue;
+        if (!ever) {
+          error("unset-variable", use(i).pointers[r],
+                "variable '" + name + "' is read, and nothing ever sets it" + suggestion(name, settable),
+                "declare it in 'variables', or set it before");
+        } else {
+          error(
+              "unset-variable", use(i).pointers[r],
+              "variable '" + name + "' may be read before it is set: " + path_without(i, read.slot),
+              "set it on that way too, declare it in 'variables', or write {{" + name + " | default: ...}}");
+        }
+      }
+    }
+  }
+
+  // Variables are set by success only.
+  bool sets_on(int at, std::string_view exit) const {
+    switch (node(at).type) {
+      case NodeType::api:
+      case NodeType::gather:
+      case NodeType::record: return exit == "next";
+      default: return true;
+    }
+  }
+
+  // The shortest way to a node on which nothing sets the variable.
+  std::string path_without(int target, int slot) const {
+    std::vector<int> from(model_.nodes.size(), -2);
+    std::deque<int> todo = {model_.start};
+    from[static_cast<std::size_t>(model_.start)] = -1;
+    while (!todo.empty()) {
+      const int at = todo.front();
+      todo.pop_front();
+      if (at == target) break;
+      for (const Edge& e : edges(at)) {
+        if (e.to < 0 || from[static_cast<std::size_t>(e.to)] != -2) continue;
+        if (sets_on(at, e.exit) &&
+            std::find(use(at).sets.begin(), use(at).sets.end(), slot) != use(at).sets.end())
+          continue;
+        from[static_cast<std::size_t>(e.to)] = at;
+        todo.push_back(e.to);
+      }
+    }
+    std::vector<int> way;
+    for (int at = target; at >= 0; at = from[static_cast<std::size_t>(at)]) way.push_back(at);
+    std::string text;
+    for (auto it = way.rbegin(); it != way.rend(); ++it)
+      text += (text.empty() ? "" : " -> ") + node(*it).name;
+    return text;
+  }
+
+  // --------------------------------------------------------------------------------------------------------
+  // loops
+
+  bool waits(int i) const {
+    const Node& n = node(i);
+    if (n.type_name.empty()) return true;
+    if (const auto* p = std::get_if<PlayNode>(&n.body)) return p->loops == 0 && p->barge_in;
+    if (const auto* w = std::get_if<WelcomeNode>(&n.body)) return w->choose;
+    return type_row(n.type).waits;
+  }
+  // A busy line or a full queue sends the caller on at once; the other ways out of a waiting node take the
+  // caller's time. (A menu whose prompt cannot be played does not wait either, but then the run's limit of
+  // errors ends it.)
+  bool waits_on(int i, const Edge& e) const {
+    if (!waits(i)) return false;
+    switch (node(i).type) {
+      case NodeType::transfer: return e.exit == "next" || e.exit == "no_answer";
+      case NodeType::queue: return e.exit == "next" || e.exit == "timeout";
+      default: return true;
+    }
+  }
+
+  void endless() {
+    std::vector<bool> in(model_.nodes.size());
+    for (int i = 0; i < size(); ++i) in[static_cast<std::size_t>(i)] = reached_[static_cast<std::size_t>(i)];
+    std::vector<Removed> removed;
+    spinning(in, removed, 0);
+  }
+
+  struct Removed {
+    int from, to;
+  };
+
+  // Every cycle that is left without waiting edges must count; found by components, each cut at its counters.
+  void spinning(const std::vector<bool>& in, std::vector<Removed> cut, int depth) {
+    for (const std::vector<int>& component : components(in, cut)) {
+      std::vector<bool> inside(model_.nodes.size());
+      for (const int i : component) inside[static_cast<std::size_t>(i)] = true;
+      Removed edge{};
+      if (depth < 50 && counted_edge(component, inside, cut, edge)) {
+        std::vector<Removed> more = cut;
+        more.push_back(edge);
+        spinning(inside, more, depth + 1);
+        continue;
+      }
+      std::string way;
+      for (const int i : cycle(component, inside, cut)) way += (way.empty() ? "" : " -> ") + node(i).name;
+      const int first = *std::min_element(component.begin(), component.end());
+      error("endless-loop", node(first).pointer,
+            "a loop that neither waits for the caller nor counts down: " + way,
+            "let it pass a menu or gather, or count: {\"set\": {\"n\": {\"expression\": \"n + 1\"}}} and "
+            "leave by a decision \"n >= 3\"");
+    }
+  }
+
+  bool live(int from, const Edge& e, const std::vector<bool>& in, const std::vector<Removed>& cut) const {
+    return e.to >= 0 && in[static_cast<std::size_t>(from)] && in[static_cast<std::size_t>(e.to)] &&
+           !waits_on(from, e) && std::none_of(cut.begin(), cut.end(), [&](const Removed& r) {
+             return r.from == from && r.to == e.to;
+           });
+  }
+
+  // Strongly connected components with a cycle in them (Tarjan, without recursion).
+  std::vector<std::vector<int>> components(const std::vector<bool>& in,
+                                           const std::vector<Removed>& cut) const {
+    std::vector<std::vector<int>> out;
+    std::vector<int> index(model_.nodes.size(), -1), low(model_.nodes.size(), 0), stack;
+    std::vector<bool> on(model_.nodes.size());
+    int next = 0;
+    struct Frame {
+      int node;
+      std::size_t edge;
+    };
+    for (int root = 0; root < size(); ++root) {
+      if (!in[static_cast<std::size_t>(root)] || index[static_cast<std::size_t>(root)] >= 0) continue;
+      std::vector<Frame> frames = {{root, 0}};
+      while (!frames.empty()) {
+        const int at = frames.back().node;
+        const auto a = static_cast<std::size_t>(at);
+        if (frames.back().edge == 0 && index[a] < 0) {
+          index[a] = low[a] = next++;
+          stack.push_back(at);
+          on[a] = true;
+        }
+        bool deeper = false;
+        while (frames.back().edge < edges(at).size()) {
+          const Edge& e = edges(at)[frames.back().edge++];
+          if (!live(at, e, in, cut)) continue;
+          const auto t = static_cast<std::size_t>(e.to);
+          if (index[t] < 0) {
+            frames.push_back({e.to, 0});
+            deeper = true;
+            break;
+          }
+          if (on[t]) low[a] = std::min(low[a], index[t]);
+        }
+        if (deeper) continue;
+        frames.pop_back();
+        if (!frames.empty()) {
+          auto& parent = low[static_cast<std::size_t>(frames.back().node)];
+          parent = std::min(parent, low[a]);
+        }
+        if (low[a] != index[a]) continue;
+        std::vector<int> component;
+        int member;
+        do {
+          member = stack.back();
+          stack.pop_back();
+          on[static_cast<std::size_t>(member)] = false;
+          component.push_back(member);
+        } while (member != at);
+        const bool self = std::any_of(edges(at).begin(), edges(at).end(),
+                                      [&](const Edge& e) { return e.to == at && live(at, e, in, cut); });
+        if (component.size() > 1 || self) out.push_back(std::move(component));
+      }
+    }
+    return out;
+  }
+
+  // An edge of the component that can only be taken a bounded number of times: a decision's stay-exit, where
+  // a variable that the component only ever counts one way is compared with a number, and no cycle through
+  // the decision avoids the counting.
+  bool counted_edge(const std::vector<int>& component, const std::vector<bool>& inside,
+                    const std::vector<Removed>& cut, Removed& edge) const {
+    for (const int d : component) {
+      const auto* decision = std::get_if<DecisionNode>(&node(d).body);
+      if (!decision ||
+          (decision->kind != DecisionNode::Kind::custom && decision->kind != DecisionNode::Kind::variable))
+        continue;
+      for (const Case& c : decision->cases) {
+        int slot = -1,
+            direction =
+                0;  // the case stops holding (stay) or begins to hold (leave) as the variable moves so
+        if (!bound(c.when, slot, direction)) continue;
+        const int counts = counting(component, slot);
+        if (counts == 0) continue;
+        const bool stays = inside[static_cast<std::size_t>(c.target)];
+        // "n < 3" holds for a bounded time while n grows; then its exit is never taken again.
+        if (stays && direction == -counts && through_counter(d, c.target, component, inside, cut, slot)) {
+          edge = {d, c.target};
+          return !ambiguous(d, c.target, c, *decision);
+        }
+        // "n >= 3" holds for ever once it does; every other exit of the decision behind it is taken a bounded
+        // number of times.
+        if (!stays && direction == counts) {
+          for (const Edge& e : edges(d)) {
+            if (!live(d, e, inside, cut) || before(*decision, c, e)) continue;
+            if (!through_counter(d, e.to, component, inside, cut, slot)) continue;
+            edge = {d, e.to};
+            return true;
+          }
+        }
+      }
+    }
+    return false;
+  }
+
+  // Another case with the same target keeps the edge alive.
+  bool ambiguous(int d, int target, const Case& c, const DecisionNode& decision) const {
+    for (const Case& other : decision.cases) {
+      if (&other != &c && other.target == target) return true;
+    }
+    return node(d).at(ExitId::otherwise) == target;
+  }
+
+  // Does the edge belong to a case that is looked at before c?
+  static bool before(const DecisionNode& decision, const Case& c, const Edge& e) {
+    for (const Case& other : decision.cases) {
+      if (&other == &c) return false;
+      if (other.target == e.to) return true;
+    }
+    return false;
+  }
+
+  // "n < 3": slot n, direction -1 (holds below). "n >= 3": +1.
+  static bool bound(const Expression& when, int& slot, int& direction) {
+    using Op = Expression::Op;
+    if (when.root().a < 0 || when.root().b < 0) return false;
+    const Expression::Node* a = &when.node(when.root().a);
+    const Expression::Node* b = &when.node(when.root().b);
+    int sign = 1;
+    if (a->op == Op::literal) std::swap(a, b), sign = -1;
+    if (a->op != Op::path || a->path.root != Path::Root::variable || !a->path.rest.empty()) return false;
+    if (b->op != Op::literal || !number(view(b->literal))) return false;
+    slot = a->path.slot;
+    switch (when.root().op) {
+      case Op::less:
+      case Op::less_equal: direction = -sign; return true;
+      case Op::greater:
+      case Op::greater_equal: direction = sign; return true;
+      default: return false;
+    }
+  }
+
+  // +1 or -1 when everything in the component that sets the variable moves it so by a constant; else 0.
+  int counting(const std::vector<int>& component, int slot) const {
+    int direction = 0;
+    for (const int i : component) {
+      const auto& sets = use(i).sets;
+      if (std::find(sets.begin(), sets.end(), slot) == sets.end()) continue;
+      const auto* s = std::get_if<SetNode>(&node(i).body);
+      if (!s) return 0;
+      for (const SetNode::Assignment& a : s->assignments) {
+        if (a.slot != slot) continue;
+        const int one = a.expression ? step_of(*a.expression, slot) : 0;
+        if (one == 0 || (direction != 0 && one != direction)) return 0;
+        direction = one;
+      }
+    }
+    return direction;
+  }
+
+  static int step_of(const Expression& e, int slot) {
+    using Op = Expression::Op;
+    if (e.root().op != Op::add && e.root().op != Op::subtract) return 0;
+    const Expression::Node& a = e.node(e.root().a);
+    const Expression::Node& b = e.node(e.root().b);
+    const bool left =
+        a.op == Op::path && a.path.slot == slot && a.path.rest.empty() && a.path.root == Path::Root::variable;
+    if (!left || b.op != Op::literal) return 0;
+    const auto n = number(view(b.literal));
+    // Less than a thousandth a round is no counting that anybody means.
+    if (!n || std::abs(n->d) < 0.001) return 0;
+    return (n->d > 0) == (e.root().op == Op::add) ? 1 : -1;
+  }
+
+  // Is there no way from `from` back to the decision that avoids every node counting the variable?
+  bool through_counter(int d, int from, const std::vector<int>& component, const std::vector<bool>& inside,
+                       const std::vector<Removed>& cut, int slot) const {
+    std::vector<bool> counter(model_.nodes.size()), seen(model_.nodes.size());
+    for (const int i : component) {
+      const auto& sets = use(i).sets;
+      counter[static_cast<std::size_t>(i)] = std::find(sets.begin(), sets.end(), slot) != sets.end();
+    }
+    std::vector<int> todo = {from};
+    while (!todo.empty()) {
+      const int at = todo.back();
+      todo.pop_back();
+      if (counter[static_cast<std::size_t>(at)] || seen[static_cast<std::size_t>(at)]) continue;
+      if (at == d) return false;
+      seen[static_cast<std::size_t>(at)] = true;
+      for (const Edge& e : edges(at)) {
+        if (live(at, e, inside, cut)) todo.push_back(e.to);
+      }
+    }
+    return true;
+  }
+
+  // One cycle to show, beginning and ending with the same node.
+  std::vector<int> cycle(const std::vector<int>& component, const std::vector<bool>& inside,
+                         const std::vector<Removed>& cut) const {
+    const int first = *std::min_element(component.begin(), component.end());
+    std::vector<int> from(model_.nodes.size(), -1);
+    std::deque<int> todo = {first};
+    while (!todo.empty()) {
+      const int at = todo.front();
+      todo.pop_front();
+      for (const Edge& e : edges(at)) {
+        if (!live(at, e, inside, cut)) continue;
+        if (e.to == first) {
+          std::vector<int> way = {first};
+          for (int i = at; i != first; i = from[static_cast<std::size_t>(i)]) way.push_back(i);
+          way.push_back(first);
+          std::reverse(way.begin(), way.end());
+          return way;
+        }
+        if (from[static_cast<std::size_t>(e.to)] < 0)
+          from[static_cast<std::size_t>(e.to)] = at, todo.push_back(e.to);
+      }
+    }
+    return component;
+  }
+
+  const Model& model_;
+  std::vector<Finding>& findings_;
+  std::vector<std::vector<Edge>> edges_;
+  std::vector<Use> uses_;
+  std::vector<bool> reached_;
+  std::set<int> seen_;
+};
+
+}  // namespace
+
+void check_graph(const Model& model, std::vector<Finding>& findings) { GraphCheck(model, findings).run(); }
+
+}  // namespace ivr::flow

@@ -1,0 +1,301 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/flow_expression.hpp"
+#include "core/flow_json.hpp"
+#include "ivr/base.hpp"
+#include "ivr/flow.hpp"
+
+// A flow document compiled: names are indexes, texts are templates, patterns are machines. Built once by
+// build_model(), then read by the checks, by the drawings and by every run.
+
+namespace ivr::flow {
+
+// -------------------------------------------------------------------------------------------------------
+// prompts
+
+struct Piece {
+  enum class Kind : std::uint8_t { text, file, digits, number, money, date, time, silence, tone };
+  Kind kind = Kind::text;
+  Template value;
+  Template currency;  // money
+  Millis length{0};   // silence, tone
+  int language = -1;  // its own; -1: the caller's
+  std::string voice;
+};
+
+// What is said, for every language of the flow.
+struct Say {
+  std::vector<std::vector<Piece>> in;  // by language; empty: nothing is said
+  bool empty() const { return in.empty(); }
+};
+
+// ---------------------------------------------------------------------------------------------------------
+// nodes
+
+enum class NodeType : std::uint8_t {
+  welcome,
+  play,
+  menu,
+  queue,
+  transfer,
+  record,
+  decision,
+  gather,
+  api,
+  hangup,
+  set,
+  play_digits,
+  play_sequence,
+  wait,
+};
+
+// Exits that have a name of their own; menus, decisions and api add more.
+enum class ExitId : std::uint8_t {
+  next,
+  error,
+  invalid,
+  no_input,
+  timeout,
+  full,
+  unavailable,
+  busy,
+  no_answer,
+  rejected,
+  failed,
+  otherwise,
+  open,
+  closed,
+};
+inline constexpr int kExits = 14;
+inline constexpr int kNowhere = -1;
+
+std::string_view exit_name(ExitId exit) noexcept;
+
+struct WelcomeNode {
+  Say say, ask;
+  std::array<int, 16> languages{};  // by key, -1: none
+  bool choose = false;
+  int language = -1;  // fixed, or when nothing is chosen
+  int tries = 2;
+  Millis timeout = 5s;
+  bool barge_in = true;
+};
+
+struct PlayNode {  // also play_digits and play_sequence
+  Say say;
+  int loops = 1;
+  bool barge_in = true;
+};
+
+struct MenuNode {
+  Say say, invalid_say, no_input_say;
+  std::array<int, 16> keys{};                        // target by key
+  int tries = 3, max_invalid = 0, max_no_input = 0;  // 0: counted in tries
+  Millis timeout = 5s;
+  bool barge_in = true, carry = true;
+  int into = -1;
+};
+
+struct GatherNode {
+  Say say, invalid_say, no_input_say;
+  std::string kind;
+  int into = -1;
+  int min = 1, max = 20;
+  std::string terminators = "#";
+  int tries = 3;
+  Millis timeout = 10s, digit_timeout = 3s;
+  bool barge_in = true, carry = true, sensitive = false;
+  std::optional<double> low, high;  // range
+  std::optional<std::regex> pattern;
+};
+
+struct Case {
+  std::string exit;
+  Expression when;
+  std::vector<std::string> callers;  // exact, or a prefix ending in '*'; used when there is no expression
+  double percent = 0;
+  int target = kNowhere;
+};
+
+struct DecisionNode {
+  enum class Kind : std::uint8_t { custom, variable, time, caller, percent } kind = Kind::custom;
+  std::vector<Case> cases;
+  std::string calendar;
+};
+
+struct ApiNode {
+  enum class Auth : std::uint8_t { none, bearer, basic, key } auth = Auth::none;
+  enum class Body : std::uint8_t { none, json, text } body_kind = Body::none;
+  std::string method = "GET";
+  Template url;
+  std::vector<std::pair<std::string, Template>> query, headers;
+  Template token, user, password;
+  std::string key_name;
+  bool key_in_query = false;
+  Json body;                         // with templates still in its texts...
+  std::vector<Template> body_texts;  // ...compiled, in the order they are met
+  Template body_text;
+  std::string content_type;
+  Millis timeout = 5s, backoff = 500ms;
+  int retries = 0;
+  std::vector<std::pair<int, int>> expect = {{200, 299}};
+  struct Mapping {
+    int into = -1;
+    std::vector<std::string> path;
+    std::vector<Template::FilterCall> transforms;
+    std::optional<Value> fallback;
+    bool secret = false;
+    std::string from;
+  };
+  std::vector<Mapping> map;
+  int into = -1;
+  Say filler;
+  Millis filler_after = 1500ms;
+  std::vector<std::pair<int, int>> on_status;  // status, target
+};
+
+struct RecordNode {
+  Say say;
+  bool beep = true;
+  Millis max = 180s, silence = 5s;
+  std::string finish_keys = "#", name;
+  int into = -1;
+};
+
+struct TransferNode {
+  Say say, ringback;
+  Template to, caller_id;
+  Millis ring_limit = 30s, max_talk{0};
+  bool record = false;
+};
+
+struct QueueNode {
+  std::string queue;
+  Say say, hold;
+  int priority = 0;
+  Millis max_wait{0};
+};
+
+struct SetNode {
+  struct Assignment {
+    int slot = -1;  // -1: the language
+    std::optional<Template> text;
+    std::optional<Expression> expression;
+    Value literal;
+    bool secret = false;
+  };
+  std::vector<Assignment> assignments;
+};
+
+struct WaitNode {
+  Millis duration{0};
+};
+
+struct HangupNode {
+  Say say;
+  std::string reason = "normal";
+};
+
+struct Exit {
+  std::string name;
+  int target = kNowhere;
+  std::string pointer;
+};
+
+struct Node {
+  std::string name, label;
+  NodeType type = NodeType::play;
+  std::string_view type_name;
+  std::string pointer;
+  std::array<int, kExits> to{};  // target by exit, fallbacks resolved; -1: leads nowhere
+  std::vector<Exit> exits;       // as connected in the document
+  std::variant<WelcomeNode, PlayNode, MenuNode, GatherNode, DecisionNode, ApiNode, RecordNode, TransferNode,
+               QueueNode, SetNode, WaitNode, HangupNode>
+      body;
+
+  int at(ExitId exit) const { return to[static_cast<std::size_t>(exit)]; }
+};
+
+// ----------------------------------------------------------------------------------------------------------
+// flow
+
+struct Variable {
+  Value initial;
+  bool declared = false;
+  bool secret = false;
+};
+
+struct Model {
+  std::string id, label, digest;
+  Json document;
+  std::vector<std::string> languages = {"en"};
+  std::vector<std::string> voices;  // by language
+  Names names;
+  std::vector<Variable> variables;     // by slot
+  std::vector<std::string> calendars;  // defined in the document
+  std::string timezone = "UTC";
+  std::vector<Node> nodes;
+  int start = kNowhere;
+  int on_error = kNowhere;
+  std::size_t connections = 0;
+
+  int language(std::string_view name) const {
+    for (std::size_t i = 0; i < languages.size(); ++i) {
+      if (languages[i] == name) return static_cast<int>(i);
+    }
+    return -1;
+  }
+};
+
+// The key's index in the tables above: 0-9, then * # A B C D; -1: no key.
+int key_index(char key) noexcept;
+
+// What a node type promises; the rows are in flow_types.cpp.
+struct TypeRow {
+  std::string_view name;
+  NodeType type;
+  std::string_view profile, what;
+  bool can_fail;  // has an `error` exit
+  bool waits;     // for the caller: a loop through it is no spin
+  std::vector<ExitId> exits;
+};
+const std::vector<TypeRow>& type_rows();
+const TypeRow& type_row(NodeType type);
+const TypeRow* find_type(std::string_view name);
+
+// Compiles what can be compiled and reports everything that cannot. The model is complete only without
+// errors.
+std::unique_ptr<Model> build_model(Json document, const FlowCheckOptions& options,
+                                   std::vector<Finding>& findings);
+
+// What only the whole graph shows: unreachable nodes, unset variables, endless loops. Needs a model without
+// errors in its targets.
+void check_graph(const Model& model, std::vector<Finding>& findings);
+
+// Nodes that a node leads to, with the name of the exit; the unconnected error exit leads to on_error.
+struct Edge {
+  int to = kNowhere;
+  std::string_view exit;
+  bool implied = false;
+};
+std::vector<Edge> edges_of(const Model& model, int node);
+
+// What a node reads before it leaves, and sets when it leaves by `next`.
+struct Use {
+  std::vector<Read> reads;
+  std::vector<std::string> pointers;  // of each read
+  std::vector<int> sets;              // on the exit `next`
+};
+Use use_of(const Model& model, int node);
+
+}  // namespace ivr::flow

@@ -1,0 +1,117 @@
+#include "core/flow_prompts.hpp"
+
+#include <algorithm>
+
+#if __has_include("ivr/spoken.hpp")
+#include "ivr/spoken.hpp"
+#define IVR_HAS_SPOKEN 1
+#endif
+
+namespace ivr::flow {
+
+namespace {
+
+// The words of a value in a language. A language without rules of its own gets the value as it is written:
+// its voice reads figures by itself.
+absl::StatusOr<std::string> words(Piece::Kind kind, const std::string& value, const std::string& currency,
+                                  const std::string& language) {
+#ifdef IVR_HAS_SPOKEN
+  const auto known = spoken_languages();
+  const std::string_view primary = std::string_view(language).substr(0, language.find('-'));
+  if (std::find(known.begin(), known.end(), primary) != known.end()) {
+    switch (kind) {
+      case Piece::Kind::number: return say_number(value, Grammar{.language = language});
+      case Piece::Kind::digits: return say_digits(value, language);
+      case Piece::Kind::money: return say_money(value, currency, language);
+      case Piece::Kind::date: return say_date(value, language);
+      case Piece::Kind::time: return say_time(value, language);
+      default: break;
+    }
+  }
+#endif
+  (void)language;
+  if (value.empty()) return absl::InvalidArgumentError("an empty value cannot be spoken");
+  if ((kind == Piece::Kind::number || kind == Piece::Kind::money) && !number(std::string_view(value))) {
+    return absl::InvalidArgumentError("'" + value + "' is no number");
+  }
+  return kind == Piece::Kind::money ? value + " " + currency : value;
+}
+
+}  // namespace
+
+absl::Status render(const Model& model, const Say& say, int language, Reader& reader, Prompts& out) {
+  if (say.empty()) return absl::OkStatus();
+  for (const Piece& piece : say.in[static_cast<std::size_t>(language)]) {
+    const bool secret_before = std::exchange(reader.secret, false);
+    const int l = piece.language >= 0 ? piece.language : language;
+    Prompt p;
+    p.length = piece.length;
+    std::string value;
+    piece.value.render(reader, Escape::none, value);
+    p.secret = reader.secret;
+    const auto speaks = [&] {
+      p.language = model.languages[static_cast<std::size_t>(l)];
+      p.voice = piece.voice.empty() ? model.voices[static_cast<std::size_t>(l)] : piece.voice;
+    };
+    absl::Status status;
+    switch (piece.kind) {
+      case Piece::Kind::text:
+        speaks();
+        p.value = std::move(value);
+        if (!p.value.empty()) out.push_back(std::move(p));
+        break;
+      case Piece::Kind::file:
+        p.kind = Prompt::Kind::file;
+        // A value may name a file, never a way out of the prompt folder.
+        if (value.empty() || value.find("..") != std::string::npos || value[0] == '/') {
+          status = absl::InvalidArgumentError("'" + value + "' is no file of the prompt folder");
+        }
+        p.value = std::move(value);
+        out.push_back(std::move(p));
+        break;
+      case Piece::Kind::silence:
+        p.kind = Prompt::Kind::silence;
+        out.push_back(std::move(p));
+        break;
+      case Piece::Kind::tone:
+        p.kind = Prompt::Kind::tone;
+        p.value = std::move(value);
+        out.push_back(std::move(p));
+        break;
+      case Piece::Kind::digits:
+        speaks();
+        for (const char c : value) {
+          if (c == ' ' || c == '-') continue;
+          auto one = reader.redacted ? absl::StatusOr<std::string>(std::string("***"))
+                                     : words(piece.kind, std::string(1, c), {}, p.language);
+          if (!one.ok()) {
+            status = one.status();
+            break;
+          }
+          p.value = *std::move(one);
+          out.push_back(p);
+        }
+        break;
+      case Piece::Kind::number:
+      case Piece::Kind::money:
+      case Piece::Kind::date:
+      case Piece::Kind::time: {
+        speaks();
+        std::string currency;
+        piece.currency.render(reader, Escape::none, currency);
+        p.secret = reader.secret;
+        auto spoken = reader.redacted ? absl::StatusOr<std::string>(std::string("***"))
+                                      : words(piece.kind, value, currency, p.language);
+        if (spoken.ok()) p.value = *std::move(spoken);
+        status = spoken.status();
+        out.push_back(std::move(p));
+        break;
+      }
+    }
+    const bool secret = std::exchange(reader.secret, secret_before || reader.secret);
+    if (!status.ok()) return secret ? absl::InvalidArgumentError("a secret value cannot be spoken") : status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ivr::flow

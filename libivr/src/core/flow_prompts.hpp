@@ -1,0 +1,12 @@
+#pragma once
+#include "absl/status/status.h"
+#include "core/flow_model.hpp"
+#include "ivr/script.hpp"
+
+namespace ivr::flow {
+
+// What a caller of that language is to hear: variables filled in, numbers spelled out, one prompt a digit so
+// that each digit is synthesised once in its life. Fails when a value cannot be spoken: "abc" is no amount.
+absl::Status render(const Model& model, const Say& say, int language, Reader& reader, Prompts& out);
+
+}  // namespace ivr::flow

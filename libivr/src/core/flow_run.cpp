@@ -1,0 +1,870 @@
+#include "ivr/flow_run.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+
+#include "core/flow_model.hpp"
+#include "core/flow_prompts.hpp"
+
+namespace ivr {
+
+using namespace flow;
+
+namespace {
+
+constexpr int kErrorFuel = 32;   // visits left for the goodbye after the fuel is out
+constexpr int kMaxErrors = 100;  // of one call; then it ends
+constexpr std::size_t kMaxText = 64 << 10;
+
+// Replies say in words why there was none; a time-out has its own exit.
+bool is_timeout(std::string_view error) {
+  std::string lower(error);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return lower.find("timeout") != lower.npos || lower.find("timed out") != lower.npos ||
+         lower.find("deadline") != lower.npos;
+}
+
+bool matches(const std::vector<std::string>& callers, std::string_view caller) {
+  return std::any_of(callers.begin(), callers.end(), [&](const std::string& one) {
+    if (!one.empty() && one.back() == '*')
+      return caller.substr(0, one.size() - 1) == std::string_view(one).substr(0, one.size() - 1);
+    return caller == one;
+  });
+}
+
+std::string base64(std::string_view in) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  std::uint32_t bits = 0;
+  int have = 0;
+  for (const char c : in) {
+    bits = bits << 8 | static_cast<unsigned char>(c);
+    for (have += 8; have >= 6; have -= 6) out += kDigits[bits >> (have - 6) & 63];
+  }
+  if (have > 0) out += kDigits[bits << (6 - have) & 63];
+  while (out.size() % 4) out += '=';
+  return out;
+}
+
+}  // namespace
+
+class FlowRun::Machine : public Reader {
+ public:
+  Machine(std::shared_ptr<const Flow> flow, FlowRunOptions options)
+      : flow_(std::move(flow)), model_(flow_->model()), options_(std::move(options)) {
+    fuel_ = options_.fuel;
+    random_ = options_.seed;
+    slots_.resize(static_cast<std::size_t>(model_.names.size()));
+    visits_.resize(model_.nodes.size());
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      slots_[i].value = model_.variables[i].initial;
+      slots_[i].secret = model_.variables[i].secret;
+    }
+    for (const auto& [name, json] : options_.variables) {
+      const int slot = model_.names.find(name);
+      if (slot < 0) continue;
+      const Json parsed = Json::parse(json, nullptr, false);
+      if (!parsed.is_discarded()) slots_[static_cast<std::size_t>(slot)].value = value_of(parsed);
+    }
+  }
+
+  void step(const Outcome& outcome, Time now, ScriptOutput& out) {
+    now_ = now;
+    out_ = &out;
+    if (!ended_) {
+      if (std::holds_alternative<outcome::Ended>(outcome)) {
+        end(std::get<outcome::Ended>(outcome));
+      } else if (at_ < 0) {
+        if (const auto* started = std::get_if<outcome::Started>(&outcome); started && !hanging_up_)
+          begin(*started);
+      } else {
+        resume(outcome);
+        run();
+      }
+    }
+    out_ = nullptr;
+  }
+
+  View read(const Path& path) override {
+    switch (path.root) {
+      case Path::Root::variable: {
+        const Slot& slot = slots_[static_cast<std::size_t>(path.slot)];
+        secret = secret || slot.secret;
+        redacted = redacted || slot.redacted;
+        return step_into(view(slot.value), path.rest);
+      }
+      case Path::Root::language:
+        return std::string_view(model_.languages[static_cast<std::size_t>(language_)]);
+      case Path::Root::call_id: return std::string_view(call_.id);
+      case Path::Root::call_caller: return std::string_view(call_.caller);
+      case Path::Root::call_called: return std::string_view(call_.called);
+      case Path::Root::call_direction:
+        return std::string_view(call_.direction == Direction::inbound ? "inbound" : "outbound");
+      case Path::Root::call_caller_uri: return std::string_view(call_.caller_uri);
+      case Path::Root::call_called_uri: return std::string_view(call_.called_uri);
+      case Path::Root::call_node: return at_ < 0 ? View{} : View{std::string_view(node().name)};
+      case Path::Root::now_epoch:
+        return std::int64_t{std::chrono::floor<std::chrono::seconds>(now_).time_since_epoch().count()};
+      case Path::Root::now_hour:
+      case Path::Root::now_minute:
+      case Path::Root::now_weekday:
+      case Path::Root::now_date:
+      case Path::Root::now_time: return local(path.root);
+      case Path::Root::calendar_open: return open(path.rest[0]);
+    }
+    return {};
+  }
+
+  std::string variables_json() const {
+    Json out = Json::object();
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      const Slot& slot = slots_[i];
+      if (slot.value.index() == 0) continue;
+      if (slot.secret) {
+        out[model_.names.name(static_cast<int>(i))] = "***";
+      } else {
+        std::string text;
+        append_json(view(slot.value), text);
+        out[model_.names.name(static_cast<int>(i))] = Json::parse(text, nullptr, false);
+      }
+    }
+    return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+
+  const std::string& language() const noexcept {
+    return model_.languages[static_cast<std::size_t>(language_)];
+  }
+  const std::string& node_name() const noexcept {
+    static const std::string kNone;
+    return at_ < 0 ? kNone : node().name;
+  }
+  bool ended() const noexcept { return ended_; }
+  const std::shared_ptr<const Flow>& flow() const noexcept { return flow_; }
+
+ private:
+  struct Slot {
+    Value value;
+    bool secret = false, redacted = false;
+  };
+  // What the open intent of a node is for.
+  enum class Phase : std::uint8_t { none, say, ask, act, pause, goodbye };
+
+  const Node& node() const { return model_.nodes[static_cast<std::size_t>(at_)]; }
+  template <class T>
+  const T& body() const {
+    return std::get<T>(node().body);
+  }
+
+  // --------------------------------------------------------------------------------------------------- the
+  // way
+
+  void begin(const outcome::Started& started) {
+    call_ = started.call;
+    if (const int l = model_.language(call_.language); l >= 0) language_ = l;
+    next_ = model_.start;
+    at_ = kNowhere;
+    arrive();
+    run();
+  }
+
+  // Runs nodes until one wants something.
+  void run() {
+    while (next_ >= 0 && out_->intent.empty()) arrive();
+    assert(out_->intent.size() == 1 || ended_);
+  }
+
+  void arrive() {
+    at_ = next_;
+    next_ = kNowhere;
+    Node const& n = node();
+    const int visit = ++visits_[static_cast<std::size_t>(at_)];
+    out_->notes.emplace_back(std::in_place_type<note::NodeEntered>, n.name, std::string(n.type_name), visit);
+    phase_ = Phase::none;
+    if (--fuel_ < 0) return out_of_fuel();
+    enter();
+  }
+
+  void out_of_fuel() {
+    if (node().type == NodeType::hangup && fuel_ > -kErrorFuel) return enter();
+    const int to = fuel_ == -1 ? model_.on_error : fuel_ > -kErrorFuel ? kNowhere - 1 : kNowhere;
+    if (to == kNowhere - 1) return enter();
+    leave("error", to, {},
+          "more than " + std::to_string(options_.fuel) + " nodes without a key from the caller", "fuel");
+  }
+
+  // Leaves the node; `to` nowhere ends the call with `reason`.
+  void leave(std::string_view exit, int to, std::string input = {}, std::string error = {},
+             std::string_view reason = "error", std::string output = {}) {
+    const Node& n = node();
+    if (output.empty() && to >= 0)
+      append_json(std::string_view(model_.nodes[static_cast<std::size_t>(to)].name), output);
+    out_->notes.emplace_back(std::in_place_type<note::NodeLeft>, n.name, std::string(n.type_name),
+                             std::string(exit), std::move(input), std::move(output), std::move(error));
+    ++left_;
+    phase_ = Phase::none;
+    if (to >= 0) {
+      next_ = to;
+    } else {
+      hang_up(std::string(reason));
+    }
+  }
+
+  void leave(ExitId exit, std::string input = {}, std::string error = {}, std::string output = {}) {
+    leave(exit_name(exit), node().at(exit), std::move(input), std::move(error), "error", std::move(output));
+  }
+
+  // The same node again: a row of its own in the audit trail, so a replay knows what became of each try.
+  void retry(std::string input) {
+    int tries = tries_, invalid = invalid_, silent = silent_;
+    leave("retry", at_, std::move(input));
+    tries_ = tries, invalid_ = invalid, silent_ = silent;
+    again_ = true;
+  }
+
+  void fail(std::string error, std::string input = {}) {
+    if (++errors_ > kMaxErrors) return leave("error", kNowhere, std::move(input), std::move(error));
+    leave(ExitId::error, std::move(input), std::move(error));
+  }
+
+  void hang_up(std::string reason) {
+    hanging_up_ = true;
+    next_ = kNowhere;
+    at_ = kNowhere;
+    want(intent::Hangup{std::move(reason)});
+  }
+
+  void end(const outcome::Ended& ended) {
+    if (at_ >= 0) {
+      const Node& n = node();
+      const char* by = ended.by == outcome::EndedBy::caller   ? "caller"
+                       : ended.by == outcome::EndedBy::script ? "script"
+                                                              : "system";
+      out_->notes.emplace_back(std::in_place_type<note::NodeLeft>, n.name, std::string(n.type_name), "hangup",
+                               std::string(), std::string(),
+                               ended.by == outcome::EndedBy::system
+                                   ? ended.reason.empty() ? std::string(by) : ended.reason
+                                   : std::string());
+    }
+    ended_ = true;
+    at_ = kNowhere;
+  }
+
+  void want(Intent intent) { out_->intent.push_back(std::move(intent)); }
+
+  // The exit that the original run took here, for decisions over values this replay does not have.
+  std::string_view recorded() const {
+    return left_ < options_.recorded_exits.size() ? std::string_view(options_.recorded_exits[left_])
+                                                  : std::string_view();
+  }
+
+  // -------------------------------------------------------------------------------------------------
+  // entering
+
+  void enter() {
+    const bool again = std::exchange(again_, false);
+    if (!again) tries_ = invalid_ = silent_ = 0;
+    attempt_ = 0;
+    switch (node().type) {
+      case NodeType::welcome: return enter_welcome(again);
+      case NodeType::play:
+      case NodeType::play_digits:
+      case NodeType::play_sequence: {
+        const PlayNode& p = body<PlayNode>();
+        return play(p.say, p.loops, p.barge_in, Phase::act);
+      }
+      case NodeType::menu: return enter_menu(again);
+      case NodeType::gather: return enter_gather(again);
+      case NodeType::decision: return decide();
+      case NodeType::set: return assign();
+      case NodeType::api: return fetch();
+      case NodeType::record: return enter_record();
+      case NodeType::transfer: {
+        const TransferNode& t = body<TransferNode>();
+        if (t.say.empty()) return dial();
+        return play(t.say, 1, false, Phase::say);
+      }
+      case NodeType::queue: return enter_queue();
+      case NodeType::wait: phase_ = Phase::act; return want(intent::Wait{body<WaitNode>().duration});
+      case NodeType::hangup: {
+        const HangupNode& h = body<HangupNode>();
+        if (h.say.empty()) return goodbye();
+        return play(h.say, 1, false, Phase::goodbye);
+      }
+    }
+  }
+
+  // False, and the node has left by its error exit, when a text cannot be made.
+  bool render(const Say& say, Prompts& prompts) {
+    clear();
+    const absl::Status status = flow::render(model_, say, language_, *this, prompts);
+    if (status.ok()) return true;
+    prompts.clear();
+    fail(std::string(status.message()));
+    return false;
+  }
+
+  void play(const Say& say, int loops, bool barge_in, Phase phase) {
+    Prompts prompts;
+    clear();
+    const absl::Status status = flow::render(model_, say, language_, *this, prompts);
+    if (!status.ok())
+      return phase == Phase::goodbye ? goodbye(std::string(status.message()))
+                                     : fail(std::string(status.message()));
+    phase_ = phase;
+    want(intent::Play{std::move(prompts), loops, barge_in ? BargeIn::digits : BargeIn::none});
+  }
+
+  void goodbye(std::string error = {}) {
+    std::string reason = body<HangupNode>().reason;
+    leave("hangup", kNowhere, {}, std::move(error), reason);
+  }
+
+  void enter_welcome(bool again) {
+    const WelcomeNode& w = body<WelcomeNode>();
+    if (!w.choose) {
+      if (w.language >= 0) choose(w.language);
+      if (w.say.empty()) return leave(ExitId::next);
+      return play(w.say, 1, w.barge_in, Phase::act);
+    }
+    intent::Collect c;
+    if (!again && !w.say.empty() && !render(w.say, c.prompts)) return;
+    const Say& ask = w.ask.empty() && again ? w.say : w.ask;
+    if (!ask.empty()) {
+      Prompts more;
+      if (!render(ask, more)) return;
+      c.prompts.insert(c.prompts.end(), std::make_move_iterator(more.begin()),
+                       std::make_move_iterator(more.end()));
+    }
+    c.barge_in = w.barge_in ? BargeIn::digits : BargeIn::none;
+    c.terminators.clear();
+    c.first_timeout = w.timeout;
+    phase_ = Phase::ask;
+    want(std::move(c));
+  }
+
+  void enter_menu(bool again) {
+    const MenuNode& m = body<MenuNode>();
+    intent::Collect c;
+    if (!prompts_of(again, m.say, m.invalid_say, m.no_input_say, c.prompts)) return;
+    c.barge_in = m.barge_in ? BargeIn::digits : BargeIn::none;
+    c.terminators.clear();
+    c.first_timeout = m.timeout;
+    c.carry = m.carry;
+    phase_ = Phase::ask;
+    want(std::move(c));
+  }
+
+  void enter_gather(bool again) {
+    const GatherNode& g = body<GatherNode>();
+    intent::Collect c;
+    if (!prompts_of(again, g.say, g.invalid_say, g.no_input_say, c.prompts)) return;
+    c.barge_in = g.barge_in ? BargeIn::digits : BargeIn::none;
+    c.min = g.min;
+    c.max = g.max;
+    c.terminators = g.terminators;
+    c.first_timeout = g.timeout;
+    c.digit_timeout = g.digit_timeout;
+    c.carry = g.carry;
+    c.sensitive = g.sensitive;
+    phase_ = Phase::ask;
+    want(std::move(c));
+  }
+
+  // The question; before it, on another try, what was wrong with the last one.
+  bool prompts_of(bool again, const Say& say, const Say& invalid, const Say& no_input, Prompts& prompts) {
+    if (again) {
+      const Say& first = was_silent_ ? no_input : invalid;
+      if (!first.empty() && !render(first, prompts)) return false;
+    }
+    if (say.empty()) return true;
+    Prompts more;
+    if (!render(say, more)) return false;
+    prompts.insert(prompts.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    return true;
+  }
+
+  void enter_record() {
+    const RecordNode& r = body<RecordNode>();
+    intent::Record i;
+    if (!r.say.empty() && !render(r.say, i.prompts)) return;
+    i.beep = r.beep;
+    i.max = r.max;
+    i.silence = r.silence;
+    i.finish_keys = r.finish_keys;
+    i.name = r.name;
+    phase_ = Phase::act;
+    want(std::move(i));
+  }
+
+  void enter_queue() {
+    const QueueNode& q = body<QueueNode>();
+    leave(ExitId::unavailable, q.queue,
+          "queue '" + q.queue + "': this engine has no router, so nobody can wait in it");
+  }
+
+  void dial() {
+    const TransferNode& t = body<TransferNode>();
+    clear();
+    intent::Transfer i;
+    t.to.render(*this, Escape::uri, i.uri);
+    t.caller_id.render(*this, Escape::uri, i.caller_id);
+    if (i.uri.rfind("sip:", 0) != 0 && i.uri.rfind("sips:", 0) != 0)
+      return fail("'" + (secret ? "***" : i.uri) + "' is no SIP address");
+    if (!t.ringback.empty() && !render(t.ringback, i.ringback)) return;
+    i.ring_limit = t.ring_limit;
+    i.record = t.record;
+    i.max_talk = t.max_talk;
+    phase_ = Phase::act;
+    want(std::move(i));
+  }
+
+  // -------------------------------------------------------------------------------------------------
+  // deciding
+
+  void decide() {
+    const DecisionNode& d = body<DecisionNode>();
+    clear();
+    if (d.kind == DecisionNode::Kind::time) {
+      const bool is_open = truth(open(d.calendar));
+      return leave(is_open ? ExitId::open : ExitId::closed);
+    }
+    const double draw = d.kind == DecisionNode::Kind::percent ? random() * 100 : 0;
+    double sum = 0;
+    const Case* taken = nullptr;
+    for (const Case& c : d.cases) {
+      bool holds = false;
+      switch (d.kind) {
+        case DecisionNode::Kind::caller: holds = matches(c.callers, call_.caller); break;
+        case DecisionNode::Kind::percent: holds = draw < (sum += c.percent); break;
+        case DecisionNode::Kind::custom:
+        case DecisionNode::Kind::variable:
+        case DecisionNode::Kind::time: holds = c.when.test(*this); break;
+      }
+      if (holds) {
+        taken = &c;
+        break;
+      }
+    }
+    if (redacted && !recorded().empty()) {
+      taken = nullptr;
+      for (const Case& c : d.cases) {
+        if (c.exit == recorded()) taken = &c;
+      }
+    }
+    if (taken) return leave(taken->exit, taken->target);
+    leave(ExitId::otherwise);
+  }
+
+  // SplitMix64: the same numbers on every machine.
+  double random() {
+    std::uint64_t z = random_ += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return static_cast<double>((z ^ z >> 31) >> 11) * 0x1p-53;
+  }
+
+  View open(const std::string& calendar) const {
+    if (!options_.calendars) return {};
+    return options_.calendars(calendar, now_);
+  }
+
+  View local(Path::Root what) {
+    using namespace std::chrono;
+    const auto day = floor<days>(now_);
+    const year_month_day date(day);
+    const hh_mm_ss clock(floor<seconds>(now_ - day));
+    const auto two = [](std::string& s, unsigned n) {
+      s += {static_cast<char>('0' + n / 10), static_cast<char>('0' + n % 10)};
+    };
+    switch (what) {
+      case Path::Root::now_hour: return std::int64_t{clock.hours().count()};
+      case Path::Root::now_minute: return std::int64_t{clock.minutes().count()};
+      case Path::Root::now_weekday: {
+        static constexpr std::string_view kDays[] = {"sunday",   "monday", "tuesday", "wednesday",
+                                                     "thursday", "friday", "saturday"};
+        return kDays[weekday(day).c_encoding()];
+      }
+      case Path::Root::now_date: {
+        std::string& s = scratch();
+        s = std::to_string(static_cast<int>(date.year()));
+        s += '-';
+        two(s, static_cast<unsigned>(date.month()));
+        s += '-';
+        two(s, static_cast<unsigned>(date.day()));
+        return std::string_view(s);
+      }
+      default: {
+        std::string& s = scratch();
+        two(s, static_cast<unsigned>(clock.hours().count()));
+        s += ':';
+        two(s, static_cast<unsigned>(clock.minutes().count()));
+        return std::string_view(s);
+      }
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------
+  // variables
+
+  void assign() {
+    for (const SetNode::Assignment& a : body<SetNode>().assignments) {
+      clear();
+      const View v = a.text         ? a.text->value(*this)
+                     : a.expression ? a.expression->eval(*this)
+                                    : view(a.literal);
+      if (a.slot >= 0) {
+        put(a.slot, own(v), secret || a.secret, redacted);
+      } else if (const auto* s = std::get_if<std::string_view>(&v)) {
+        if (const int l = model_.language(*s); l >= 0) choose(l);
+      }
+    }
+    leave(ExitId::next);
+  }
+
+  void put(int slot, Value value, bool is_secret, bool is_redacted = false) {
+    if (slot < 0) return;
+    if (auto* s = std::get_if<std::string>(&value); s && s->size() > kMaxText) s->resize(kMaxText);
+    Slot& target = slots_[static_cast<std::size_t>(slot)];
+    target.secret = is_secret || model_.variables[static_cast<std::size_t>(slot)].secret;
+    target.redacted = is_redacted;
+    target.value = std::move(value);
+    std::string text;
+    if (target.secret) {
+      text = "***";
+    } else {
+      append_json(view(target.value), text);
+    }
+    out_->notes.emplace_back(std::in_place_type<note::VariableSet>, model_.names.name(slot), std::move(text));
+  }
+
+  void choose(int language) {
+    language_ = language;
+    out_->notes.emplace_back(std::in_place_type<note::LanguageChosen>,
+                             model_.languages[static_cast<std::size_t>(language)]);
+  }
+
+  // --------------------------------------------------------------------------------------------------- the
+  // web
+
+  void fetch() {
+    const ApiNode& a = body<ApiNode>();
+    clear();
+    intent::Fetch f;
+    f.request.method = a.method;
+    a.url.render(*this, Escape::url, f.request.url);
+    std::string query;
+    const auto ask = [&](std::string_view key, const Template& value) {
+      if (!query.empty()) query += '&';
+      append_escaped(key, Escape::url, query);
+      query += '=';
+      std::string text;
+      value.render(*this, Escape::none, text);
+      append_escaped(text, Escape::url, query);
+    };
+    for (const auto& [key, value] : a.query) ask(key, value);
+    const auto header = [&](std::string key, const Template& value, std::string_view before = {}) {
+      std::string text(before);
+      value.render(*this, Escape::header, text);
+      f.request.headers.emplace_back(std::move(key), std::move(text));
+    };
+    for (const auto& [key, value] : a.headers) header(key, value);
+    switch (a.auth) {
+      case ApiNode::Auth::none: break;
+      case ApiNode::Auth::bearer: header("Authorization", a.token, "Bearer "); break;
+      case ApiNode::Auth::basic: {
+        std::string pair;
+        a.user.render(*this, Escape::none, pair);
+        pair += ':';
+        a.password.render(*this, Escape::none, pair);
+        f.request.headers.emplace_back("Authorization", "Basic " + base64(pair));
+        break;
+      }
+      case ApiNode::Auth::key:
+        if (a.key_in_query) {
+          ask(a.key_name, a.token);
+        } else {
+          header(a.key_name, a.token);
+        }
+        break;
+    }
+    if (!query.empty()) {
+      // Before a fragment there is none to expect: it is never sent (RFC 9110, 4.2.5).
+      f.request.url += f.request.url.find('?') == std::string::npos ? '?' : '&';
+      f.request.url += query;
+    }
+    switch (a.body_kind) {
+      case ApiNode::Body::none: break;
+      case ApiNode::Body::json: {
+        std::size_t next = 0;
+        Json json = a.body;
+        fill(json, a, next);
+        f.request.body = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+        break;
+      }
+      case ApiNode::Body::text: {
+        const bool json = a.content_type.find("json") != std::string::npos,
+                   form = a.content_type.find("form-urlencoded") != std::string::npos;
+        a.body_text.render(*this, json ? Escape::json : form ? Escape::url : Escape::none, f.request.body);
+        break;
+      }
+    }
+    if (a.body_kind != ApiNode::Body::none) {
+      const bool given = std::any_of(a.headers.begin(), a.headers.end(), [](const auto& h) {
+        return h.first.size() == 12 && std::equal(h.first.begin(), h.first.end(), "content-type",
+                                                  [](char x, char y) { return (x | 32) == y; });
+      });
+      if (!given) f.request.headers.emplace_back("Content-Type", a.content_type);
+    }
+    f.request.timeout = a.timeout;
+    f.request.secret = secret || a.auth != ApiNode::Auth::none;
+    if (f.request.url.rfind("http://", 0) != 0 && f.request.url.rfind("https://", 0) != 0) {
+      return fail("'" + (f.request.secret ? "***" : f.request.url) + "' is no http address");
+    }
+    if (!a.filler.empty() && !render(a.filler, f.filler)) return;
+    f.filler_after = a.filler_after;
+    ++attempt_;
+    phase_ = Phase::act;
+    want(std::move(f));
+  }
+
+  void fill(Json& json, const ApiNode& a, std::size_t& next) {
+    if (json.is_string()) {
+      const View v = a.body_texts[next++].value(*this);
+      std::string text;
+      append_json(v, text);
+      json = Json::parse(text, nullptr, false);
+      if (json.is_discarded()) json = nullptr;
+    } else if (json.is_structured()) {
+      for (Json& one : json) fill(one, a, next);
+    }
+  }
+
+  void fetched(const outcome::Fetched& outcome) {
+    const ApiNode& a = body<ApiNode>();
+    const HttpReply& reply = outcome.reply;
+    const std::string input = reply.status ? std::to_string(reply.status) : "";
+    const bool expected = std::any_of(a.expect.begin(), a.expect.end(), [&](const auto& range) {
+      return reply.status >= range.first && reply.status <= range.second;
+    });
+    const auto routed = std::find_if(a.on_status.begin(), a.on_status.end(),
+                                     [&](const auto& s) { return s.first == reply.status; });
+    const bool has_route = reply.status && routed != a.on_status.end();
+    if (!expected && !has_route) {
+      // Worth another try: no reply, overload, or the server's own trouble (RFC 9110, 15.6; 429 is RFC 6585).
+      const bool worth = reply.status == 0 || reply.status >= 500 || reply.status == 429;
+      if (worth && attempt_ <= a.retries) {
+        if (a.backoff == 0ms) return fetch();
+        phase_ = Phase::pause;
+        return want(intent::Wait{a.backoff * (1 << std::min(attempt_ - 1, 6))});
+      }
+      if (reply.status == 0 && is_timeout(reply.error)) return leave(ExitId::timeout, input, reply.error);
+      return fail(reply.status          ? "status " + input + " was not expected"
+                  : reply.error.empty() ? "no reply"
+                                        : reply.error,
+                  input);
+    }
+    const Json json = Json::parse(reply.body, nullptr, false);
+    if (a.into >= 0) put(a.into, json.is_discarded() ? Value(reply.body) : value_of(json), false);
+    if (has_route && !expected) return leave("status:" + input, routed->second, input);
+    for (const ApiNode::Mapping& m : a.map) {
+      clear();
+      View v = json.is_discarded() ? m.path.empty() ? View{std::string_view(reply.body)} : View{}
+                                   : step_into(view(json), m.path);
+      v = Template::apply(m.transforms, v, *this);
+      if (!exists(v)) {
+        if (!m.fallback) {
+          return fail((json.is_discarded() ? "the reply is no JSON, so it has no '" : "the reply has no '") +
+                          m.from + "'",
+                      input);
+        }
+        v = view(*m.fallback);
+      }
+      put(m.into, own(v), m.secret);
+    }
+    if (has_route) return leave("status:" + input, routed->second, input);
+    leave(ExitId::next, input);
+  }
+
+  // --------------------------------------------------------------------------------------------------
+  // resuming
+
+  void resume(const Outcome& outcome) {
+    if (const auto* played = std::get_if<outcome::Played>(&outcome)) return after_play(*played);
+    if (const auto* collected = std::get_if<outcome::Collected>(&outcome);
+        collected && phase_ == Phase::ask) {
+      if (!collected->digits.empty() || collected->end == outcome::CollectEnd::terminator)
+        fuel_ = options_.fuel;
+      if (node().type == NodeType::menu) return menu_key(*collected);
+      if (node().type == NodeType::gather) return gathered(*collected);
+      if (node().type == NodeType::welcome) return language_key(*collected);
+    }
+    if (const auto* reply = std::get_if<outcome::Fetched>(&outcome);
+        reply && node().type == NodeType::api && phase_ == Phase::act) {
+      return fetched(*reply);
+    }
+    if (std::holds_alternative<outcome::Waited>(outcome)) {
+      if (node().type == NodeType::api && phase_ == Phase::pause) return fetch();
+      if (node().type == NodeType::wait) return leave(ExitId::next);
+    }
+    if (const auto* recorded = std::get_if<outcome::Recorded>(&outcome);
+        recorded && node().type == NodeType::record) {
+      return after_record(*recorded);
+    }
+    if (const auto* talked = std::get_if<outcome::Transferred>(&outcome);
+        talked && node().type == NodeType::transfer) {
+      return after_transfer(*talked);
+    }
+    fail("an outcome that does not answer what was asked for");
+  }
+
+  void after_play(const outcome::Played& played) {
+    const bool failed = played.end == outcome::PlayEnd::failed;
+    switch (phase_) {
+      case Phase::goodbye:
+        return goodbye(failed ? played.error.empty() ? "the prompt could not be played" : played.error : "");
+      case Phase::say:
+        if (failed) return fail(played.error.empty() ? "the prompt could not be played" : played.error);
+        if (node().type == NodeType::transfer) return dial();
+        break;
+      case Phase::act:
+        if (failed) return fail(played.error.empty() ? "the prompt could not be played" : played.error);
+        if (node().type == NodeType::welcome || std::holds_alternative<PlayNode>(node().body)) {
+          if (played.end == outcome::PlayEnd::interrupted) fuel_ = options_.fuel;
+          return leave(ExitId::next);
+        }
+        break;
+      // A question that could not be spoken comes back as Played too.
+      case Phase::ask:
+        if (failed) return fail(played.error.empty() ? "the prompt could not be played" : played.error);
+        break;
+      case Phase::pause:
+      case Phase::none: break;
+    }
+    fail("an outcome that does not answer what was asked for");
+  }
+
+  void language_key(const outcome::Collected& c) {
+    const WelcomeNode& w = body<WelcomeNode>();
+    const int key = c.digits.empty() ? -1 : key_index(c.digits[0]);
+    const int chosen = key < 0 ? -1 : w.languages[static_cast<std::size_t>(key)];
+    if (chosen >= 0) {
+      choose(chosen);
+      return leave(ExitId::next, c.digits);
+    }
+    was_silent_ = c.digits.empty();
+    if (++tries_ < w.tries) return retry(c.digits);
+    choose(w.language >= 0 ? w.language : language_);
+    leave(ExitId::next, c.digits);
+  }
+
+  void menu_key(const outcome::Collected& c) {
+    const MenuNode& m = body<MenuNode>();
+    const int key = c.digits.empty() ? -1 : key_index(c.digits[0]);
+    const int to = key < 0 ? kNowhere : m.keys[static_cast<std::size_t>(key)];
+    if (to >= 0) {
+      if (m.into >= 0) put(m.into, c.digits, false);
+      return leave(c.digits, to, c.digits);
+    }
+    missed(c.digits.empty(), m.tries, m.max_invalid, m.max_no_input, c.digits);
+  }
+
+  void gathered(const outcome::Collected& c) {
+    const GatherNode& g = body<GatherNode>();
+    const std::string shown = g.sensitive ? std::string(c.digits.size(), '*') : c.digits;
+    // The terminator alone is an answer, and a wrong one.
+    const bool silent =
+        c.end == outcome::CollectEnd::no_input || (c.digits.empty() && c.end == outcome::CollectEnd::timeout);
+    if (silent) return missed(true, g.tries, 0, 0, "");
+    if (c.redacted ? recorded() == "next" : valid(g, c.digits)) {
+      put(g.into, c.digits, g.sensitive, c.redacted);
+      return leave(ExitId::next, shown);
+    }
+    missed(false, g.tries, 0, 0, shown);
+  }
+
+  bool valid(const GatherNode& g, const std::string& digits) {
+    if (static_cast<int>(digits.size()) < g.min || static_cast<int>(digits.size()) > g.max) return false;
+    if (g.low) {
+      const auto n = number(std::string_view(digits));
+      if (!n || n->d < *g.low || n->d > *g.high) return false;
+    }
+    if (g.pattern) {
+      try {
+        return std::regex_match(digits, *g.pattern);
+      } catch (const std::regex_error&) {  // too complex for its stack
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // A wrong answer or none: once more, or out by the exit of the kind that was last.
+  void missed(bool silent, int tries, int max_invalid, int max_silent, std::string input) {
+    was_silent_ = silent;
+    ++tries_;
+    ++(silent ? silent_ : invalid_);
+    const int limit = silent ? max_silent : max_invalid;
+    // Kinds with a limit of their own are not counted among the tries.
+    const int counted = tries_ - (max_silent ? silent_ : 0) - (max_invalid ? invalid_ : 0);
+    const bool over = limit ? (silent ? silent_ : invalid_) >= limit : counted >= tries;
+    if (!over) return retry(std::move(input));
+    leave(silent ? ExitId::no_input : ExitId::invalid, std::move(input));
+  }
+
+  void after_record(const outcome::Recorded& r) {
+    if (r.end == outcome::RecordEnd::failed) return fail(r.error.empty() ? "the recording failed" : r.error);
+    if (r.end == outcome::RecordEnd::finish_key) fuel_ = options_.fuel;
+    put(body<RecordNode>().into, r.file, false);
+    leave(ExitId::next, r.key ? std::string(1, r.key) : "", "",
+          "{\"file\":" + Json(r.file).dump(-1, ' ', false, Json::error_handler_t::replace) +
+              ",\"ms\":" + std::to_string(r.length.count()) + "}");
+  }
+
+  void after_transfer(const outcome::Transferred& t) {
+    const std::string status = t.sip_status ? std::to_string(t.sip_status) : "";
+    switch (t.end) {
+      case outcome::TransferEnd::completed:
+        fuel_ = options_.fuel;
+        return leave(ExitId::next, status, "", "{\"talk_ms\":" + std::to_string(t.talk.count()) + "}");
+      case outcome::TransferEnd::busy: return leave(ExitId::busy, status, "busy");
+      case outcome::TransferEnd::no_answer: return leave(ExitId::no_answer, status, "no answer");
+      case outcome::TransferEnd::rejected: return leave(ExitId::rejected, status, "rejected");
+      case outcome::TransferEnd::failed: return leave(ExitId::failed, status, "the transfer failed");
+    }
+  }
+
+  std::shared_ptr<const Flow> flow_;
+  const Model& model_;
+  FlowRunOptions options_;
+  CallInfo call_;
+  Time now_{};
+  ScriptOutput* out_ = nullptr;
+
+  std::vector<Slot> slots_;
+  std::vector<int> visits_;
+  int language_ = 0;
+  int at_ = kNowhere, next_ = kNowhere;
+  Phase phase_ = Phase::none;
+  int tries_ = 0, invalid_ = 0, silent_ = 0;  // of the menu or gather
+  bool was_silent_ = false, again_ = false;
+  int attempt_ = 0;  // of the request
+  int errors_ = 0;
+  int fuel_ = 0;
+  std::size_t left_ = 0;  // nodes left so far
+  std::uint64_t random_ = 0;
+  bool hanging_up_ = false, ended_ = false;
+};
+
+FlowRun::FlowRun(std::shared_ptr<const Flow> flow, FlowRunOptions options)
+    : machine_(std::make_unique<Machine>(std::move(flow), std::move(options))) {}
+FlowRun::~FlowRun() = default;
+
+void FlowRun::step(const Outcome& outcome, Time now, ScriptOutput& out) { machine_->step(outcome, now, out); }
+std::string FlowRun::variables_json() const { return machine_->variables_json(); }
+const std::string& FlowRun::language() const noexcept { return machine_->language(); }
+const std::string& FlowRun::node() const noexcept { return machine_->node_name(); }
+bool FlowRun::ended() const noexcept { return machine_->ended(); }
+const std::shared_ptr<const Flow>& FlowRun::flow() const noexcept { return machine_->flow(); }
+
+}  // namespace ivr

@@ -1,0 +1,115 @@
+#pragma once
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ivr/flow_run.hpp"
+
+// A caller for tests of flows: drives a FlowRun with outcomes made up by hand and keeps what it was told.
+
+namespace ivr {
+
+inline std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class FlowCaller {
+ public:
+  explicit FlowCaller(std::string_view json, FlowRunOptions options = {}) {
+    auto flow = Flow::load(json);
+    EXPECT_TRUE(flow.ok()) << flow.status().message();
+    if (flow.ok()) run_ = std::make_unique<FlowRun>(*flow, std::move(options));
+  }
+
+  // The call is up; the first intent is there.
+  void start(CallInfo call = {.id = "c1", .caller = "1001", .called = "2001"}) {
+    tell(outcome::Started{std::move(call)});
+  }
+
+  void tell(const Outcome& outcome) {
+    out_.clear();
+    run_->step(outcome, now, out_);
+    notes.insert(notes.end(), out_.notes.begin(), out_.notes.end());
+    const bool ended = std::holds_alternative<outcome::Ended>(outcome);
+    ASSERT_EQ(out_.intent.size(), ended ? 0u : 1u) << "exactly one intent a step, none after the end";
+  }
+  void played() { tell(outcome::Played{}); }
+  void press(std::string digits) {
+    const auto end = digits.empty() ? outcome::CollectEnd::no_input : outcome::CollectEnd::full;
+    tell(outcome::Collected{std::move(digits), end});
+  }
+  void enter(std::string digits) {
+    tell(outcome::Collected{std::move(digits), outcome::CollectEnd::terminator, '#'});
+  }
+  void silent() { press(""); }
+  void reply(int status, std::string body) { tell(outcome::Fetched{{status, std::move(body), ""}}); }
+  void no_reply(std::string error) { tell(outcome::Fetched{{0, "", std::move(error)}}); }
+  void hangs_up() { tell(outcome::Ended{}); }
+
+  template <class T>
+  const T& wants() const {
+    static const T kNothing{};
+    const bool is = !out_.intent.empty() && std::holds_alternative<T>(out_.intent[0]);
+    EXPECT_TRUE(is) << "wants intent number "
+                    << (out_.intent.empty() ? -1 : static_cast<int>(out_.intent[0].index()));
+    return is ? std::get<T>(out_.intent[0]) : kNothing;
+  }
+
+  // What is said now, pieces joined by '|'.
+  std::string hears() const {
+    if (out_.intent.empty()) return "";
+    const Prompts* prompts = nullptr;
+    if (const auto* p = std::get_if<intent::Play>(&out_.intent[0])) prompts = &p->prompts;
+    if (const auto* c = std::get_if<intent::Collect>(&out_.intent[0])) prompts = &c->prompts;
+    if (const auto* r = std::get_if<intent::Record>(&out_.intent[0])) prompts = &r->prompts;
+    std::string text;
+    for (std::size_t i = 0; prompts && i < prompts->size(); ++i) text += (i ? "|" : "") + (*prompts)[i].value;
+    return text;
+  }
+
+  // "welcome:next menu:1 ..." of all nodes left so far.
+  std::string way() const {
+    std::string text;
+    for (const Note& n : notes) {
+      if (const auto* left = std::get_if<note::NodeLeft>(&n))
+        text += (text.empty() ? "" : " ") + left->node + ":" + left->exit;
+    }
+    return text;
+  }
+  std::vector<std::string> exits() const {
+    std::vector<std::string> out;
+    for (const Note& n : notes) {
+      if (const auto* left = std::get_if<note::NodeLeft>(&n)) out.push_back(left->exit);
+    }
+    return out;
+  }
+  // Everything the notes say, for looking whether a secret is in there.
+  std::string log() const {
+    std::string text;
+    for (const Note& n : notes) {
+      if (const auto* e = std::get_if<note::NodeEntered>(&n)) text += "enter " + e->node + "\n";
+      if (const auto* l = std::get_if<note::NodeLeft>(&n)) {
+        text += "left " + l->node + " " + l->exit + " " + l->input + " " + l->output + " " + l->error + "\n";
+      }
+      if (const auto* v = std::get_if<note::VariableSet>(&n)) text += v->name + "=" + v->value + "\n";
+      if (const auto* l = std::get_if<note::LanguageChosen>(&n)) text += "language " + l->language + "\n";
+    }
+    return text;
+  }
+
+  FlowRun& run() { return *run_; }
+  std::vector<Note> notes;
+  Time now{std::chrono::sys_days{std::chrono::year{2026} / 3 / 16} + std::chrono::hours(10)};  // a Monday
+
+ private:
+  std::unique_ptr<FlowRun> run_;
+  ScriptOutput out_;
+};
+
+}  // namespace ivr
