@@ -36,7 +36,7 @@ class CallSessionTest : public testing::Test {
     auto owned = std::make_unique<Wants>(std::move(intents));
     script = owned.get();
     session = std::make_unique<CallSession>(std::move(owned), options);
-    step(event::Invited{CallInfo{"c1", Direction::inbound, "alice", "2001", "sip:alice@a", "sip:2001@b", ""}},
+    step(event::Invited{CallInfo{"c1", Direction::inbound, "alice", "2001", "sip:alice@a", "sip:2001@b", "", {}}},
          0ms);
     step(event::Established{}, 100ms);
   }
@@ -297,7 +297,7 @@ TEST_F(CallSessionTest, AnOutboundCallDialsAndTellsTheScriptWhenNobodyAnswers) {
   auto owned = std::make_unique<Wants>(std::vector<Intent>{});
   script = owned.get();
   session = std::make_unique<CallSession>(std::move(owned), CallSessionOptions{});
-  step(event::Invited{CallInfo{"c2", Direction::outbound, "ivr", "bob", "sip:ivr@a", "sip:bob@b", ""}}, 0ms);
+  step(event::Invited{CallInfo{"c2", Direction::outbound, "ivr", "bob", "sip:ivr@a", "sip:bob@b", "", {}}}, 0ms);
   ASSERT_NE(sent<command::Dial>(), nullptr);
   EXPECT_EQ(sent<command::Dial>()->uri, "sip:bob@b");
   step(event::LegEnded{0, 486, "Busy Here", true}, 1s);
@@ -310,7 +310,7 @@ TEST_F(CallSessionTest, AnOutboundCallDialsAndTellsTheScriptWhenNobodyAnswers) {
 
 TEST(EventLog, EveryEventSurvivesWritingAndReading) {
   const std::vector<Event> events = {
-      event::Invited{CallInfo{"c1", Direction::outbound, "a\"b\\", "2001", "sip:a@\xff", "", "ar"}},
+      event::Invited{CallInfo{"c1", Direction::outbound, "a\"b\\", "2001", "sip:a@\xff", "", "ar", {{"url", "\"x\""}, {"n", "1"}}}},
       event::Established{},
       event::DigitHeard{'#', DigitSource::sip_info},
       event::PlayEnded{7, 120ms, true, "no file 'x'"},
@@ -366,7 +366,7 @@ class Replay : public testing::Test {
   void SetUp() override {
     CallSession session(std::make_unique<Wants>(wants()), {});
     const std::vector<std::pair<Event, Millis>> inputs = {
-        {event::Invited{CallInfo{"c1", Direction::inbound, "a", "2001", "", "", ""}}, 0ms},
+        {event::Invited{CallInfo{"c1", Direction::inbound, "a", "2001", "", "", "", {}}}, 0ms},
         {event::Established{}, 10ms},
         {event::DigitHeard{'1', DigitSource::inband}, 700ms},
         {event::PlayEnded{1, 600ms, false, {}}, 720ms},

@@ -61,6 +61,7 @@ struct CallInfo {
   std::string caller_uri;  // as received
   std::string called_uri;
   std::string language;  // chosen beforehand, or empty
+  std::vector<std::pair<std::string, std::string>> variables;  // given to the script: name and JSON text
 
   friend bool operator==(const CallInfo&, const CallInfo&) = default;
 };

@@ -41,7 +41,7 @@ struct Words<Prompt::Kind> {
 template <class F>
 void fields(CallInfo& x, F&& f) {
   f("id", x.id), f("direction", x.direction), f("caller", x.caller), f("called", x.called);
-  f("caller_uri", x.caller_uri), f("called_uri", x.called_uri), f("language", x.language);
+  f("caller_uri", x.caller_uri), f("called_uri", x.called_uri), f("language", x.language), f("variables", x.variables);
 }
 template <class F>
 void fields(HttpReply& x, F&& f) {
@@ -328,6 +328,20 @@ class FieldReader {
       }
     }
     bad_ = name;
+  }
+
+  void operator()(const char* name, std::vector<std::pair<std::string, std::string>>& x) {
+    const json* v = find(name, &json::is_array);
+    if (v == nullptr) return;
+    for (const json& element : *v) {
+      if (!element.is_object()) {
+        bad_ = name;
+        return;
+      }
+      FieldReader read(element);
+      fields(x.emplace_back(), read);
+      if (!read.bad().empty()) bad_ = name;
+    }
   }
 
   const std::string& bad() const { return bad_; }
