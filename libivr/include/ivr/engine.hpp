@@ -24,7 +24,8 @@ struct Route {
   std::string flow;  // id, digest and document of the version it runs: kept for records and replay
   std::string flow_digest;
   std::string flow_document;
-  bool record = false;             // the whole call, stereo
+  std::vector<std::pair<std::string, std::string>> variables;  // given to each run: name and JSON text
+  bool record = false;                                         // the whole call, stereo
   bool secret_type_ahead = false;  // the script asks for secrets, see CallSessionOptions
   std::vector<Prompts> preload;    // rendered at start, so that the first caller does not wait
 };
@@ -34,6 +35,7 @@ struct EngineOptions {
   MediaOptions media;
   StreamOptions stream;
   std::vector<Codec> codecs = {Codec::pcmu, Codec::pcma, Codec::l16};
+  bool telephone_event = true;  // offer and take RFC 4733; false: keys are tones in the audio
   std::vector<Route> routes;
   Limits limits;
   std::string database;          // SQLite file; empty: nothing is kept
@@ -55,8 +57,9 @@ struct EnginePorts {
 };
 
 struct Originate {
-  std::string uri;       // whom to call
-  std::string from_uri;  // empty: us
+  std::string uri;                                             // whom to call
+  std::string from_uri;                                        // empty: us
+  std::vector<std::pair<std::string, std::string>> variables;  // given to the script: name and JSON text
   std::function<std::unique_ptr<Script>(const CallInfo&)> script;
   CallSessionOptions session;
 };
