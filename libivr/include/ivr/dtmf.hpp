@@ -1,0 +1,150 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "ivr/base.hpp"
+
+// Keys as sound: made (DtmfGenerator) and heard (DtmfDetector). ITU-T Q.23 names the tones, Q.24 and
+// ETSI ES 201 235-3 say what a receiver must take and what it must refuse.
+
+namespace ivr {
+
+// The sixteen keys, row by row: the low tone is that of the row, the high tone that of the column.
+inline constexpr std::string_view kDtmfKeys = "123A456B789C*0#D";
+
+struct DtmfTone {
+  Millis tone = 100ms;
+  Millis pause = 100ms;      // after every key, also the last
+  double level_dbm0 = -9.0;  // of the low tone
+  double twist_db =
+      2.0;            // the high tone is so much louder (ES 201 235-2 wants 2 dB +- 1 dB); may be negative
+  Millis fade = 2ms;  // raised-cosine edges inside the tone: no clicks
+};
+
+// Turns keys into 8 kHz audio. It hears nothing and knows no RTP.
+//
+// Thread:   one at a time.
+// Realtime: read() is bounded and never allocates.
+class DtmfGenerator {
+ public:
+  // Refuses a tone shorter than 10 ms or its own edges, levels that would clip, and negative times.
+  static absl::StatusOr<DtmfGenerator> create(const DtmfTone& tone);
+
+  // Appends keys (0-9 * # A-D, small letters too; 'w' is half a second and 'W' a second of silence).
+  // Refuses the whole string when one of them is none.
+  absl::Status dial(std::string_view keys);
+
+  // Fills `out` from the front and returns how many samples were left to play; the rest of `out` is silence.
+  std::size_t read(std::span<std::int16_t> out) noexcept;
+
+  bool done() const noexcept { return next_ == queue_.size(); }
+
+ private:
+  explicit DtmfGenerator(const DtmfTone& tone);
+  DtmfTone tone_;
+  int on_ = 0, off_ = 0, edge_ = 0;  // samples
+  double low_ = 0, high_ = 0;        // amplitudes
+  std::vector<char> queue_;
+  std::size_t next_ = 0;
+  int at_ = 0;  // samples into queue_[next_]
+};
+
+struct DtmfOptions {
+  double floor_dbm0 = -42.0;          // a tone below this is none
+  double max_low_over_high_db = 9.5;  // twist taken (Q.24: at least 8)
+  double max_high_over_low_db = 6.5;  // reverse twist taken (Q.24: at least 4, NTT 5)
+};
+
+struct DtmfEvent {
+  enum class Kind { began, ended };
+  Kind kind = Kind::began;
+  char digit = 0;
+  std::int64_t onset = 0;             // samples since create(), lost ones included
+  std::int64_t length = 0;            // samples; at `began` as far as heard
+  float low_dbm0 = 0, high_dbm0 = 0;  // levels of the two tones
+};
+using DtmfEvents = std::vector<DtmfEvent>;
+
+// Hears keys in 8 kHz audio. `began` comes about 28 ms after the onset of a clean tone and later when speech
+// or noise lies over it; it is the moment to act. `ended` follows once the tone has been away for 25 ms, so a
+// drop-out of 20 ms does not make two keys of one. A key is never begun twice without an end between.
+//
+// It looks every 5 ms at how much of the sound two steady tones of the right frequencies explain; the longer
+// they hold, the smaller the part that will do.
+//
+// Thread:   one at a time.
+// Realtime: process() and lost() are bounded; they allocate only where `out` has too little capacity (at most
+// two
+//           events for every 5 ms of audio).
+class DtmfDetector {
+ public:
+  // Refuses a floor above -25 dBm0 or below -60, and twist limits outside 0 to 20 dB.
+  static absl::StatusOr<DtmfDetector> create(const DtmfOptions& options = {});
+
+  // Appends to `out`. Any number of samples a call.
+  void process(std::span<const std::int16_t> pcm, DtmfEvents& out) noexcept;
+
+  // `samples` were never received. A key that sounds goes on, for up to 200 ms; nothing is concluded from the
+  // hole.
+  void lost(int samples, DtmfEvents& out) noexcept;
+
+  // The audio is over: ends the key that sounds.
+  void finish(DtmfEvents& out) noexcept;
+
+ private:
+  static constexpr int kTones = 8;
+  static constexpr int kHop = 40;    // samples: 5 ms
+  static constexpr int kSlots = 20;  // hops remembered: 100 ms
+
+  struct Bank;   // tables, the same for all
+  struct Slot {  // what one hop says about each tone: amplitude and phase, all against one clock
+    std::array<float, kTones> re{}, im{};
+    float energy = 0;
+    bool valid = false;
+  };
+  struct Tone {  // one tone in a window
+    float amplitude = 0;
+    float step = 0;    // radians a hop: how far it is off
+    float bend = 0;    // radians by which the middle leaves the straight line
+    float ripple = 1;  // weakest third over strongest
+  };
+
+  DtmfDetector(const DtmfOptions& options, const Bank& bank);
+  void hop(DtmfEvents& out) noexcept;
+  void look(DtmfEvents& out) noexcept;
+  void follow(DtmfEvents& out) noexcept;
+  Tone measure(int tone, int slots, int valid) const noexcept;
+  void begin(int low, int high, float low_amplitude, float high_amplitude, DtmfEvents& out) noexcept;
+  void end(std::int64_t at, DtmfEvents& out) noexcept;
+  const Slot& back(int n) const noexcept {
+    return ring_[static_cast<std::size_t>((newest_ + kSlots - n) % kSlots)];
+  }
+
+  const Bank* bank_;
+  float quiet_energy_ = 0;  // a hop with less is silence
+  float floor_ = 0;         // amplitude
+  float low_over_high_ = 0, high_over_low_ = 0;
+
+  std::array<std::int16_t, kHop> staged_{};
+  int staged_count_ = 0, staged_lost_ = 0;
+  std::array<Slot, kSlots> ring_{};
+  int newest_ = 0;
+  int since_ = 0;        // hops that belong to no earlier key
+  int phase_ = 0;        // hop number on the tones' common period
+  std::int64_t at_ = 0;  // end of the newest hop
+
+  char digit_ = 0;  // that sounds, or 0
+  int low_tone_ = 0, high_tone_ = 0;
+  float low_ = 0, high_ = 0;  // its amplitudes
+  bool settled_ = false;      // they are known as well as they will be
+  std::int64_t onset_ = 0, heard_until_ = 0;
+  int away_ = 0, lost_ = 0;  // hops in a row
+  char last_digit_ = 0;
+  std::int64_t last_end_ = -kSampleRateHz;
+};
+
+}  // namespace ivr
