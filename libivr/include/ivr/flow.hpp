@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "ivr/script.hpp"
 
 // Flows: call logic as validated data. The language is described in docs/flow-format.md.
 
@@ -69,6 +70,10 @@ class Flow {
   std::size_t nodes() const noexcept;
   std::size_t connections() const noexcept;     // exits that the document leads to a node
   std::vector<std::string> node_names() const;  // in the order of the document
+
+  bool asks_for_secrets() const noexcept;  // some gather is sensitive
+  std::vector<Prompts> static_prompts()
+      const;  // what is said without a variable in it: can be rendered beforehand
 
   // The document again, two spaces of indent, keys as written: load(export) has the same digest.
   std::string to_json() const;

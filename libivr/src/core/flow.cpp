@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/flow_model.hpp"
+#include "core/flow_prompts.hpp"
 #include "core/sha256.hpp"
 
 namespace ivr {
@@ -81,6 +82,15 @@ std::vector<std::string> Flow::node_names() const {
   for (const flow::Node& n : model_->nodes) names.push_back(n.name);
   return names;
 }
+
+bool Flow::asks_for_secrets() const noexcept {
+  return std::ranges::any_of(model_->nodes, [](const flow::Node& node) {
+    const auto* gather = std::get_if<flow::GatherNode>(&node.body);
+    return gather != nullptr && gather->sensitive;
+  });
+}
+
+std::vector<Prompts> Flow::static_prompts() const { return flow::literal_prompts(*model_); }
 
 std::string Flow::to_json() const {
   return model_->document.dump(2, ' ', false, flow::Json::error_handler_t::replace) + "\n";

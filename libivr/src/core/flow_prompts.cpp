@@ -114,4 +114,69 @@ absl::Status render(const Model& model, const Say& say, int language, Reader& re
   return absl::OkStatus();
 }
 
+namespace {
+
+template <class... F>
+struct Overload : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overload(F...) -> Overload<F...>;
+
+std::vector<const Say*> says(const Node& node) {
+  return std::visit(Overload{
+                        [](const WelcomeNode& n) {
+                          return std::vector<const Say*>{&n.say, &n.ask};
+                        },
+                        [](const PlayNode& n) { return std::vector<const Say*>{&n.say}; },
+                        [](const MenuNode& n) {
+                          return std::vector<const Say*>{&n.say, &n.invalid_say, &n.no_input_say};
+                        },
+                        [](const GatherNode& n) {
+                          return std::vector<const Say*>{&n.say, &n.invalid_say, &n.no_input_say};
+                        },
+                        [](const ApiNode& n) { return std::vector<const Say*>{&n.filler}; },
+                        [](const RecordNode& n) { return std::vector<const Say*>{&n.say}; },
+                        [](const TransferNode& n) {
+                          return std::vector<const Say*>{&n.say, &n.ringback};
+                        },
+                        [](const QueueNode& n) {
+                          return std::vector<const Say*>{&n.say, &n.hold};
+                        },
+                        [](const HangupNode& n) { return std::vector<const Say*>{&n.say}; },
+                        [](const DecisionNode&) { return std::vector<const Say*>{}; },
+                        [](const SetNode&) { return std::vector<const Say*>{}; },
+                        [](const WaitNode&) { return std::vector<const Say*>{}; },
+                    },
+                    node.body);
+}
+
+}  // namespace
+
+std::vector<Prompts> literal_prompts(const Model& model) {
+  std::vector<Prompts> all;
+  for (const Node& node : model.nodes) {
+    for (const Say* say : says(node)) {
+      for (std::size_t language = 0; language < say->in.size(); ++language) {
+        for (const Piece& piece : say->in[language]) {
+          if (!piece.value.is_literal() || piece.value.empty()) continue;
+          Prompt p;
+          if (piece.kind == Piece::Kind::text) {
+            const std::size_t l = piece.language >= 0 ? static_cast<std::size_t>(piece.language) : language;
+            p.language = model.languages[l];
+            p.voice = piece.voice.empty() ? model.voices[l] : piece.voice;
+          } else if (piece.kind == Piece::Kind::file) {
+            p.kind = Prompt::Kind::file;
+          } else {
+            continue;
+          }
+          p.value = piece.value.literal();
+          all.push_back({std::move(p)});
+        }
+      }
+    }
+  }
+  return all;
+}
+
 }  // namespace ivr::flow

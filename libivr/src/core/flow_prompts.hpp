@@ -9,4 +9,7 @@ namespace ivr::flow {
 // that each digit is synthesised once in its life. Fails when a value cannot be spoken: "abc" is no amount.
 absl::Status render(const Model& model, const Say& say, int language, Reader& reader, Prompts& out);
 
+// Everything the flow says in any language that has no variable in it.
+std::vector<Prompts> literal_prompts(const Model& model);
+
 }  // namespace ivr::flow
