@@ -105,9 +105,14 @@ struct RawDialog {
   std::string contact;  // whole header lines; empty: a good one
 
   RawDialog(const RawPeer& peer, std::string uri);
+  void join(std::string_view reply);  // takes the To tag of a 200
   std::string request(std::string_view method, std::string_view extra = "", std::string_view body = "",
                       std::string_view type = "application/sdp", int with_cseq = 0);
 };
+
+// A response to `request`, with a To tag of its own.
+std::string reply_to(std::string_view request, int status, std::string_view extra,
+                     std::string_view body = "");
 
 int status_of(std::string_view message);                                 // 0: no response
 std::string header_of(std::string_view message, std::string_view name);  // the first of that name

@@ -160,6 +160,24 @@ std::string RawDialog::request(std::string_view method, std::string_view extra, 
   return text;
 }
 
+void RawDialog::join(std::string_view reply) {
+  const std::string to = header_of(reply, "To");
+  const std::size_t at = to.find("tag=");
+  ASSERT_NE(at, std::string::npos) << reply;
+  to_tag = to.substr(at + 4, to.find(';', at) - at - 4);
+}
+
+std::string reply_to(std::string_view request, int status, std::string_view extra, std::string_view body) {
+  std::string text = "SIP/2.0 " + std::to_string(status) + " Test\r\nVia: " + header_of(request, "Via") +
+                     "\r\nFrom: " + header_of(request, "From") + "\r\nTo: " + header_of(request, "To");
+  if (header_of(request, "To").find("tag=") == std::string::npos && status > 100) text += ";tag=peer";
+  text +=
+      "\r\nCall-ID: " + header_of(request, "Call-ID") + "\r\nCSeq: " + header_of(request, "CSeq") + "\r\n";
+  text += extra;
+  if (!body.empty()) text += "Content-Type: application/sdp\r\n";
+  return text + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+}
+
 int status_of(std::string_view message) {
   if (!message.starts_with("SIP/2.0 ") || message.size() < 11) return 0;
   return std::stoi(std::string(message.substr(8, 3)));

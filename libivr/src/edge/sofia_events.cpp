@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "edge/sofia_guard.hpp"
 #include "edge/sofia_stack.hpp"
 #include "edge/sofia_text.hpp"
 
@@ -98,7 +99,7 @@ void SofiaStack::refuse(nua_handle_t* handle, int status) {
 }
 
 void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
-  const int refused = stopping_ ? 503 : refused_content(sip);
+  const int refused = stopping_ ? 503 : has_no_way_back(sip) ? 400 : refused_content(sip);
   if (refused) {
     refuse(handle, refused);
     nua_handle_destroy(handle);
@@ -235,6 +236,7 @@ void SofiaStack::on_invite_reply(SofiaLeg& leg, int status, const char* phrase, 
     sink_(sip::Answered{leg.id, std::move(*sdp)});
   } else if (leg.outbound && leg.state == SofiaLeg::State::ending) {
     nua_ack(leg.handle, TAG_END());  // 200 and CANCEL crossed
+    leg.ended.status = 0;
     send_bye(leg);
   }
 }
@@ -267,9 +269,9 @@ void SofiaStack::on_reinvite_reply(SofiaLeg& leg, int status, const sip_t* sip) 
 // 3261 14.1).
 void SofiaStack::retry_offer(SofiaLeg& leg) {
   const int wait_ms = leg.outbound ? su_randint(210, 400) * 10 : su_randint(0, 200) * 10;
-  if (!leg.retry) leg.retry = su_timer_create(su_root_task(root_), 0);
+  if (!leg.timer) leg.timer = su_timer_create(su_root_task(root_), 0);
   su_timer_set_interval(
-      leg.retry,
+      leg.timer,
       [](SofiaStack*, su_timer_t*, SofiaLeg* waiting) {
         if (waiting->state == SofiaLeg::State::up && waiting->offering) waiting->stack->send_offer(*waiting);
       },

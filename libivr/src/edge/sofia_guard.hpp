@@ -3,12 +3,16 @@
 
 namespace ivr {
 
-// The message class that every stack here parses with. It is sofia's own, but for one header: a Contact that
-// is not a SIP or SIPS URI (RFC 3261 section 8.1.1.8 allows no other in an INVITE) is a syntax error, so the
-// transaction layer answers 400 before NUA sees it. NUA cannot send its BYE to such a target and recurses
-// until the stack ends.
+// The message class that every stack here parses with. It is sofia's own, but for two headers: a Contact or a
+// Record-Route that is not a SIP or SIPS URI with a host is a syntax error (RFC 3261 sections 8.1.1.8
+// and 20.30 know no other where a session is set up). The transaction layer then answers a request with 400
+// and drops a response or an ACK, before NUA sees it. NUA would take such an address for the next hop, find
+// that no BYE can be sent there, and try again on a deeper stack until there is none left.
 //
 // Thread: any; made once and never changed.
 const msg_mclass_t* guarded_message_class();
+
+// Without a Contact NUA calls back the From URI, and that may be anything. True: this is one it cannot use.
+bool has_no_way_back(const sip_t* invite);
 
 }  // namespace ivr

@@ -57,7 +57,7 @@ unsigned whole_seconds(Millis time) { return static_cast<unsigned>((time.count()
 
 SofiaLeg::~SofiaLeg() {
   if (request) msg_destroy(request);
-  if (retry) su_timer_destroy(retry);
+  if (timer) su_timer_destroy(timer);
 }
 
 SofiaStack::~SofiaStack() { stop(); }
@@ -103,7 +103,8 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
     if (!options.udp) url += ";transport=tcp";
     nua_ = nua_create(root_, on_nua, this, NUTAG_URL(url.c_str()), NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0),
                       NUTAG_AUTOANSWER(0), NUTAG_AUTOACK(0), NUTAG_AUTO100(1), NUTAG_MAX_RETRY_AFTER(0),
-                      NUTAG_SHUTDOWN_EVENTS(0), NUTAG_APPL_METHOD("INFO, UPDATE"), SIPTAG_ALLOW_STR(kAllow),
+                      NUTAG_AUTO302(0), NUTAG_AUTO305(0), NUTAG_SHUTDOWN_EVENTS(0),
+                      NUTAG_APPL_METHOD("INFO, UPDATE"), SIPTAG_ALLOW_STR(kAllow),
                       SIPTAG_SUPPORTED_STR(supported), SIPTAG_USER_AGENT_STR(options.user_agent.c_str()),
                       NUTAG_SESSION_TIMER(timers ? whole_seconds(options.session_expires) : 0),
                       NUTAG_MIN_SE(timers ? std::max(1u, whole_seconds(options.min_se)) : 0),
@@ -364,8 +365,17 @@ void SofiaStack::refuse_offer(LegId id, int status) {
   }
 }
 
+// A CANCEL ends a call after 64*T1 whether or not anybody answers (RFC 3261 section 9.1), a BYE likewise.
+void SofiaStack::give_up_later(SofiaLeg& leg) {
+  if (!leg.timer) leg.timer = su_timer_create(su_root_task(root_), 0);
+  su_timer_set_interval(
+      leg.timer, [](SofiaStack*, su_timer_t*, SofiaLeg* silent) { silent->stack->end(*silent); }, &leg,
+      static_cast<su_duration_t>(options_.t1x64.count()));
+}
+
 void SofiaStack::send_bye(SofiaLeg& leg) {
   leg.state = SofiaLeg::State::ending;
+  give_up_later(leg);
   nua_bye(leg.handle, TAG_IF(!leg.phrase.empty(), SIPTAG_REASON_STR(leg.phrase.c_str())), TAG_END());
 }
 
@@ -379,6 +389,7 @@ void SofiaStack::hang_up(LegId id, std::string reason) {
       if (!leg->outbound) return reject(id, 480, std::move(reason), std::nullopt);
       leg->state = SofiaLeg::State::ending;
       leg->ended.status = 487;
+      give_up_later(*leg);
       nua_cancel(leg->handle, TAG_END());
       return;
     case SofiaLeg::State::answered:

@@ -37,7 +37,7 @@ struct SofiaLeg {
   std::string phrase;                    // NUA keeps the pointer until it has used it
   std::optional<std::string> early_sdp;  // the peer's, from a provisional or a PRACK
   msg_t* request = nullptr;              // an UPDATE or PRACK with an offer, held until answered
-  su_timer_t* retry = nullptr;           // until our re-INVITE goes out again
+  su_timer_t* timer = nullptr;  // until our re-INVITE goes out again, or a peer was silent for too long
   std::string auth_user, auth_password;
   sip::Ended ended;  // what will be told
 
@@ -93,6 +93,7 @@ class SofiaStack {
   void send_offer(SofiaLeg& leg);  // re-INVITE with leg.sdp
   void send_bye(SofiaLeg& leg);
   void retry_offer(SofiaLeg& leg);
+  void give_up_later(SofiaLeg& leg);
   void refuse(nua_handle_t* handle, int status);
   std::string far_contact(const std::string& peer_ip, bool tcp) const;
   void step_until(Millis limit, bool (SofiaStack::*done)() const);
