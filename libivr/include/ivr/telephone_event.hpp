@@ -81,6 +81,7 @@ class TelephoneEventReceiver {
     std::uint8_t event = 0;
     std::uint16_t first_sequence = 0, last_sequence = 0;
     std::uint16_t end_sequence = 0;  // of the first end, seen or not
+    int ends = 0;                    // seen in a row from the last update on, or 0
     std::uint32_t ssrc = 0;
     std::uint32_t timestamp = 0;
     std::int64_t first_duration = 0, last_duration = 0;  // in ticks, segments added up
@@ -98,14 +99,19 @@ class TelephoneEventReceiver {
 
   explicit TelephoneEventReceiver(const TelephoneEventOptions& options) noexcept : options_(options) {}
 
-  enum class Fit { yes, no, stale };  // stale: sent before the press, and not part of it
+  enum class Fit {
+    yes,
+    leads,  // sent before all that was seen of the press, and leads up to it
+    no,
+    stale,  // sent before it, and does not
+  };
 
   int find(Packet& packet, Time now) const noexcept;
   double step_of(const Key& key) const noexcept;
   bool leads(const Key& key, const Packet& packet) const noexcept;
   Fit same_press(const Key& key, const Packet& packet) const noexcept;
   bool resent_end(const Key& key, const Packet& packet) const noexcept;
-  bool restamped(const Key& key, const Packet& packet) const noexcept;
+  Fit restamped(const Key& key, const Packet& packet) const noexcept;
   void follow(int index, const Packet& packet, Time now) noexcept;
   void begin(const Packet& packet, Time now) noexcept;
   void end_open(bool timed_out) noexcept;

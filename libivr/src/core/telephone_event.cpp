@@ -81,32 +81,30 @@ std::span<const TelephoneEvent> TelephoneEventReceiver::push(const RtpFrame& fra
 // Which press a packet belongs to, or kNewPress or kNoPress. Adds to its duration what earlier segments
 // lasted.
 int TelephoneEventReceiver::find(Packet& packet, Time now) const noexcept {
-  const auto related = [&](const Key& key) {
-    return key.used && key.ssrc == packet.ssrc && key.event == packet.event && now - key.heard <= kMemory;
-  };
-  bool used_again = false, stale = false;
-  for (int back = 1; back <= kHistory; ++back) {
-    const int index = (next_ - back + kHistory) % kHistory;
-    const Key& key = keys_[static_cast<std::size_t>(index)];
-    if (!related(key)) continue;
-    const std::int64_t ahead = later_by(packet.timestamp, key.timestamp);
-    if (ahead < 0 || ahead % kSegment != 0) continue;
-    Packet whole = packet;
-    whole.duration += ahead;
-    switch (same_press(key, whole)) {
-      case Fit::yes: packet = whole; return index;
-      case Fit::no: used_again = true; break;
-      case Fit::stale: stale = true; break;
+  bool stale = false;
+  for (const bool by_timestamp : {true, false}) {
+    if (!by_timestamp && (stale || !packet.alone)) break;
+    int leading = -1;
+    for (int back = 1; back <= kHistory; ++back) {
+      const int index = (next_ - back + kHistory) % kHistory;
+      const Key& key = keys_[static_cast<std::size_t>(index)];
+      if (!key.used || key.ssrc != packet.ssrc || key.event != packet.event || now - key.heard > kMemory)
+        continue;
+      const std::int64_t ahead = later_by(packet.timestamp, key.timestamp);
+      const bool same_timestamp = ahead >= 0 && ahead % kSegment == 0;
+      if (by_timestamp && !same_timestamp) continue;
+      Packet whole = packet;
+      if (same_timestamp) whole.duration += ahead;
+      switch (by_timestamp ? same_press(key, whole) : restamped(key, whole)) {
+        case Fit::yes: packet = whole; return index;
+        case Fit::leads: leading = leading < 0 ? index : leading; break;
+        case Fit::no: break;
+        case Fit::stale: stale = true; break;
+      }
     }
+    if (leading >= 0) return leading;
   }
-  if (stale) return kNoPress;
-  if (used_again || !packet.alone) return kNewPress;
-  for (int back = 1; back <= kHistory; ++back) {
-    const int index = (next_ - back + kHistory) % kHistory;
-    const Key& key = keys_[static_cast<std::size_t>(index)];
-    if (related(key) && restamped(key, packet)) return index;
-  }
-  return kNewPress;
+  return stale ? kNoPress : kNewPress;
 }
 
 double TelephoneEventReceiver::step_of(const Key& key) const noexcept {
@@ -122,7 +120,7 @@ bool TelephoneEventReceiver::leads(const Key& key, const Packet& packet) const n
   if (before <= 0 || before > kMaxReorder) return false;
   const double step = step_of(key);
   const auto until = static_cast<double>(key.first_duration - packet.duration);
-  if (packet.end) return key.end_only && before < kEnds && std::abs(until) <= 3 * step;
+  if (packet.end) return key.end_only && before < kEnds && std::abs(until) < step / 2;
   return until >= 0 && std::abs(until - before * step) <= kOtherTimestampSlack * step;
 }
 
@@ -132,7 +130,9 @@ TelephoneEventReceiver::Fit TelephoneEventReceiver::same_press(const Key& key,
                                                                const Packet& packet) const noexcept {
   const int after = newer_by(packet.sequence, key.last_sequence);
   if (after <= 0) {
-    return newer_by(packet.sequence, key.first_sequence) >= 0 || leads(key, packet) ? Fit::yes : Fit::stale;
+    if (newer_by(packet.sequence, key.first_sequence) >= 0) return Fit::yes;
+    if (leads(key, packet)) return Fit::leads;
+    return packet.end && !key.end_only ? Fit::no : Fit::stale;  // no press ends before it is held
   }
   if (after > kMaxReorder * 30) return Fit::yes;  // not this stream's numbers: the timestamp is all there is
   const double step = step_of(key);
@@ -143,23 +143,26 @@ TelephoneEventReceiver::Fit TelephoneEventReceiver::same_press(const Key& key,
 
 // Another timestamp, yet the same press: its sequence number lies inside, or it continues the duration just
 // where the sequence number says and its timestamp is one from within the press. A new press began elsewhere.
-bool TelephoneEventReceiver::restamped(const Key& key, const Packet& packet) const noexcept {
+TelephoneEventReceiver::Fit TelephoneEventReceiver::restamped(const Key& key,
+                                                              const Packet& packet) const noexcept {
   const int after = newer_by(packet.sequence, key.last_sequence);
-  if (after <= 0 && newer_by(packet.sequence, key.first_sequence) >= 0) return true;
+  if (after <= 0 && newer_by(packet.sequence, key.first_sequence) >= 0) return Fit::yes;
   const double step = step_of(key);
   const auto ahead = static_cast<double>(later_by(packet.timestamp, key.timestamp));
   // Stamped when it was sent: at most as far ahead as the press is long, and two ends more.
   const double resends = kOtherTimestampSlack * step;
   if (after < 0) {  // the press may be known by its new timestamp only
-    const double most = resends + (packet.end ? 0 : static_cast<double>(key.first_duration));
-    return ahead <= 0 && -ahead <= most && leads(key, packet);
+    const double most = resends + (packet.end ? 0 : static_cast<double>(key.last_duration));
+    return ahead <= 0 && -ahead <= most && leads(key, packet) ? Fit::leads : Fit::no;
   }
   const double most = resends + (key.end_only ? 0 : static_cast<double>(packet.duration));
-  if (packet.marker || ahead < 0 || ahead > most) return false;
-  if (key.ended)
-    return packet.end && newer_by(packet.sequence, key.end_sequence) < kEnds && resent_end(key, packet);
+  if (packet.marker || ahead < 0 || ahead > most) return Fit::no;
+  if (key.ended) {
+    const bool resent = packet.end && newer_by(packet.sequence, key.end_sequence) < kEnds;
+    return resent && resent_end(key, packet) ? Fit::yes : Fit::no;
+  }
   const auto since = static_cast<double>(packet.duration - key.last_duration);
-  return since >= 0 && std::abs(since - after * step) <= kOtherTimestampSlack * step;
+  return since >= 0 && std::abs(since - after * step) <= kOtherTimestampSlack * step ? Fit::yes : Fit::no;
 }
 
 // The end of an ended press once more. Senders send it three times; one that sends it more often is learnt.
@@ -197,9 +200,12 @@ void TelephoneEventReceiver::follow(int index, const Packet& packet, Time now) n
     key.last_duration = std::max(key.last_duration, packet.duration);
   } else if (newer_by(packet.sequence, key.end_sequence) < 0) {
     key.end_sequence = packet.sequence;
-  } else if (packet.timestamp == key.timestamp) {
-    ends_ = std::clamp(newer_by(packet.sequence, key.end_sequence) + 1, ends_, kMaxEnds);
   }
+  // Ends seen in one go from the last update on show how many this sender sends.
+  const bool in_a_row =
+      after == 1 && (!before.ended || (before.ends > 0 && packet.duration == before.last_duration));
+  key.ends = in_a_row ? std::min(before.ends + 1, kMaxEnds) : 0;
+  ends_ = std::max(ends_, key.ends);
   if (index == open_) end_open(false);
 }
 
