@@ -188,11 +188,12 @@ class ModelBuilder {
     f.done();
   }
 
-  void exit(Node& n, Fields& f, ExitId id, bool required = true) {
+  void exit(Node& n, Fields& f, ExitId id, bool required = true, std::string field = "") {
     const std::string name(exit_name(id));
-    const int target = f.target(name, required);
+    if (field.empty()) field = name;
+    const int target = f.target(field, required);
     n.to[static_cast<std::size_t>(id)] = target;
-    if (target >= 0) n.exits.push_back({name, target, pointer_to(n.pointer, name)});
+    if (target >= 0) n.exits.push_back({name, target, pointer_to(n.pointer, field)});
   }
 
   void exit(Node& n, std::string name, int target, std::string pointer) {
@@ -487,7 +488,7 @@ class ModelBuilder {
     a.filler = f.say("filler");
     a.filler_after = f.duration("filler_after", 1500ms, 0ms, 1min);
     exit(n, f, ExitId::next);
-    exit(n, f, ExitId::timeout, false);
+    exit(n, f, ExitId::timeout, false, "on_timeout");
     if (const Json* on_status = f.object("on_status")) {
       for (const auto& [status, target] : on_status->items()) {
         const std::string at = pointer_to(n.pointer + "/on_status", status);

@@ -2,10 +2,7 @@
 
 #include <algorithm>
 
-#if __has_include("ivr/spoken.hpp")
 #include "ivr/spoken.hpp"
-#define IVR_HAS_SPOKEN 1
-#endif
 
 namespace ivr::flow {
 
@@ -15,7 +12,6 @@ namespace {
 // its voice reads figures by itself.
 absl::StatusOr<std::string> words(Piece::Kind kind, const std::string& value, const std::string& currency,
                                   const std::string& language) {
-#ifdef IVR_HAS_SPOKEN
   const auto known = spoken_languages();
   const std::string_view primary = std::string_view(language).substr(0, language.find('-'));
   if (std::find(known.begin(), known.end(), primary) != known.end()) {
@@ -28,8 +24,6 @@ absl::StatusOr<std::string> words(Piece::Kind kind, const std::string& value, co
       default: break;
     }
   }
-#endif
-  (void)language;
   if (value.empty()) return absl::InvalidArgumentError("an empty value cannot be spoken");
   if ((kind == Piece::Kind::number || kind == Piece::Kind::money) && !number(std::string_view(value))) {
     return absl::InvalidArgumentError("'" + value + "' is no number");
