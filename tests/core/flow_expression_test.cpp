@@ -285,7 +285,7 @@ TEST(Template, ValuesAreEscapedForWhereTheyGo) {
       << "the base address at the start stays as it is";
   EXPECT_EQ(put("http://h/{{base | raw}}", Escape::url), "http://h/http://h:1/x?y");
   EXPECT_EQ(put("{\"k\": \"{{v}}\"}", Escape::json),
-            "{\"k\": \"a b/c?d&e=f\\\"g\\\\h\\u000d\\u000aX: y<>\"}");
+            "{\"k\": \"a b/c?d&e=f\\\"g\\\\h\\u000D\\u000AX: y<>\"}");
   EXPECT_EQ(put("Bearer {{v}}", Escape::header), "Bearer a b/c?d&e=f\"g\\hX: y<>")
       << "no line break gets into a header";
   EXPECT_EQ(put("sip:{{v}}@h", Escape::uri), "sip:ab/c?d&e=fg\\hX:y@h");

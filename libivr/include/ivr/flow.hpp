@@ -3,9 +3,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "ivr/calendar.hpp"
 #include "ivr/script.hpp"
 
 // Flows: call logic as validated data. The language is described in docs/flow-format.md.
@@ -70,6 +72,9 @@ class Flow {
   std::size_t nodes() const noexcept;
   std::size_t connections() const noexcept;     // exits that the document leads to a node
   std::vector<std::string> node_names() const;  // in the order of the document
+
+  const std::string& time_zone() const noexcept;  // of now.hour and its like; an IANA name, "UTC" by default
+  const std::vector<std::pair<std::string, CalendarOptions>>& calendars() const noexcept;  // of the document
 
   bool asks_for_secrets() const noexcept;  // some gather is sensitive
   std::vector<Prompts> static_prompts()

@@ -7,20 +7,30 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "ivr/base.hpp"
 #include "ivr/flow.hpp"
 #include "ivr/script.hpp"
 
 namespace ivr {
 
-// Is this calendar open at that instant? Asked for calendars the document does not define itself.
+// Is this calendar open at that instant?
 using CalendarLookup = std::function<bool(std::string_view calendar, Time at)>;
+
+// Makes the calendars of a flow's document answer, once for all its runs. `load_zone` is load_time_zone() of
+// edge/time_zones.hpp, or a table in a test; `also` is asked for calendars that the document does not define.
+// The first zone that cannot be loaded is the error.
+using ZoneLoader = std::function<absl::StatusOr<absl::TimeZone>(std::string_view name)>;
+absl::StatusOr<CalendarLookup> flow_calendars(const Flow& flow, const ZoneLoader& load_zone,
+                                              CalendarLookup also = {});
 
 struct FlowRunOptions {
   std::uint64_t seed = 0;  // of percentage decisions; the same seed takes the same way
   std::vector<std::pair<std::string, std::string>>
-      variables;  // name and JSON text; override the document's defaults
-  CalendarLookup calendars;
+      variables;             // name and JSON text; override the document's defaults
+  CalendarLookup calendars;  // from flow_calendars(); without it every calendar is closed
+  absl::TimeZone zone;       // of Flow::time_zone(); the default is UTC
   int fuel = 10'000;  // node visits without the caller pressing a key; then the error exit, then the end
   // Replay: the exits of all node visits in the order they were left (note::NodeLeft). Only asked where the
   // way depends on a secret that the log does not hold (outcome::Collected::redacted).

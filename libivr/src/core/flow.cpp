@@ -83,6 +83,12 @@ std::vector<std::string> Flow::node_names() const {
   return names;
 }
 
+const std::string& Flow::time_zone() const noexcept { return model_->time_zone; }
+
+const std::vector<std::pair<std::string, CalendarOptions>>& Flow::calendars() const noexcept {
+  return model_->calendars;
+}
+
 bool Flow::asks_for_secrets() const noexcept {
   return std::ranges::any_of(model_->nodes, [](const flow::Node& node) {
     const auto* gather = std::get_if<flow::GatherNode>(&node.body);

@@ -119,17 +119,28 @@ class ModelBuilder {
         lists_.emplace_back(name, context_.callers(list, pointer_to("/lists", name)));
       }
     }
+    if (const std::string zone = top.text("time_zone"); !zone.empty()) model_.time_zone = zone;
     if (const Json* calendars = top.object("calendars")) {
       for (const auto& [name, calendar] : calendars->items()) {
         const std::string at = pointer_to("/calendars", name);
-        if (!is_name(name))
+        if (!is_name(name)) {
           context_.error("bad-name", at, "'" + name + "' is no name for a calendar",
                          "use letters, digits and _");
-        if (!calendar.is_object()) context_.error("wrong-type", at, "a calendar is an object", "");
-        model_.calendars.push_back(name);
+        }
+        context_.calendars.push_back(name);
+        auto parsed = parse_calendar(calendar.dump(-1, ' ', false, Json::error_handler_t::replace));
+        if (parsed.ok()) {
+          model_.calendars.emplace_back(name, *std::move(parsed));
+          continue;
+        }
+        // "/hours/mon/0: ..."
+        const std::string message(parsed.status().message());
+        const std::size_t colon = message.find(": ");
+        const bool pointed = message[0] == '/' && colon != std::string::npos;
+        context_.error("bad-calendar", pointed ? at + message.substr(0, colon) : at,
+                       pointed ? message.substr(colon + 2) : message, "");
       }
     }
-    context_.calendars = model_.calendars;
     context_.calendars.insert(context_.calendars.end(), options_.calendars.begin(), options_.calendars.end());
   }
 

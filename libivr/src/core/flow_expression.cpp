@@ -101,6 +101,8 @@ std::string suggestion(std::string_view wrong, const std::vector<std::string>& k
   std::size_t least = std::max<std::size_t>(2, wrong.size() / 3) + 1;
   for (const std::string& name : known) {
     if (wrong.size() > 100 || name.size() > 100) continue;
+    if (wrong.size() >= 3 && name.compare(0, wrong.size(), wrong) == 0)
+      return "; did you mean '" + name + "'?";
     if (const std::size_t d = distance(wrong, name); d < least && d < std::max(name.size(), wrong.size()))
       least = d, best = &name;
   }

@@ -51,7 +51,8 @@ class Builder : public nlohmann::json_sax<Json> {
     }
     std::string what = ex.what();
     if (const std::size_t colon = what.find(": "); colon != std::string::npos) what = what.substr(colon + 2);
-    if (token.size() <= column && token.find('\n') == std::string::npos) column -= token.empty() ? 0 : token.size() - 1;
+    if (token.size() <= column && token.find('\n') == std::string::npos)
+      column -= token.empty() ? 0 : token.size() - 1;
     findings_.push_back({"parse", Severity::error, "",
                          "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + what,
                          "mend the JSON there: a comma, a quote or a bracket is often missing just before"});

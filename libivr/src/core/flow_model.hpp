@@ -241,9 +241,9 @@ struct Model {
   std::vector<std::string> languages = {"en"};
   std::vector<std::string> voices;  // by language
   Names names;
-  std::vector<Variable> variables;     // by slot
-  std::vector<std::string> calendars;  // defined in the document
-  std::string timezone = "UTC";
+  std::vector<Variable> variables;  // by slot
+  std::vector<std::pair<std::string, CalendarOptions>> calendars;
+  std::string time_zone = "UTC";
   std::vector<Node> nodes;
   int start = kNowhere;
   int on_error = kNowhere;

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <charconv>
 
+#include "absl/time/civil_time.h"
 #include "core/flow_model.hpp"
 #include "core/flow_prompts.hpp"
 
@@ -465,40 +466,36 @@ class FlowRun::Machine : public Reader {
   }
 
   View open(const std::string& calendar) const {
-    if (!options_.calendars) return {};
-    return options_.calendars(calendar, now_);
+    return options_.calendars && options_.calendars(calendar, now_);
   }
 
   View local(Path::Root what) {
-    using namespace std::chrono;
-    const auto day = floor<days>(now_);
-    const year_month_day date(day);
-    const hh_mm_ss clock(floor<seconds>(now_ - day));
-    const auto two = [](std::string& s, unsigned n) {
-      s += {static_cast<char>('0' + n / 10), static_cast<char>('0' + n % 10)};
+    const absl::CivilMinute minute = absl::ToCivilMinute(absl::FromChrono(now_), options_.zone);
+    const auto two = [](std::string& s, int n) {
+      s += {static_cast<char>('0' + n / 10 % 10), static_cast<char>('0' + n % 10)};
     };
     switch (what) {
-      case Path::Root::now_hour: return std::int64_t{clock.hours().count()};
-      case Path::Root::now_minute: return std::int64_t{clock.minutes().count()};
+      case Path::Root::now_hour: return std::int64_t{minute.hour()};
+      case Path::Root::now_minute: return std::int64_t{minute.minute()};
       case Path::Root::now_weekday: {
-        static constexpr std::string_view kDays[] = {"sunday",   "monday", "tuesday", "wednesday",
-                                                     "thursday", "friday", "saturday"};
-        return kDays[weekday(day).c_encoding()];
+        static constexpr std::string_view kDays[] = {"monday", "tuesday",  "wednesday", "thursday",
+                                                     "friday", "saturday", "sunday"};
+        return kDays[static_cast<std::size_t>(absl::GetWeekday(minute))];
       }
       case Path::Root::now_date: {
         std::string& s = scratch();
-        s = std::to_string(static_cast<int>(date.year()));
+        s = std::to_string(minute.year());
         s += '-';
-        two(s, static_cast<unsigned>(date.month()));
+        two(s, minute.month());
         s += '-';
-        two(s, static_cast<unsigned>(date.day()));
+        two(s, minute.day());
         return std::string_view(s);
       }
       default: {
         std::string& s = scratch();
-        two(s, static_cast<unsigned>(clock.hours().count()));
+        two(s, minute.hour());
         s += ':';
-        two(s, static_cast<unsigned>(clock.minutes().count()));
+        two(s, minute.minute());
         return std::string_view(s);
       }
     }
@@ -855,6 +852,24 @@ class FlowRun::Machine : public Reader {
   std::uint64_t random_ = 0;
   bool hanging_up_ = false, ended_ = false;
 };
+
+absl::StatusOr<CalendarLookup> flow_calendars(const Flow& flow, const ZoneLoader& load_zone,
+                                              CalendarLookup also) {
+  auto calendars = std::make_shared<std::vector<std::pair<std::string, Calendar>>>();
+  for (const auto& [name, options] : flow.calendars()) {
+    const auto zone = load_zone(options.time_zone);
+    if (!zone.ok()) return zone.status();
+    auto calendar = Calendar::create(options, *zone);
+    if (!calendar.ok()) return calendar.status();
+    calendars->emplace_back(name, *std::move(calendar));
+  }
+  return [calendars, also = std::move(also)](std::string_view name, Time at) {
+    for (const auto& [known, calendar] : *calendars) {
+      if (known == name) return calendar.open(at);
+    }
+    return also && also(name, at);
+  };
+}
 
 FlowRun::FlowRun(std::shared_ptr<const Flow> flow, FlowRunOptions options)
     : machine_(std::make_unique<Machine>(std::move(flow), std::move(options))) {}
