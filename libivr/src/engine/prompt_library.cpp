@@ -143,7 +143,7 @@ class PromptLibrary::SpeechWorker {
       if (samples.ok()) {
         outbox_.push({std::move(job->key), make_clip(job->codec, *samples)});
       } else {
-        outbox_.push({std::move(job->key), samples.status()});
+        outbox_.push({std::move(job->key), std::move(samples).status()});
       }
     }
   }
@@ -226,7 +226,7 @@ class PromptLibrary::FileWorker {
       if (samples.ok()) {
         outbox_.push({std::move(job.key), make_clip(job.codec, *samples)});
       } else {
-        outbox_.push({std::move(job.key), samples.status()});
+        outbox_.push({std::move(job.key), std::move(samples).status()});
       }
     } else {
       FileStamp stamp;
