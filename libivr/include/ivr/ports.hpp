@@ -170,6 +170,7 @@ struct RemoteMedia {  // what offer/answer settled
   // What the peer sends when its answer numbered things otherwise than our offer (RFC 3264, 6.1); -1: the same.
   int receive_payload_type = -1;
   int receive_telephone_event_type = -1;
+  std::string signalling_ip;         // where its SIP comes from: tells NAT from a direct path; empty: unknown
 };
 
 enum class DigitSource { inband, rtp_event, sip_info };

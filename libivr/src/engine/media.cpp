@@ -94,6 +94,7 @@ class RtpMedia final : public MediaPort {
     if (!known.address.rtcp.usable() && known.address.rtp.usable()) {
       known.address.rtcp = {known.address.rtp.ip, static_cast<std::uint16_t>(known.address.rtp.port + 1)};
     }
+    known.address.signalling_ip = parse_endpoint(remote.signalling_ip, 0).value_or(Endpoint{}).ip;
     known.address.local_ip = local_ip_;
     known.address.symmetric = entry->symmetric;
     known.codec = remote.codec;
