@@ -1,0 +1,350 @@
+#include "engine/recording.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <numeric>
+
+#include "engine/media_peer.hpp"
+#include "ivr/audio.hpp"
+#include "ivr/wav.hpp"
+
+namespace ivr::test {
+namespace {
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "ivr_recording_XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::vector<std::uint8_t> bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The samples of one channel, read by hand behind our own header.
+std::vector<std::int16_t> channel(const std::string& path, int which, int channels) {
+  const auto file = bytes_of(path);
+  const std::size_t header = wav_header({WavEncoding::pcm16, kSampleRateHz, channels}, 0).size();
+  std::vector<std::int16_t> samples;
+  for (std::size_t at = header + 2 * static_cast<std::size_t>(which); at + 1 < file.size();
+       at += 2 * static_cast<std::size_t>(channels)) {
+    samples.push_back(static_cast<std::int16_t>(file[at] | file[at + 1] << 8));
+  }
+  return samples;
+}
+
+// A media thread made of a test: jobs go straight to a writer.
+class Rig : public ::testing::Test, public RecordHost {
+ protected:
+  Rig() { writer.start(); }
+  ~Rig() override { writer.stop(); }
+
+  ChunkPool& chunks() noexcept override { return pool; }
+  void write(RecordJob&& job) noexcept override {
+    while (!writer.post(std::move(job))) std::this_thread::yield();
+  }
+
+  std::unique_ptr<Recording> record(RecordSpec spec) {
+    pool.grow(spec.both_sides ? 2 : 1);
+    auto made = std::make_unique<Recording>(1, 7, spec, pool);
+    write({made.get(), 0, nullptr, nullptr});
+    return made;
+  }
+  media::RecordEnded ended() {
+    media::RecordEnded event;
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (!writer.next(event)) {
+      if (std::chrono::steady_clock::now() > until) {
+        ADD_FAILURE() << "no RecordEnded";
+        break;
+      }
+      std::this_thread::yield();
+    }
+    return event;
+  }
+  // One tick of the stream with a packet of `value`, as the stream would see it.
+  void frame(Recording& recording, std::int16_t value) {
+    const std::vector<std::int16_t> pcm(160, value);
+    recording.heard(timestamp, pcm, *this);
+    timestamp += 160;
+    recording.tick(*this);
+  }
+  void silence(Recording& recording, int ticks) {
+    for (int i = 0; i < ticks; ++i) recording.tick(*this);
+    timestamp += static_cast<std::uint32_t>(160 * ticks);
+  }
+
+  Folder folder;
+  ChunkPool pool;
+  RecordingWriter writer{[] {}};
+  std::uint32_t timestamp = 0xFFFFFF00;  // the 32 bits run over on the way
+};
+
+TEST_F(Rig, IsAsLongAsWhatWasSpoken) {
+  auto recording = record({.path = folder.file("deeper/down/a.wav")});
+  for (int i = 0; i < 100; ++i) frame(*recording, static_cast<std::int16_t>(i));
+  Recording::finish(std::move(recording), *this);
+  const auto event = ended();
+  EXPECT_EQ(event.record, 7u);
+  EXPECT_EQ(event.samples, 16000);
+  EXPECT_EQ(event.end, outcome::RecordEnd::finish_key);
+  EXPECT_EQ(event.error, "");
+  const auto wav = parse_wav(bytes_of(folder.file("deeper/down/a.wav")));
+  ASSERT_TRUE(wav.ok()) << wav.status();
+  ASSERT_EQ(wav->samples.size(), 16000u);
+  for (std::size_t i = 0; i < 16000; ++i) ASSERT_EQ(wav->samples[i], static_cast<std::int16_t>(i / 160));
+}
+
+TEST_F(Rig, PutsSilenceWherePacketsWereLostOrNotSent) {
+  auto recording = record({.path = folder.file("a.wav")});
+  for (int i = 0; i < 10; ++i) frame(*recording, 1000);
+  silence(*recording, 5);
+  for (int i = 0; i < 10; ++i) frame(*recording, 2000);
+  Recording::finish(std::move(recording), *this);
+  EXPECT_EQ(ended().samples, 25 * 160);
+  const auto pcm = channel(folder.file("a.wav"), 0, 1);
+  ASSERT_EQ(pcm.size(), 25u * 160);
+  EXPECT_EQ(pcm[10 * 160 - 1], 1000);
+  EXPECT_EQ(pcm[10 * 160], 0);
+  EXPECT_EQ(pcm[15 * 160 - 1], 0);
+  EXPECT_EQ(pcm[15 * 160], 2000);
+}
+
+TEST_F(Rig, GoesOnWithTheClockWhenNobodySends) {
+  auto recording = record({.path = folder.file("a.wav")});
+  silence(*recording, 100);
+  timestamp += 12345;
+  for (int i = 0; i < 10; ++i) frame(*recording, 1000);
+  silence(*recording, 90);
+  Recording::finish(std::move(recording), *this);
+  EXPECT_EQ(ended().samples, 200 * 160);
+  const auto pcm = channel(folder.file("a.wav"), 0, 1);
+  const auto heard = std::count(pcm.begin(), pcm.end(), 1000);
+  EXPECT_EQ(heard, 1600);
+  const auto first = std::find(pcm.begin(), pcm.end(), 1000) - pcm.begin();
+  EXPECT_NEAR(static_cast<double>(first), 100 * 160, 160);
+}
+
+TEST_F(Rig, S0_07_EndsAtTheMaximumToTheSample) {
+  struct Case {
+    Millis max;
+    int sent;
+  };
+  for (const Case& c : {Case{1s, 60}, Case{1010ms, 60}, Case{1s, 0}, Case{1s, 20}}) {
+    auto recording = record({.path = folder.file("a.wav"), .max = c.max});
+    int ticks = 0;
+    for (; ticks < 200 && !recording->over(); ++ticks) {
+      if (ticks < c.sent) {
+        frame(*recording, 1000);
+      } else {
+        silence(*recording, 1);
+      }
+    }
+    EXPECT_NEAR(static_cast<double>(ticks), static_cast<double>(c.max / 20ms), 4) << c.sent;
+    Recording::finish(std::move(recording), *this);
+    const auto event = ended();
+    EXPECT_EQ(event.samples, c.max.count() * 8) << c.sent;
+    EXPECT_EQ(event.end, outcome::RecordEnd::max_length);
+    EXPECT_EQ(channel(folder.file("a.wav"), 0, 1).size(), static_cast<std::size_t>(c.max.count() * 8));
+  }
+}
+
+TEST_F(Rig, EndsWithSilenceSentOrNot) {
+  for (const bool packets : {true, false}) {
+    auto recording = record({.path = folder.file("a.wav"), .silence = 2s});
+    std::int16_t sign = 1;
+    for (int i = 0; i < 100; ++i) {
+      std::vector<std::int16_t> loud(160);
+      for (auto& sample : loud)
+        sample = static_cast<std::int16_t>((sign = static_cast<std::int16_t>(-sign)) * 5000);
+      recording->heard(timestamp, loud, *this);
+      timestamp += 160;
+      recording->tick(*this);
+      ASSERT_FALSE(recording->over());
+    }
+    int ticks = 0;
+    for (; ticks < 200 && !recording->over(); ++ticks)
+      packets ? frame(*recording, 0) : silence(*recording, 1);
+    EXPECT_NEAR(ticks, 100, 15) << packets;
+    Recording::finish(std::move(recording), *this);
+    const auto event = ended();
+    EXPECT_EQ(event.end, outcome::RecordEnd::silence);
+    EXPECT_NEAR(static_cast<double>(event.samples), 200 * 160, 15 * 160);
+  }
+}
+
+TEST_F(Rig, KeepsBothSidesApartAndInStep) {
+  auto recording = record({.path = folder.file("a.wav"), .both_sides = true});
+  const std::vector<std::int16_t> ours(160, -300);
+  std::uint32_t sent = 77;
+  for (int i = 0; i < 200; ++i) {
+    if (i >= 50) recording->sent(sent, ours, *this);  // we are silent for the first second
+    sent += 160;
+    frame(*recording, 500);
+  }
+  Recording::finish(std::move(recording), *this);
+  EXPECT_EQ(ended().samples, 200 * 160);
+  const auto left = channel(folder.file("a.wav"), 0, 2), right = channel(folder.file("a.wav"), 1, 2);
+  ASSERT_EQ(left.size(), 200u * 160);
+  ASSERT_EQ(right.size(), left.size());
+  EXPECT_EQ(std::count(left.begin(), left.end(), 500), 200 * 160);
+  const auto begin = std::find(right.begin(), right.end(), -300) - right.begin();
+  EXPECT_NEAR(static_cast<double>(begin), 50 * 160, 160);
+  EXPECT_EQ(std::count(right.begin(), right.end(), -300),
+            150 * 160 - (begin < 50 * 160 ? 0 : begin - 50 * 160));
+}
+
+TEST_F(Rig, SaysWhichFileCannotBeWrittenAndWhy) {
+  struct Case {
+    std::string path, why;
+  };
+  ::mkdir(folder.file("folder.wav").c_str(), 0755);
+  for (const Case& c :
+       {Case{"/dev/full", "No space left on device"}, Case{folder.file("folder.wav"), "Is a directory"}}) {
+    auto recording = record({.path = c.path});
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (!recording->over() && std::chrono::steady_clock::now() < until) frame(*recording, 1000);
+    EXPECT_TRUE(recording->over()) << c.path;
+    Recording::finish(std::move(recording), *this);
+    const auto event = ended();
+    EXPECT_EQ(event.end, outcome::RecordEnd::failed);
+    EXPECT_NE(event.error.find(c.path), std::string::npos) << event.error;
+    EXPECT_NE(event.error.find(c.why), std::string::npos) << event.error;
+  }
+}
+
+TEST_F(Rig, AFileIsPlayableWhileItGrows) {
+  const std::string path = folder.file("a.wav");
+  auto recording = record({.path = path});
+  for (std::uint32_t second = 1; second <= 10; ++second) {
+    for (int i = 0; i < 50; ++i) frame(*recording, 1000);
+    // But for the chunk that fills and the second that the header may be behind, the file knows of it all.
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    std::uint32_t audio = 0;
+    while (audio + 2 * 16000 < second * 16000 && std::chrono::steady_clock::now() < until) {
+      const auto file = bytes_of(path);
+      if (file.size() < 44) continue;
+      audio = static_cast<std::uint32_t>(file[40] | file[41] << 8 | file[42] << 16 | file[43] << 24);
+      EXPECT_LE(audio, file.size() - 44);
+    }
+    ASSERT_GE(audio + 2 * 16000, second * 16000);
+  }
+  Recording::finish(std::move(recording), *this);
+  EXPECT_EQ(ended().samples, 500 * 160);
+}
+
+TEST_F(Rig, FailsRatherThanWaitForADiskThatStands) {
+  // Opening a pipe for writing waits for a reader: a disk that does not answer.
+  const std::string path = folder.file("pipe.wav");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0644), 0);
+  auto recording = record({.path = path});
+  int ticks = 0;
+  while (!recording->over() && ticks < 1000) frame(*recording, 1000), ++ticks;
+  EXPECT_GE(ticks, 5 * 50);  // so much it can take
+  EXPECT_LT(ticks, 1000);
+  Recording::finish(std::move(recording), *this);
+  std::ifstream reader(path, std::ios::binary);  // the disk is back
+  const auto event = ended();
+  EXPECT_EQ(event.end, outcome::RecordEnd::failed);
+  EXPECT_NE(event.error.find(path), std::string::npos) << event.error;
+}
+
+// ------------------------------------------------------------------------------------------ with a stream
+// around it
+
+using MediaRecording = MediaFixture;
+
+TEST_F(MediaRecording, RecordsWhatItHearsAndWhatItSends) {
+  Folder folder;
+  start();
+  Peer peer;
+  open(1, peer);
+  ASSERT_TRUE(peer.packet());
+  media->start_record(1, 1, {.path = folder.file("heard.wav")});
+  media->start_record(1, 2, {.path = folder.file("both.wav"), .both_sides = true});
+  auto prompt = std::make_shared<Clip>();
+  prompt->bytes.assign(160 * 25, encode_ulaw(4000));
+  prompt->samples = 160 * 25;
+  media->play(1, 1, {prompt}, 1);
+  // Answer every packet with one: the test's clock is the stream's.
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(peer.packet());
+    peer.audio(encode_ulaw(8000));
+  }
+  ASSERT_TRUE(wait_until([&] { return media->stats(1).received == 50; }));
+  media->stop_record(1, 1);
+  const auto heard = wait_for<media::RecordEnded>();
+  ASSERT_TRUE(heard);
+  EXPECT_EQ(heard->record, 1u);
+  EXPECT_NEAR(static_cast<double>(heard->samples), 50 * 160, 2 * 160);
+  const auto pcm = channel(folder.file("heard.wav"), 0, 1);
+  EXPECT_EQ(static_cast<std::int64_t>(pcm.size()), heard->samples);
+  EXPECT_EQ(std::count(pcm.begin(), pcm.end(), decode_ulaw(encode_ulaw(8000))), 50 * 160);
+  media->close(1);  // ends the other one
+  const auto both = wait_for<media::RecordEnded>();
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->record, 2u);
+  EXPECT_EQ(both->error, "");
+  const auto left = channel(folder.file("both.wav"), 0, 2), right = channel(folder.file("both.wav"), 1, 2);
+  EXPECT_EQ(static_cast<std::int64_t>(left.size()), both->samples);
+  EXPECT_EQ(std::count(left.begin(), left.end(), decode_ulaw(encode_ulaw(8000))), 50 * 160);
+  EXPECT_EQ(std::count(right.begin(), right.end(), decode_ulaw(encode_ulaw(4000))), 25 * 160);
+}
+
+TEST_F(MediaRecording, StoppingTheEngineMakesOpenFilesWhole) {
+  Folder folder;
+  start();
+  Peer peer;
+  open(1, peer);
+  media->start_record(1, 1, {.path = folder.file("a.wav")});
+  for (int i = 0; i < 10; ++i) peer.audio(encode_ulaw(8000));
+  ASSERT_TRUE(wait_until([&] { return media->stats(1).received == 10; }));
+  media->stop();
+  const auto ended = wait_for<media::RecordEnded>();
+  ASSERT_TRUE(ended);
+  const auto wav = parse_wav(bytes_of(folder.file("a.wav")));
+  ASSERT_TRUE(wav.ok()) << wav.status();
+  EXPECT_EQ(static_cast<std::int64_t>(wav->samples.size()), ended->samples);
+  EXPECT_EQ(std::count(wav->samples.begin(), wav->samples.end(), decode_ulaw(encode_ulaw(8000))), 10 * 160);
+}
+
+TEST_F(MediaRecording, AudioGoesOnWhileTheDiskStands) {
+  Folder folder;
+  start();
+  Peer peer;
+  open(1, peer);
+  const std::string path = folder.file("pipe.wav");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0644), 0);
+  media->start_record(1, 1, {.path = path, .both_sides = true});
+  auto last = peer.packet();
+  ASSERT_TRUE(last);
+  for (int i = 0; i < 50; ++i) {
+    const auto next = peer.packet();
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->header.sequence, static_cast<std::uint16_t>(last->header.sequence + 1));
+    last = next;
+  }
+  media->close(1);
+  std::ifstream reader(path, std::ios::binary);
+  const auto ended = wait_for<media::RecordEnded>();
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->end, outcome::RecordEnd::failed);  // a pipe is no file
+}
+
+}  // namespace
+}  // namespace ivr::test
