@@ -43,12 +43,18 @@ class RtpMedia final : public MediaPort {
     shown_ip_ = shown;
     local_ip_ = parse_endpoint(shown, 1)->ip;
     notify_ = notify ? std::move(notify) : [] {};
+    writer_ = std::make_unique<RecordingWriter>([this] {
+      if (!signalled_.exchange(true)) notify_();
+    });
+    writer_->start();
+    stopped_ = false;
     const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     const int wanted = options.threads == 0 ? cores : options.threads;
     for (int i = 0; i < wanted; ++i) {
-      auto made = std::make_unique<Home>(clock_, signalled_, notify_);
+      auto made = std::make_unique<Home>(clock_, *writer_, signalled_, notify_);
       if (absl::Status started = made->thread.start(); !started.ok()) {
         threads_.clear();
+        writer_.reset();
         return started;
       }
       threads_.push_back(std::move(made));
@@ -126,20 +132,43 @@ class RtpMedia final : public MediaPort {
     Entry* entry = find(id);
     if (entry == nullptr) return;
     auto dialling = std::make_unique<Dialling>();
-    TelephoneEventSenderOptions options;
-    options.tone = std::max<Millis>(tone, 40ms);
-    options.gap = std::max<Millis>(gap, 40ms);
-    dialling->events.emplace(*TelephoneEventSender::create(options));
-    if (!dialling->events->send(digits).ok()) {
-      own_.push_back(media::DigitsSent{id});
-      return;
+    tone = std::max<Millis>(tone, 40ms);
+    gap = std::max<Millis>(gap, 40ms);
+    if (entry->event_type >= 0) {
+      TelephoneEventSenderOptions options;
+      options.tone = tone;
+      options.gap = gap;
+      auto sender = TelephoneEventSender::create(options);
+      if (sender.ok() && sender->send(digits).ok()) dialling->events.emplace(*std::move(sender));
+    } else {
+      DtmfTone sound;
+      sound.tone = tone;
+      sound.pause = gap;
+      auto generator = DtmfGenerator::create(sound);
+      if (generator.ok() && generator->dial(digits).ok()) dialling->tones.emplace(*std::move(generator));
     }
+    // What is no key at all is sent by sending nothing.
     post(*entry, MediaCommand::Dial{std::move(dialling)});
   }
 
-  void start_record(StreamId, RecordId, const RecordSpec&) override {}
-  void stop_record(StreamId, RecordId) override {}
-  void detect_voice(StreamId, bool) override {}
+  void start_record(StreamId id, RecordId record, const RecordSpec& spec) override {
+    Entry* entry = find(id);
+    if (entry == nullptr) return;
+    ChunkPool& pool = threads_[entry->home]->thread.chunks();
+    pool.grow(spec.both_sides ? 2 : 1);
+    auto recording = std::make_unique<Recording>(id, record, spec, pool);
+    // The file is made first; the writer's mailbox empties itself.
+    while (!writer_->post({recording.get(), 0, nullptr, nullptr})) std::this_thread::yield();
+    post(*entry, MediaCommand::StartRecord{std::move(recording)});
+  }
+
+  void stop_record(StreamId id, RecordId record) override {
+    if (Entry* entry = find(id)) post(*entry, MediaCommand::StopRecord{record});
+  }
+
+  void detect_voice(StreamId id, bool on) override {
+    if (Entry* entry = find(id)) post(*entry, MediaCommand::DetectVoice{on});
+  }
 
   void bridge(StreamId a, StreamId b) override {
     Entry* one = find(a);
@@ -187,18 +216,28 @@ class RtpMedia final : public MediaPort {
   int open_streams() const override { return open_; }
 
   void stop() override {
+    if (threads_.empty()) return;
     for (auto& home : threads_) home->thread.stop();
+    stopped_ = true;
+    // The threads are gone: what was theirs is ours, and open recordings are made whole.
+    for (auto& [id, entry] : streams_) entry.stream->end();
+    for (auto& home : threads_) {
+      while (!home->thread.flush_jobs()) std::this_thread::yield();
+    }
+    writer_->stop();
     collect();
-    threads_.clear();
     streams_.clear();
+    threads_.clear();
+    writer_.reset();
     open_ = closing_ = 0;
     ports_.reset();
   }
 
  private:
   struct Home {
-    Home(const SteadyClock& clock, std::atomic<bool>& signalled, const std::function<void()>& notify)
-        : thread(clock, signalled, notify) {}
+    Home(const SteadyClock& clock, RecordingWriter& writer, std::atomic<bool>& signalled,
+         const std::function<void()>& notify)
+        : thread(clock, writer, signalled, notify) {}
     MediaThread thread;
     int streams = 0;
   };
@@ -285,18 +324,27 @@ class RtpMedia final : public MediaPort {
         notice = {};
       }
     }
+    media::RecordEnded ended;
+    while (writer_->next(ended)) own_.push_back(std::move(ended));
     return closing_ != before;
   }
 
   void handle(const Notice& notice) {
     if (const auto* released = std::get_if<Notice::Released>(&notice.what)) release(released->stream);
-    if (const auto* detached = std::get_if<Notice::Detached>(&notice.what)) arrive(detached->stream);
+    if (const auto* detached = std::get_if<Notice::Detached>(&notice.what);
+        detached != nullptr && !stopped_) {
+      arrive(detached->stream);
+    }
   }
 
   bool take_event(media::Event& event) {
     if (!own_.empty()) {
       event = std::move(own_.front());
       own_.pop_front();
+      return true;
+    }
+    if (media::RecordEnded ended; writer_ && writer_->next(ended)) {
+      event = std::move(ended);
       return true;
     }
     Notice notice;
@@ -322,12 +370,14 @@ class RtpMedia final : public MediaPort {
   std::function<void()> notify_;
   std::atomic<bool> signalled_{false};
   std::optional<PortRange> ports_;
+  std::unique_ptr<RecordingWriter> writer_;
   std::vector<std::unique_ptr<Home>> threads_;
   absl::flat_hash_map<StreamId, Entry> streams_;
   std::deque<std::pair<StreamId, StreamStats>> closed_;
   std::deque<media::Event> own_;  // read ahead, or our own
   std::size_t turn_ = 0;
   int open_ = 0, closing_ = 0;
+  bool stopped_ = false;
 };
 
 #else

@@ -9,12 +9,13 @@ namespace ivr {
 namespace {
 
 constexpr std::size_t kMaxFrameBytes = 2 * kFrameSamples;
-constexpr Micros kRelayPause = 100ms;  // nothing relayed for so long: we send silence ourselves
-constexpr std::uint8_t kPcmuSilence = 0xFF, kPcmaSilence = 0xD5;
+constexpr Micros kRelayPause = 100ms;     // nothing relayed for so long: we send silence ourselves
+constexpr Micros kQuiet = 200ms;          // no audio for so long is silence, and the end of a tone
+constexpr int kMostLost = kSampleRateHz;  // a hole is no longer to those who listen
+constexpr std::size_t kUsualRecordings = 2;
 
-std::size_t frame_bytes(Codec codec) noexcept {
-  return codec == Codec::l16 ? 2 * kFrameSamples : kFrameSamples;
-}
+std::size_t sample_bytes(Codec codec) noexcept { return static_cast<std::size_t>(bytes_per_sample(codec)); }
+std::size_t frame_bytes(Codec codec) noexcept { return kFrameSamples * sample_bytes(codec); }
 
 std::span<const std::uint8_t> silence(Codec codec) noexcept {
   static constexpr auto filled = [](std::uint8_t with) {
@@ -22,13 +23,21 @@ std::span<const std::uint8_t> silence(Codec codec) noexcept {
     for (auto& byte : bytes) byte = with;
     return bytes;
   };
-  static constexpr auto pcmu = filled(kPcmuSilence), pcma = filled(kPcmaSilence), l16 = filled(0);
+  static constexpr auto pcmu = filled(silence_byte(Codec::pcmu)), pcma = filled(silence_byte(Codec::pcma)),
+                        l16 = filled(silence_byte(Codec::l16));
   switch (codec) {
-    case Codec::pcmu: return {pcmu.data(), kFrameSamples};
-    case Codec::pcma: return {pcma.data(), kFrameSamples};
-    case Codec::l16: return {l16.data(), 2 * kFrameSamples};
+    case Codec::pcmu: return {pcmu.data(), frame_bytes(codec)};
+    case Codec::pcma: return {pcma.data(), frame_bytes(codec)};
+    case Codec::l16: return {l16.data(), frame_bytes(codec)};
   }
   return {};
+}
+
+using Samples = std::array<std::int16_t, DatagramBatch::kMaxBytes>;  // what a datagram can hold at most
+
+std::span<const std::int16_t> decoded(Codec codec, std::span<const std::uint8_t> payload,
+                                      Samples& into) noexcept {
+  return {into.data(), decode(codec, payload, into)};
 }
 
 // One writer, so no read-modify-write is needed.
@@ -61,7 +70,9 @@ MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::P
       ports_(std::move(ports)),
       link_(ports_.rtp, ports_.rtcp),
       keys_(*TelephoneEventReceiver::create()),
-      clock_(std::random_device{}()) {}
+      clock_(std::random_device{}()) {
+  recordings_.reserve(kUsualRecordings);
+}
 
 void MediaStream::close_sockets() noexcept {
   ports_.rtp.close();
@@ -80,11 +91,16 @@ void MediaStream::set_remote(const Remote& remote, Time now) noexcept {
   negotiated_ = true;
   source_.negotiate(remote.address);
   link_.set_payload_type(remote.receive_type);
+  const bool inband = options_.inband_always || (options_.inband_dtmf && remote.receive_event_type < 0);
+  if (!inband) {
+    tones_.reset();
+  } else if (!tones_) {
+    tones_ = *DtmfDetector::create();
+  }
   if (!expected || !remote.receive) heard_ = now, timed_out_ = false;
 }
 
-// ------------------------------------------------------------------------------------------------------
-// receiving
+// -------------------------------------------------------------------------------- receiving
 
 void MediaStream::received(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept {
   RtpFrame frame;
@@ -119,7 +135,69 @@ void MediaStream::received_rtcp(std::span<const std::uint8_t> packet, bool cut, 
   link_.received_rtcp(packet, from, now);
 }
 
-void MediaStream::hear(const RtpFrame&, int, Time) noexcept {}
+// In order. What is missing before a packet shows in its timestamp.
+void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
+  if (frame.header.payload_type != remote_.receive_type) return;
+  const std::uint32_t timestamp = frame.header.timestamp;
+  const auto hole = followed_ ? later_by(timestamp, next_timestamp_) : 0;
+  followed_ = true;
+  audio_heard_ = now;
+  next_timestamp_ =
+      timestamp + static_cast<std::uint32_t>(frame.payload.size() / sample_bytes(remote_.codec));
+  if (!tones_ && !voice_ && recordings_.empty()) return;
+  Samples buffer;
+  const auto pcm = decoded(remote_.codec, frame.payload, buffer);
+  // A jump with no packet missing is the sender's pause or a new clock, and its length says nothing.
+  const int missing = hole > 0 && (lost > 0 || hole <= kMostLost)
+                          ? static_cast<int>(std::min<std::int64_t>(hole, kMostLost))
+                          : 0;
+  if (tones_) {
+    DtmfEvents& events = host_->scratch();
+    if (missing > 0) tones_->lost(missing, events);
+    tones_->process(pcm, events);
+    report_tones(events);
+  }
+  if (voice_) {
+    if (missing > 0) report_voice(voice_->lost(missing));
+    report_voice(voice_->process(pcm));
+  }
+  for (auto& recording : recordings_) recording->heard(timestamp, pcm, *host_);
+}
+
+void MediaStream::report_tones(DtmfEvents& events) noexcept {
+  for (const DtmfEvent& event : events) {
+    switch (event.kind) {
+      case DtmfEvent::Kind::began:
+        tone_down_ = true;
+        tell(media::DigitBegan{id_, DigitSource::inband, event.digit, 0});
+        break;
+      case DtmfEvent::Kind::ended:
+        tone_down_ = false;
+        tell(media::DigitEnded{id_, DigitSource::inband, event.digit, 0,
+                               Millis(event.length * 1000 / kSampleRateHz)});
+        break;
+    }
+  }
+  events.clear();
+}
+
+void MediaStream::report_voice(VoiceChange change) noexcept {
+  switch (change) {
+    case VoiceChange::none: break;
+    case VoiceChange::began: tell(media::VoiceBegan{id_}); break;
+    case VoiceChange::ended: tell(media::VoiceEnded{id_, voice_->voice_for()}); break;
+  }
+}
+
+void MediaStream::detect_voice(bool on) noexcept {
+  if (on == voice_.has_value()) return;
+  if (on) {
+    voice_ = *VoiceActivity::create();
+  } else {
+    voice_before_ += voice_->voice_samples();
+    voice_.reset();
+  }
+}
 
 void MediaStream::report_keys(std::span<const TelephoneEvent> events) noexcept {
   for (const TelephoneEvent& event : events) {
@@ -134,34 +212,31 @@ void MediaStream::report_keys(std::span<const TelephoneEvent> events) noexcept {
   }
 }
 
-// --------------------------------------------------------------------------------------------------------
-// sending
+// -------------------------------------------------------------------------------- sending
 
-void MediaStream::send(int type, bool marker, std::uint32_t timestamp,
-                       std::span<const std::uint8_t> payload) noexcept {
+void MediaStream::send_audio(bool marker, std::uint32_t timestamp,
+                             std::span<const std::uint8_t> payload) noexcept {
+  send(remote_.send_type, marker, timestamp, payload, payload.size() / sample_bytes(remote_.codec));
+  if (!record_sent_) return;
+  Samples buffer;
+  const auto pcm = decoded(remote_.codec, payload, buffer);
+  for (auto& recording : recordings_) recording->sent(timestamp, pcm, *host_);
+}
+
+void MediaStream::send(int type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload,
+                       std::size_t samples) noexcept {
   link_.send_to(source_.rtp_to(), source_.rtcp_to());
   if (link_.send(type, marker || !started_, timestamp, payload)) add<std::uint64_t>(counters_.sent);
-  const std::uint32_t until = timestamp + kFrameSamples;
+  const std::uint32_t until = timestamp + static_cast<std::uint32_t>(samples);
   if (!started_ || later_by(until, sent_until_) > 0) sent_until_ = until;
   started_ = true;
 }
 
 void MediaStream::tick(Time now) noexcept {
+  if (!recordings_.empty()) tick_recordings();
   if (!negotiated_) return;
-  if (keys_.key_down()) report_keys(keys_.tick(now));
-  order_.tick(now, [&](const RtpFrame& next, int lost) { hear(next, lost, now); });
-
-  if (++ticks_ % 50 == 0) {
-    const RtpReport report = link_.report();
-    constexpr auto order = std::memory_order_relaxed;
-    counters_.jitter_ms.store(reception_.jitter_ms(), order);
-    counters_.round_trip_ms.store(report.round_trip_ms, order);
-    counters_.mos.store(
-        estimate_mos(reception_.loss_ratio(), Millis(static_cast<int>(report.round_trip_ms / 2) + 20)),
-        order);
-    counters_.lost.store(order_.lost(), order);
-    counters_.late.store(order_.late(), order);
-  }
+  tick_hearing(now);
+  if (++ticks_ % 50 == 0) tick_numbers();
   if (remote_.receive && options_.rtp_timeout > 0ms && !timed_out_ && now - heard_ >= options_.rtp_timeout) {
     timed_out_ = true;
     tell(media::TimedOut{id_});
@@ -174,33 +249,74 @@ void MediaStream::tick(Time now) noexcept {
       relay_.anchored = false;
     } else if (peer_ == nullptr || !relay_.anchored || now - relay_.at > kRelayPause) {
       relay_.anchored = false;
-      send(remote_.send_type, false, clock_, silence(remote_.codec));
+      send_audio(false, clock_, silence(remote_.codec));
       talking_ = false;
     }
   }
   clock_ += kFrameSamples;
 }
 
-bool MediaStream::send_dialling() noexcept {
-  if (!dialling_ || remote_.send_event_type < 0) return false;
-  const auto payload = dialling_->events->next(clock_);
-  if (payload) send(remote_.send_event_type, payload->marker, payload->timestamp, payload->bytes);
-  if (!dialling_->events->done()) {
-    if (!payload) send(remote_.send_type, false, clock_, silence(remote_.codec));
-    talking_ = false;
-    return true;
+void MediaStream::tick_hearing(Time now) noexcept {
+  if (keys_.key_down()) report_keys(keys_.tick(now));
+  order_.tick(now, [&](const RtpFrame& next, int lost) { hear(next, lost, now); });
+  if (now - audio_heard_ < kQuiet) return;
+  // Nothing comes: that is silence.
+  if (tone_down_ && tones_) {
+    DtmfEvents& events = host_->scratch();
+    tones_->finish(events);
+    report_tones(events);
   }
+  static constexpr std::array<std::int16_t, kFrameSamples> kNothing{};
+  if (voice_) report_voice(voice_->process(kNothing));
+}
+
+void MediaStream::tick_numbers() noexcept {
+  constexpr auto order = std::memory_order_relaxed;
+  const RtpReport report = link_.report();
+  counters_.jitter_ms.store(reception_.jitter_ms(), order);
+  counters_.round_trip_ms.store(report.round_trip_ms, order);
+  const Millis delay(static_cast<int>(report.round_trip_ms / 2) + kFrame.count());
+  counters_.mos.store(estimate_mos(reception_.loss_ratio(), delay), order);
+  counters_.lost.store(order_.lost(), order);
+  counters_.late.store(order_.late(), order);
+  counters_.voice_samples.store(voice_before_ + (voice_ ? voice_->voice_samples() : 0), order);
+}
+
+bool MediaStream::send_dialling() noexcept {
+  if (!dialling_) return false;
+  bool sent = false, done = true;
+  if (dialling_->events && remote_.send_event_type >= 0) {
+    const auto payload = dialling_->events->next(clock_);
+    done = dialling_->events->done();
+    if (payload) {
+      send(remote_.send_event_type, payload->marker, payload->timestamp, payload->bytes, 0);
+      sent = true;
+    } else if (!done) {
+      send_audio(false, clock_, silence(remote_.codec));
+      sent = true;
+    }
+  } else if (dialling_->tones) {
+    std::array<std::int16_t, kFrameSamples> pcm;
+    std::array<std::uint8_t, kMaxFrameBytes> bytes;
+    sent = dialling_->tones->read(pcm) > 0;
+    done = dialling_->tones->done();
+    if (sent)
+      send_audio(!talking_, clock_,
+                 {bytes.data(), encode(remote_.codec, pcm, bytes) * sample_bytes(remote_.codec)});
+  }
+  if (sent) talking_ = false;
+  if (!done) return true;
   Notice notice;
   notice.what = media::DigitsSent{id_};
-  notice.dialling = std::exchange(dialling_, std::move(dialling_->next));
+  auto following = std::move(dialling_->next);
+  notice.dialling = std::exchange(dialling_, std::move(following));
   host_->tell(std::move(notice));
-  return payload.has_value();
+  return sent;
 }
 
 bool MediaStream::send_playing() noexcept {
   if (!playing_) return false;
   Playing& play = *playing_;
-  const std::size_t size = frame_bytes(remote_.codec);
   // Find the next frame; an endless loop over nothing ends at once.
   for (std::size_t looked = 0; looked <= play.clips.size(); ++looked) {
     if (play.clip == play.clips.size()) {
@@ -210,13 +326,22 @@ bool MediaStream::send_playing() noexcept {
       if (play.clips.empty()) break;
     }
     const Clip& clip = *play.clips[play.clip];
+    const std::size_t size = frame_bytes(clip.codec);
     const std::size_t at = play.frame * size;
     if (at + size > clip.bytes.size()) {
       ++play.clip;
       play.frame = 0;
       continue;
     }
-    send(remote_.send_type, !talking_, clock_, {clip.bytes.data() + at, size});
+    const std::span<const std::uint8_t> bytes{clip.bytes.data() + at, size};
+    if (clip.codec == remote_.codec) {
+      send_audio(!talking_, clock_, bytes);
+    } else {  // made before the codec changed
+      std::array<std::uint8_t, kMaxFrameBytes> other;
+      Samples buffer;
+      encode(remote_.codec, decoded(clip.codec, bytes, buffer), other);
+      send_audio(!talking_, clock_, {other.data(), frame_bytes(remote_.codec)});
+    }
     talking_ = true;
     const auto left = clip.samples - static_cast<std::int64_t>(play.frame) * kFrameSamples;
     play.samples += std::clamp<std::int64_t>(left, 0, kFrameSamples);
@@ -250,8 +375,38 @@ void MediaStream::dial(std::unique_ptr<Dialling> dialling) noexcept {
   *last = std::move(dialling);
 }
 
-// --------------------------------------------------------------------------------------------------------
-// bridging
+// -------------------------------------------------------------------------------- recording
+
+void MediaStream::start_record(std::unique_ptr<Recording> recording) noexcept {
+  record_sent_ = record_sent_ || recording->tracks() == 2;
+  recordings_.push_back(std::move(recording));
+}
+
+void MediaStream::stop_record(RecordId record) noexcept {
+  for (auto& recording : recordings_) {
+    if (recording->id() == record) Recording::finish(std::move(recording), *host_);
+  }
+  forget_finished_recordings();
+}
+
+void MediaStream::tick_recordings() noexcept {
+  bool finished = false;
+  for (auto& recording : recordings_) {
+    recording->tick(*host_);
+    if (!recording->over()) continue;
+    Recording::finish(std::move(recording), *host_);
+    finished = true;
+  }
+  if (finished) forget_finished_recordings();
+}
+
+void MediaStream::forget_finished_recordings() noexcept {
+  std::erase(recordings_, nullptr);
+  record_sent_ =
+      std::any_of(recordings_.begin(), recordings_.end(), [](const auto& r) { return r->tracks() == 2; });
+}
+
+// -------------------------------------------------------------------------------- bridging
 
 void MediaStream::bridge(MediaStream* peer) noexcept {
   if (peer_ == peer) return;
@@ -289,16 +444,31 @@ void MediaStream::relay(const RtpFrame& frame, bool event, Time now) noexcept {
   }
   relay_.at = now;
   const std::uint16_t next = link_.next_sequence();
+  const std::uint32_t timestamp = header.timestamp + relay_.timestamp_offset;
   link_.set_next_sequence(sequence);
   talking_ = true;
-  send(event ? remote_.send_event_type : remote_.send_type, marker,
-       header.timestamp + relay_.timestamp_offset, frame.payload);
+  const Codec theirs = peer_->remote_.codec;
+  if (event) {
+    send(remote_.send_event_type, marker, timestamp, frame.payload, 0);
+  } else if (theirs == remote_.codec) {
+    send_audio(marker, timestamp, frame.payload);
+  } else {
+    Samples buffer;
+    std::array<std::uint8_t, DatagramBatch::kMaxBytes> other;
+    const auto pcm = decoded(theirs, frame.payload, buffer);
+    const std::size_t samples = encode(remote_.codec, pcm, other);
+    send_audio(marker, timestamp, {other.data(), samples * sample_bytes(remote_.codec)});
+  }
   if (newer_by(next, link_.next_sequence()) > 0) link_.set_next_sequence(next);
 }
 
 void MediaStream::end() noexcept {
   unbridge();
   finish_play(false);
+  for (auto& recording : recordings_) Recording::finish(std::move(recording), *host_);
+  recordings_.clear();
+  record_sent_ = false;
+  tick_numbers();
   link_.bye();
 }
 

@@ -11,8 +11,12 @@
 #include "edge/udp.hpp"
 #include "engine/media_order.hpp"
 #include "engine/media_source.hpp"
+#include "engine/recording.hpp"
+#include "ivr/audio.hpp"
+#include "ivr/dtmf.hpp"
 #include "ivr/ports.hpp"
 #include "ivr/telephone_event.hpp"
+#include "ivr/voice_activity.hpp"
 
 namespace ivr {
 
@@ -30,7 +34,8 @@ struct Playing {
 
 // Keys on their way out, as events or as tones, whatever the peer takes.
 struct Dialling {
-  std::optional<TelephoneEventSender> events;
+  std::optional<TelephoneEventSender> events;  // or
+  std::optional<DtmfGenerator> tones;
   std::unique_ptr<Dialling> next;
 };
 
@@ -49,9 +54,10 @@ struct Notice {
 };
 
 // What a stream needs of the thread it lives in. Never waits, never loses a notice.
-class MediaHost {
+class MediaHost : public RecordHost {
  public:
   virtual void tell(Notice&& notice) noexcept = 0;
+  virtual DtmfEvents& scratch() noexcept = 0;  // empty, with room for what one packet can hold
 
  protected:
   ~MediaHost() = default;
@@ -94,6 +100,9 @@ class MediaStream {
   void play(std::unique_ptr<Playing> playing) noexcept;
   void stop_play(PlayId play) noexcept;
   void dial(std::unique_ptr<Dialling> dialling) noexcept;
+  void start_record(std::unique_ptr<Recording> recording) noexcept;
+  void stop_record(RecordId record) noexcept;
+  void detect_voice(bool on) noexcept;
   void bridge(MediaStream* peer) noexcept;
   void unbridge() noexcept;
   void end() noexcept;  // before the sockets close
@@ -108,8 +117,16 @@ class MediaStream {
  private:
   void hear(const RtpFrame& frame, int lost, Time now) noexcept;
   void report_keys(std::span<const TelephoneEvent> events) noexcept;
+  void report_tones(DtmfEvents& events) noexcept;
+  void report_voice(VoiceChange change) noexcept;
+  void tick_hearing(Time now) noexcept;
+  void tick_recordings() noexcept;
+  void forget_finished_recordings() noexcept;
+  void tick_numbers() noexcept;
   void relay(const RtpFrame& frame, bool event, Time now) noexcept;
-  void send(int type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload) noexcept;
+  void send_audio(bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload) noexcept;
+  void send(int type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload,
+            std::size_t samples) noexcept;
   bool send_dialling() noexcept;
   bool send_playing() noexcept;
   void finish_play(bool completed) noexcept;
@@ -128,7 +145,16 @@ class MediaStream {
   InOrder order_;
   RtpReceiverStats reception_;
   TelephoneEventReceiver keys_;
-  Time heard_{};  // the last packet, or when we began to expect one
+  std::optional<DtmfDetector> tones_;
+  bool tone_down_ = false;
+  std::optional<VoiceActivity> voice_;
+  std::int64_t voice_before_ = 0;     // samples, of earlier detections
+  bool followed_ = false;             // next_timestamp_ is known
+  std::uint32_t next_timestamp_ = 0;  // of the audio after what was heard
+  Time audio_heard_{};
+  std::vector<std::unique_ptr<Recording>> recordings_;
+  bool record_sent_ = false;  // one of them has both sides
+  Time heard_{};              // the last packet, or when we began to expect one
   bool timed_out_ = false;
   int ticks_ = 0;
 

@@ -36,8 +36,11 @@ timespec to_timespec(std::chrono::nanoseconds t) noexcept {
 
 }  // namespace
 
-MediaThread::MediaThread(const SteadyClock& clock, std::atomic<bool>& signalled, std::function<void()> notify)
-    : clock_(clock), signalled_(signalled), notify_(std::move(notify)) {}
+MediaThread::MediaThread(const SteadyClock& clock, RecordingWriter& writer, std::atomic<bool>& signalled,
+                         std::function<void()> notify)
+    : clock_(clock), signalled_(signalled), notify_(std::move(notify)), writer_(writer) {
+  scratch_.reserve(256);
+}
 
 MediaThread::~MediaThread() {
   stop();
@@ -82,6 +85,17 @@ void MediaThread::tell(Notice&& notice) noexcept {
   if (!spilled_.empty() || !notices_.push(std::move(notice))) spilled_.push_back(std::move(notice));
 }
 
+void MediaThread::write(RecordJob&& job) noexcept {
+  if (!unwritten_.empty() || !writer_.post(std::move(job))) unwritten_.push_back(std::move(job));
+}
+
+bool MediaThread::flush_jobs() {
+  std::size_t moved = 0;
+  while (moved < unwritten_.size() && writer_.post(std::move(unwritten_[moved]))) ++moved;
+  unwritten_.erase(unwritten_.begin(), unwritten_.begin() + static_cast<std::ptrdiff_t>(moved));
+  return unwritten_.empty();
+}
+
 void MediaThread::flush_notices() {
   if (!spilled_.empty()) {
     std::size_t moved = 0;
@@ -103,8 +117,10 @@ void MediaThread::run() {
     take_commands();
     receive_all();
     flush_notices();
+    if (!unwritten_.empty()) flush_jobs();
     sleep();
   }
+  take_commands();  // nothing that was asked for is forgotten
 }
 
 void MediaThread::sleep() {
@@ -122,12 +138,13 @@ void MediaThread::sleep() {
   if (commands_.size() == 0 && !stopping_.load()) {
     auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(until - Steady::now());
     // Half-empty sockets and unread notices are looked after within the millisecond.
-    if (!unfinished_.empty() || !spilled_.empty()) wait = std::min<std::chrono::nanoseconds>(wait, kStep);
+    if (!unfinished_.empty() || !spilled_.empty() || !unwritten_.empty())
+      wait = std::min<std::chrono::nanoseconds>(wait, kStep);
     wait = std::max<std::chrono::nanoseconds>(wait, std::chrono::nanoseconds(0));
     const timespec timeout = to_timespec(wait);
     epoll_event none;
     // Edges taken here are lost to receive_all(), so they are handled at once.
-    const bool for_ever = streams_ == 0 && spilled_.empty();
+    const bool for_ever = streams_ == 0 && spilled_.empty() && unwritten_.empty();
     if (epoll_pwait2(epoll_, &none, 1, for_ever ? nullptr : &timeout, nullptr) == 1) {
       auto* const stream = reinterpret_cast<MediaStream*>(none.data.u64 & ~kRtcp);
       if (stream == nullptr) {
@@ -208,32 +225,36 @@ void MediaThread::take_commands() {
 
 void MediaThread::handle(MediaCommand& command) {
   MediaStream* const stream = command.stream;
-  std::visit(Overloaded{
-                 [](std::monostate) {},
-                 [&](MediaCommand::Attach&) { attach(stream); },
-                 [&](MediaCommand::Detach&) {
-                   stream->unbridge();
-                   detach(stream);
-                   Notice notice;
-                   notice.what = Notice::Detached{stream->id()};
-                   tell(std::move(notice));
-                 },
-                 [&](MediaCommand::SetRemote& set) { stream->set_remote(set.remote, clock_.now()); },
-                 [&](MediaCommand::Play& play) { stream->play(std::move(play.playing)); },
-                 [&](MediaCommand::StopPlay& stop) { stream->stop_play(stop.play); },
-                 [&](MediaCommand::Dial& dial) { stream->dial(std::move(dial.dialling)); },
-                 [&](MediaCommand::Bridge& bridge) { stream->bridge(bridge.peer); },
-                 [&](MediaCommand::Unbridge&) { stream->unbridge(); },
-                 [&](MediaCommand::Close&) {
-                   stream->end();
-                   detach(stream);
-                   stream->close_sockets();
-                   Notice notice;
-                   notice.what = Notice::Released{stream->id()};
-                   tell(std::move(notice));
-                 },
-             },
-             command.what);
+  std::visit(
+      Overloaded{
+          [](std::monostate) {},
+          [&](MediaCommand::Attach&) { attach(stream); },
+          [&](MediaCommand::Detach&) {
+            stream->unbridge();
+            detach(stream);
+            Notice notice;
+            notice.what = Notice::Detached{stream->id()};
+            tell(std::move(notice));
+          },
+          [&](MediaCommand::SetRemote& set) { stream->set_remote(set.remote, clock_.now()); },
+          [&](MediaCommand::Play& play) { stream->play(std::move(play.playing)); },
+          [&](MediaCommand::StopPlay& stop_play) { stream->stop_play(stop_play.play); },
+          [&](MediaCommand::Dial& dial) { stream->dial(std::move(dial.dialling)); },
+          [&](MediaCommand::Bridge& bridge) { stream->bridge(bridge.peer); },
+          [&](MediaCommand::StartRecord& record) { stream->start_record(std::move(record.recording)); },
+          [&](MediaCommand::StopRecord& record) { stream->stop_record(record.record); },
+          [&](MediaCommand::DetectVoice& detect) { stream->detect_voice(detect.on); },
+          [&](MediaCommand::Unbridge&) { stream->unbridge(); },
+          [&](MediaCommand::Close&) {
+            stream->end();
+            detach(stream);
+            stream->close_sockets();
+            Notice notice;
+            notice.what = Notice::Released{stream->id()};
+            tell(std::move(notice));
+          },
+      },
+      command.what);
 }
 
 void MediaThread::attach(MediaStream* stream) {

@@ -31,14 +31,23 @@ struct MediaCommand {
   struct Dial {
     std::unique_ptr<Dialling> dialling;
   };
+  struct StartRecord {
+    std::unique_ptr<Recording> recording;
+  };
+  struct StopRecord {
+    RecordId record = 0;
+  };
+  struct DetectVoice {
+    bool on = false;
+  };
   struct Bridge {
     StreamId peer_id = 0;
     MediaStream* peer = nullptr;
   };
   struct Unbridge {};
   struct Close {};
-  using What =
-      std::variant<std::monostate, Attach, Detach, SetRemote, Play, StopPlay, Dial, Bridge, Unbridge, Close>;
+  using What = std::variant<std::monostate, Attach, Detach, SetRemote, Play, StopPlay, Dial, StartRecord,
+                            StopRecord, DetectVoice, Bridge, Unbridge, Close>;
 
   MediaStream* stream = nullptr;
   What what;
@@ -57,7 +66,8 @@ class MediaThread final : public MediaHost {
   static constexpr std::size_t kCommands = 4096, kNotices = 8192;
 
   // `signalled`: set when `notify` was called and not all was read since.
-  MediaThread(const SteadyClock& clock, std::atomic<bool>& signalled, std::function<void()> notify);
+  MediaThread(const SteadyClock& clock, RecordingWriter& writer, std::atomic<bool>& signalled,
+              std::function<void()> notify);
   ~MediaThread();
 
   absl::Status start();
@@ -65,6 +75,8 @@ class MediaThread final : public MediaHost {
       MediaCommand&& command);  // waits while the mailbox is full: the thread empties it every millisecond
   bool next(Notice& notice) noexcept { return notices_.pop(notice); }
   void stop();
+  ChunkPool& chunks() noexcept override { return chunks_; }
+  bool flush_jobs();  // to the writer, true when none is left; by control after stop()
 
  private:
   using Steady = std::chrono::steady_clock;
@@ -73,6 +85,8 @@ class MediaThread final : public MediaHost {
   static constexpr int kMaxRounds = 4;  // batches from one socket before the others get their turn
 
   void tell(Notice&& notice) noexcept override;
+  DtmfEvents& scratch() noexcept override { return scratch_; }
+  void write(RecordJob&& job) noexcept override;
   void run();
   void take_commands();
   void handle(MediaCommand& command);
@@ -92,6 +106,10 @@ class MediaThread final : public MediaHost {
   Mailbox<Notice> notices_{kNotices};
   std::vector<Notice> spilled_;  // newest last; only when notices_ is full
   bool told_ = false;
+  RecordingWriter& writer_;
+  ChunkPool chunks_;
+  std::vector<RecordJob> unwritten_;  // oldest first; only when the writer's mailbox is full
+  DtmfEvents scratch_;
 
   std::array<std::vector<MediaStream*>, kPhases> phases_;
   std::vector<MediaStream*> unfinished_;  // their sockets were not emptied
