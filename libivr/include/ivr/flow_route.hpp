@@ -1,0 +1,25 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "ivr/engine.hpp"
+#include "ivr/event_log.hpp"
+#include "ivr/flow.hpp"
+
+namespace ivr {
+
+// A route that runs `flow` for each call of `extension`. The variables (name and JSON text) are set before
+// the first node, over the document's defaults. InvalidArgument or NotFound: a calendar of the document names
+// a time zone that this machine does not have.
+absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Flow> flow,
+                                 std::vector<std::pair<std::string, std::string>> variables = {});
+
+// Runs a recorded call through its flow again, on the very classes that ran it (docs/architecture.md, section
+// 2).
+absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::shared_ptr<const Flow> flow);
+
+}  // namespace ivr

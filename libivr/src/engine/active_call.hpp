@@ -1,0 +1,52 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "edge/call_journal.hpp"
+#include "ivr/call_session.hpp"
+#include "ivr/digits.hpp"
+#include "ivr/ports.hpp"
+#include "ivr/sdp.hpp"
+
+namespace ivr {
+
+// What the switchboard keeps of one call beside its session: the legs, what is under way, and the record.
+struct ActiveCall {
+  struct Leg {
+    LegId sip = 0;
+    StreamId stream = 0;
+    std::optional<MediaNegotiator> sdp;
+    std::string answer;    // ours, until the session says Answer
+    bool offered = false;  // our offer is out and unanswered
+    bool up = false;
+    Codec codec = Codec::pcmu;
+  };
+  struct Pending {  // prompts being rendered
+    PlayId play = 0;
+    int loops = 1;
+  };
+
+  ActiveCall(std::uint64_t k, std::unique_ptr<Script> script, const CallSessionOptions& options)
+      : key(k), session(std::move(script), options) {}
+
+  std::uint64_t key;
+  CallSession session;
+  std::vector<Leg> legs{1};  // by LegNumber
+  DigitCollector digits = *DigitCollector::create();
+  CallRecord record;
+  std::string address;  // where the caller's packets come from, for Admission
+  bool admitted = false;
+  JournalSlot journal = 0;
+  std::optional<Pending> rendering;
+  absl::flat_hash_map<RecordId, std::string> files;
+  std::optional<NodeVisit> visit;
+  int visits = 0;
+  std::int64_t sequence = 0;  // of the next log line
+  std::optional<Time> due;    // as it stands in the switchboard's timers
+  std::optional<Time> limit;  // the call's longest life, then how long its recordings may take to end
+  StreamStats media;          // of leg 0, once it is closed
+};
+
+}  // namespace ivr

@@ -1,0 +1,366 @@
+#include "ivr/engine.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <ranges>
+#include <thread>
+#include <utility>
+
+#include "edge/call_journal.hpp"
+#include "edge/clock.hpp"
+#include "edge/curl_http.hpp"
+#include "edge/espeak.hpp"
+#include "edge/sofia_sip.hpp"
+#include "edge/sqlite_store.hpp"
+#include "engine/mailbox.hpp"
+#include "engine/media.hpp"
+#include "engine/prompt_library.hpp"
+#include "engine/store_thread.hpp"
+#include "engine/switchboard.hpp"
+
+namespace ivr {
+namespace {
+
+constexpr std::size_t kMaxEvents = 65'536;
+constexpr Millis kHangUpGrace = 2s;  // for BYEs to be answered when the engine stops
+constexpr Millis kStoreGrace = 10s;  // for the backlog to be written
+constexpr std::size_t kRequests = 4096;
+
+absl::Status cannot_make(std::string_view what, const std::filesystem::path& path,
+                         const std::error_code& why) {
+  return absl::UnavailableError(std::string(what) + " " + path.string() + ": " + why.message());
+}
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+  Impl(EngineOptions options, EnginePorts ports) : options_(std::move(options)), ports_(std::move(ports)) {}
+  ~Impl() { stop(0ms); }
+
+  absl::Status start();
+  void stop(Millis grace);
+  std::optional<EngineEvent> next_event(Millis timeout);
+  absl::StatusOr<std::string> originate(Originate request);
+  absl::Status hang_up(std::string_view call, std::string reason);
+  EngineStats stats() const;
+
+  Address sip_address_;
+  int recovered_ = 0;
+
+ private:
+  using Request = std::function<void(Switchboard&)>;
+
+  absl::Status open_store();
+  absl::Status recover();
+  absl::Status ask(Request request);
+  void control();
+  void tell(EngineEvent event);
+
+  EngineOptions options_;
+  EnginePorts ports_;
+  SteadyClock clock_;
+  std::unique_ptr<CallJournal> journal_;
+  std::unique_ptr<StoreThread> store_;
+  std::unique_ptr<PromptLibrary> prompts_;
+  std::unique_ptr<Switchboard> switchboard_;
+  std::thread control_;
+  std::atomic<bool> running_{false};
+  Mailbox<Request> requests_{kRequests};
+  std::atomic<bool> draining_{false};
+  Time drain_until_{};  // written before draining_
+  std::atomic<std::uint32_t> next_outbound_{1};
+
+  mutable std::mutex events_mutex_;
+  std::condition_variable events_ready_;
+  std::string unwritten_;  // what the store still lacked when the engine stopped
+  std::deque<EngineEvent> events_;
+  std::uint64_t events_dropped_ = 0;
+  bool over_ = true;
+};
+
+// -------------------------------------------------------------------------------------------------------
+// starting
+
+absl::Status Engine::Impl::open_store() {
+  std::error_code why;
+  if (std::filesystem::create_directories(options_.recordings, why); why) {
+    return cannot_make("cannot make the folder for recordings", options_.recordings, why);
+  }
+  if (!ports_.store) {
+    if (options_.database.empty()) return absl::OkStatus();
+    if (const auto folder = std::filesystem::path(options_.database).parent_path(); !folder.empty()) {
+      if (std::filesystem::create_directories(folder, why); why)
+        return cannot_make("cannot make", folder, why);
+    }
+    auto opened = SqliteStore::open(options_.database);
+    if (!opened.ok()) return opened.status();
+    ports_.store = *std::move(opened);
+  }
+  if (!options_.database.empty()) {
+    auto journal = CallJournal::create(options_.database + ".calls",
+                                       {.max_calls = std::max(options_.limits.calls, 1) + 256});
+    if (!journal.ok()) return journal.status();
+    journal_ = *std::move(journal);
+  }
+  return recover();
+}
+
+// What was open when the last process died is closed now: once in the journal's words, once in the store's.
+absl::Status Engine::Impl::recover() {
+  const Time now = clock_.now();
+  if (auto begun = ports_.store->begin(); !begun.ok()) return begun;
+  const std::vector<OpenCall> open = journal_ ? journal_->recover() : std::vector<OpenCall>{};
+  for (CallRecord record : open | std::views::transform(&OpenCall::record)) {
+    if (auto known = ports_.store->call(record.id); known.ok() && known->ended != Time{}) continue;
+    record.status = "failed";
+    record.cause = "system";
+    record.ended = now;
+    if (auto put = ports_.store->put_call(record); !put.ok()) return put;
+    ++recovered_;
+  }
+  auto closed = ports_.store->close_open_calls(now);
+  if (!closed.ok()) return closed.status();
+  recovered_ += *closed;
+  for (const Route& route : options_.routes) {
+    if (route.flow_digest.empty()) continue;
+    if (auto put = ports_.store->put_flow({route.flow, route.flow_digest, route.flow_document, now});
+        !put.ok())
+      return put;
+  }
+  if (auto committed = ports_.store->commit(); !committed.ok()) return committed;
+  for (const OpenCall& call : open) journal_->close(call.slot);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::start() {
+  if (running_) return absl::FailedPreconditionError("the engine has been started already");
+  if (auto opened = open_store(); !opened.ok()) return opened;
+  if (!ports_.sip) ports_.sip = make_sofia_sip();
+  SipPort* const sip = ports_.sip.get();
+  if (!ports_.media) ports_.media = make_media();
+  if (!ports_.http) {
+    auto http = CurlHttp::create();
+    if (!http.ok()) return http.status();
+    ports_.http = *std::move(http);
+  }
+#ifdef IVR_WITH_ESPEAK
+  if (!ports_.speech) {
+    auto speech = EspeakSpeech::create();
+    if (!speech.ok()) return speech.status();
+    ports_.speech = *std::move(speech);
+  }
+#endif
+  if (ports_.store) {
+    auto store = StoreThread::create(std::move(ports_.store), {}, [sip] { sip->wake(); });
+    if (!store.ok()) return store.status();
+    store_ = *std::move(store);
+  }
+  prompts_ =
+      std::make_unique<PromptLibrary>(PromptLibraryOptions{.folder = options_.prompts,
+                                                           .speech_cache = options_.speech_cache,
+                                                           .default_language = options_.default_language},
+                                      ports_.speech.get(), [sip] { sip->wake(); });
+  for (const Route& route : options_.routes) {
+    for (const Prompts& prompts : route.preload) prompts_->preload(prompts, options_.codecs.front());
+  }
+  if (auto started = ports_.media->start(options_.media, [sip] { sip->wake(); }); !started.ok())
+    return started;
+  switchboard_ = std::make_unique<Switchboard>(
+      options_,
+      Switchboard::World{*ports_.sip, *ports_.media, *ports_.http, *prompts_, store_.get(), journal_.get(),
+                         clock_, [this](EngineEvent event) { tell(std::move(event)); }});
+  over_ = false;
+
+  // The SIP stack lives in the control thread from its first breath; start() waits to hear whether it could
+  // bind.
+  std::mutex mutex;
+  std::condition_variable bound;
+  std::optional<absl::Status> result;
+  running_ = true;
+  control_ = std::thread([&] {
+    const absl::Status started =
+        sip->start(options_.sip, [this](const sip::Event& event) { switchboard_->on_sip(event); });
+    if (started.ok()) sip_address_ = sip->local_address();
+    {
+      const std::lock_guard lock(mutex);
+      result = started;
+      bound.notify_one();
+    }
+    if (started.ok()) control();
+  });
+  std::unique_lock lock(mutex);
+  bound.wait(lock, [&] { return result.has_value(); });
+  lock.unlock();
+  if (!result->ok()) {
+    control_.join();
+    ports_.media->stop();
+    running_ = false;
+    over_ = true;
+  }
+  return *result;
+}
+
+// ------------------------------------------------------------------------------------------- the control
+// thread
+
+void Engine::Impl::control() {
+  SipPort& sip = *ports_.sip;
+  bool ended_all = false;
+  Time last{};
+  for (;;) {
+    sip.run(std::min<Micros>(switchboard_->until_next(), 100ms));
+    Request request;
+    while (requests_.pop(request)) request(*switchboard_);
+    switchboard_->work();
+    if (!draining_.load(std::memory_order_acquire)) continue;
+    switchboard_->drain();
+    const Time now = clock_.now();
+    if (switchboard_->calls() == 0) break;
+    if (!ended_all && now >= drain_until_) {
+      switchboard_->end_all("shutting down");
+      ended_all = true;
+      last = now + kHangUpGrace;
+    }
+    if (ended_all && now >= last) break;
+  }
+  sip.stop();
+}
+
+void Engine::Impl::stop(Millis grace) {
+  if (!running_.exchange(false)) return;
+  drain_until_ = clock_.now() + grace;
+  draining_.store(true, std::memory_order_release);
+  ports_.sip->wake();
+  control_.join();
+  ports_.media->stop();
+  switchboard_->work();  // recordings that ended with their streams, records that were committed
+  switchboard_->close_rest();
+  switchboard_->work();
+  if (store_) {
+    if (auto written = store_->flush(kStoreGrace); !written.ok()) unwritten_ = std::string(written.message());
+    switchboard_->work();  // frees the journal slots of what has been written
+  }
+  prompts_.reset();
+  ports_.http.reset();
+  store_.reset();
+  journal_.reset();
+  {
+    const std::lock_guard lock(events_mutex_);
+    over_ = true;
+  }
+  events_ready_.notify_all();
+}
+
+// ------------------------------------------------------------------------------------------------- from
+// outside
+
+absl::Status Engine::Impl::ask(Request request) {
+  if (!running_) return absl::FailedPreconditionError("the engine is not running");
+  if (!requests_.push(std::move(request))) {
+    return absl::ResourceExhaustedError("more than " + std::to_string(kRequests) +
+                                        " requests wait for the engine");
+  }
+  ports_.sip->wake();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Engine::Impl::originate(Originate request) {
+  if (!request.script)
+    return absl::InvalidArgumentError("originate: a script is needed to call " + request.uri);
+  if (request.uri.empty()) return absl::InvalidArgumentError("originate: no URI to call");
+  std::string id = Switchboard::new_id(clock_.now());
+  auto asked = ask(
+      [id, request = std::move(request)](Switchboard& s) mutable { s.originate(id, std::move(request)); });
+  if (!asked.ok()) return asked;
+  return id;
+}
+
+absl::Status Engine::Impl::hang_up(std::string_view call, std::string reason) {
+  return ask([id = std::string(call), reason = std::move(reason)](Switchboard& s) { s.hang_up(id, reason); });
+}
+
+void Engine::Impl::tell(EngineEvent event) {
+  {
+    const std::lock_guard lock(events_mutex_);
+    if (events_.size() >= kMaxEvents) {
+      events_.pop_front();
+      ++events_dropped_;
+    }
+    events_.push_back(std::move(event));
+  }
+  events_ready_.notify_one();
+}
+
+std::optional<EngineEvent> Engine::Impl::next_event(Millis timeout) {
+  std::unique_lock lock(events_mutex_);
+  events_ready_.wait_for(lock, timeout, [this] { return !events_.empty() || over_; });
+  if (events_.empty()) return std::nullopt;
+  EngineEvent event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+EngineStats Engine::Impl::stats() const {
+  EngineStats stats;
+  if (switchboard_) {
+    const auto& counters = switchboard_->counters();
+    stats.calls = counters.calls;
+    stats.peak_calls = counters.peak;
+    stats.started = counters.started;
+    stats.answered = counters.answered;
+    stats.ended = counters.ended;
+    stats.refused = counters.refused;
+  }
+  stats.store_error = unwritten_;
+  if (store_) {
+    const auto store = store_->stats();
+    stats.records_waiting = store.backlog;
+    stats.store_errors = store.retries;
+    stats.store_error = store.last_error;
+  }
+  const std::lock_guard lock(events_mutex_);
+  stats.events_dropped = events_dropped_;
+  return stats;
+}
+
+// ----------------------------------------------------------------------------------------------------- the
+// surface
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EnginePorts ports) {
+  for (const Route& route : options.routes) {
+    if (route.extension.empty()) return absl::InvalidArgumentError("a route has no extension");
+    if (!route.script) return absl::InvalidArgumentError("route '" + route.extension + "' has no script");
+    if (const auto star = route.extension.find('*');
+        star != std::string::npos && star + 1 != route.extension.size()) {
+      return absl::InvalidArgumentError("route '" + route.extension + "': '*' may only stand at the end");
+    }
+  }
+  if (options.codecs.empty()) return absl::InvalidArgumentError("no codec is allowed: codecs is empty");
+  if (options.limits.calls < 0) {
+    return absl::InvalidArgumentError("limits.calls is " + std::to_string(options.limits.calls) +
+                                      ", less than 0");
+  }
+  return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(std::move(options), std::move(ports))));
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+absl::Status Engine::start() { return impl_->start(); }
+void Engine::stop(Millis grace) { impl_->stop(grace); }
+std::optional<EngineEvent> Engine::next_event(Millis timeout) { return impl_->next_event(timeout); }
+absl::StatusOr<std::string> Engine::originate(Originate request) {
+  return impl_->originate(std::move(request));
+}
+absl::Status Engine::hang_up(std::string_view call, std::string reason) {
+  return impl_->hang_up(call, std::move(reason));
+}
+EngineStats Engine::stats() const { return impl_->stats(); }
+Address Engine::sip_address() const { return impl_->sip_address_; }
+int Engine::recovered_calls() const { return impl_->recovered_; }
+
+}  // namespace ivr

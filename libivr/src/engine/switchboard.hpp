@@ -1,0 +1,153 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "edge/call_journal.hpp"
+#include "edge/clock.hpp"
+#include "engine/mailbox.hpp"
+#include "engine/prompt_library.hpp"
+#include "engine/store_thread.hpp"
+#include "ivr/admission.hpp"
+#include "ivr/engine.hpp"
+#include "ivr/ports.hpp"
+
+namespace ivr {
+
+struct ActiveCall;
+
+// All calls of an engine: turns what SIP, media, prompts and HTTP say into session events, and the sessions'
+// commands into requests to them. It decides nothing about a call.
+//
+// Thread: control only.
+class Switchboard {
+ public:
+  struct World {
+    SipPort& sip;
+    MediaPort& media;
+    HttpPort& http;
+    PromptLibrary& prompts;
+    StoreThread* store;    // null: nothing is kept
+    CallJournal* journal;  // null with the store
+    const SteadyClock& clock;
+    std::function<void(EngineEvent)> tell;
+  };
+
+  Switchboard(const EngineOptions& options, World world);
+  ~Switchboard();
+
+  void on_sip(const sip::Event& event);
+  void work();                // everything that waits: media, prompts, HTTP, records, timers
+  Micros until_next() const;  // how long SIP may wait for traffic
+
+  void originate(std::string id, Originate request);
+  void hang_up(std::string_view id, std::string reason);
+  void drain() { draining_ = true; }
+  void end_all(std::string reason);
+  void close_rest();  // after SIP and media have stopped: finishes what is left
+  int calls() const { return static_cast<int>(calls_.size()); }
+
+  static std::string new_id(Time now);  // of a call; any thread
+
+  // Read from any thread.
+  struct Counters {
+    std::atomic<int> calls{0}, peak{0};
+    std::atomic<std::uint64_t> started{0}, answered{0}, ended{0}, refused{0};
+  };
+  const Counters& counters() const { return counters_; }
+
+ private:
+  using Key = std::uint64_t;
+  struct LegRef {
+    Key call = 0;
+    LegNumber leg = 0;
+  };
+
+  void on(const sip::Invited& invited);
+  void on(const sip::Ringing& ringing);
+  void on(const sip::Answered& answered);
+  void on(const sip::Established& established);
+  void on(const sip::Offered& offered);
+  void on(const sip::OfferAnswered& answered);
+  void on(const sip::OfferRefused&) {}  // the session stays as it was
+  void on(const sip::Digit& digit);
+  void on(const sip::Ended& ended);
+  void on(const media::DigitBegan& digit);
+  void on(const media::DigitEnded& digit);
+  void on(const media::PlayEnded& ended);
+  void on(const media::RecordEnded& ended);
+  void on(const media::DigitsSent& sent);
+  void on(const media::VoiceBegan& began);
+  void on(const media::VoiceEnded& ended);
+  void on(const media::TimedOut& timed_out);
+
+  void step(ActiveCall& call, const Event& event);
+  void carry_out(ActiveCall& call, const Command& command);
+  void carry_out(ActiveCall& call, const command::Answer&);
+  void carry_out(ActiveCall& call, const command::Dial& dial);
+  void carry_out(ActiveCall& call, const command::Play& play);
+  void carry_out(ActiveCall& call, const command::StopPlay& stop);
+  void carry_out(ActiveCall& call, const command::StartRecord& start);
+  void carry_out(ActiveCall& call, const command::StopRecord& stop);
+  void carry_out(ActiveCall& call, const command::Fetch& fetch);
+  void carry_out(ActiveCall& call, const command::CancelFetch& cancel);
+  void carry_out(ActiveCall& call, const command::SendDigits& send);
+  void carry_out(ActiveCall& call, const command::DetectVoice& detect);
+  void carry_out(ActiveCall& call, const command::Connect& connect);
+  void carry_out(ActiveCall& call, const command::Drop& drop);
+  void carry_out(ActiveCall& call, const command::Report& report);
+
+  void refuse(const sip::Invited& invited, int status, const std::string& reason, bool retry = false);
+  const Route* route(std::string_view extension) const;
+  ActiveCall& add(std::string id, CallSessionOptions session, std::unique_ptr<Script> script);
+  absl::Status open_stream(ActiveCall& call, LegNumber leg);
+  void prompt_ready(ActiveCall& call, PlayId play, absl::StatusOr<std::vector<ClipPtr>> clips, int loops);
+  void later(ActiveCall& call, Event event);  // after what is being done now
+  void press(ActiveCall& call, std::optional<char> digit, DigitSource source);
+  void heard(StreamId stream, const Event& event);
+  void schedule(ActiveCall& call);
+  void visit(ActiveCall& call, const Note& note);
+  void finish(ActiveCall& call);
+  void save(ActiveCall& call);
+  void tell(const ActiveCall& call, decltype(EngineEvent::what) what);
+  ActiveCall* find(Key key);
+  ActiveCall* find_leg(LegId leg, LegNumber& number);
+  ActiveCall* find_stream(StreamId stream, LegNumber& number);
+
+  const EngineOptions& options_;
+  World world_;
+  Admission admission_;
+  Counters counters_;
+  bool draining_ = false;
+  std::map<Key, std::unique_ptr<ActiveCall>> calls_;
+  absl::flat_hash_map<std::string, Key> by_id_;
+  absl::flat_hash_map<LegId, LegRef> legs_;
+  absl::flat_hash_map<StreamId, LegRef> streams_;
+  absl::flat_hash_map<RequestId, std::pair<Key, RequestId>>
+      requests_;  // the port's number -> call and its own
+  std::set<std::pair<Time, Key>> due_;
+  std::deque<std::pair<Key, Event>> later_;
+  Key next_key_ = 1;
+  StreamId next_stream_ = 1;
+  RequestId next_request_ = 1;
+  Commands commands_;
+  std::vector<CallEvent> log_;  // of this round
+
+  struct HttpAnswer {
+    RequestId request = 0;
+    HttpReply reply;
+  };
+  std::shared_ptr<Mailbox<HttpAnswer>> http_answers_;
+};
+
+}  // namespace ivr
