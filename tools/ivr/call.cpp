@@ -1,0 +1,149 @@
+// ivr call: a robot caller, a SIP and RTP peer of its own.
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "ivr/engine.hpp"
+#include "narrator.hpp"
+#include "robot.hpp"
+
+namespace {
+
+std::atomic<bool> interrupted{false};
+
+using json = nlohmann::ordered_json;
+
+}  // namespace
+
+int call_main(int argc, char** argv) {
+  std::string uri, todo = "expect-audio; listen", record, codec = "pcmu", language = "en", user, from,
+                   listen = "127.0.0.1";
+  double timeout_s = 120;
+  bool as_json = false, inband = false;
+  CLI::App app{
+      "Calls a SIP URI, does what it is told, records what it hears, and says how it went.\n\n"
+      "What --do knows, separated by semicolons:\n"
+      "  wait 2s             does nothing for so long (ms, s or m)\n"
+      "  press 12345#        sends keys, RFC 4733 or in-band as agreed; w pauses half a second\n"
+      "  expect-audio [10s]  waits until the other side speaks; fails when it does not\n"
+      "  listen [30s]        waits until the other side has spoken and fallen silent\n"
+      "  say FILE.wav        plays a file; say \"text\" speaks it\n"
+      "  hangup              ends the call; so does the end of the list",
+      "ivr call"};
+  app.add_option("uri", uri, "whom to call, e.g. sip:2001@127.0.0.1:5060")->required();
+  app.add_option("--do", todo, "what to do")->capture_default_str();
+  app.add_option("--record", record,
+                 "folder for the stereo recording (left what we hear, right what we send)");
+  app.add_option("--codec", codec, "the only codec to offer")
+      ->check(CLI::IsMember({"pcmu", "pcma", "l16"}))
+      ->capture_default_str();
+  app.add_option("--language", language, "of say \"text\"")->capture_default_str();
+  app.add_option("--from", from, "From URI");
+  app.add_option("--user", user, "digest user; the password is read from IVR_PASSWORD");
+  app.add_option("--listen", listen, "own address")->capture_default_str();
+  app.add_option("--timeout", timeout_s, "seconds after which the call is ended")->capture_default_str();
+  app.add_flag("--inband", inband, "do not offer telephone-event: keys go as tones in the audio");
+  app.add_flag("--json", as_json, "print the result as one JSON object");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  auto steps = parse_robot(todo, language);
+  if (!steps.ok())
+    return std::fprintf(stderr, "ivr call: %s\n", std::string(steps.status().message()).c_str()), 2;
+
+  ivr::EngineOptions options;
+  options.sip.listen = listen;
+  options.sip.port = 0;
+  options.sip.tcp = uri.find("transport=tcp") != std::string::npos;
+  options.sip.user_agent = "ivr call";
+  options.media.bind_ip = listen;
+  options.media.port_min = 30000;
+  options.media.port_max = 39999;
+  options.media.threads = 1;
+  options.codecs = {codec == "pcma" ? ivr::Codec::pcma : codec == "l16" ? ivr::Codec::l16 : ivr::Codec::pcmu};
+  options.telephone_event = !inband;
+  options.prompts = "/";
+  options.recordings = record.empty() ? "." : record;
+  options.auth_user = user;
+  if (const char* password = std::getenv("IVR_PASSWORD")) options.auth_password = password;
+  options.narrate = !as_json;
+  auto engine = ivr::Engine::create(std::move(options));
+  absl::Status started = engine.ok() ? (*engine)->start() : engine.status();
+  if (!started.ok()) return std::fprintf(stderr, "ivr call: %s\n", std::string(started.message()).c_str()), 1;
+
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGTERM, [](int) { interrupted = true; });
+  const auto report = std::make_shared<RobotReport>();
+  auto id = (*engine)->originate(
+      {.uri = uri,
+       .from_uri = from,
+       .script = [&](const ivr::CallInfo&) { return make_robot(*std::move(steps), report); },
+       .session = {.record = !record.empty()}});
+  if (!id.ok()) return std::fprintf(stderr, "ivr call: %s\n", std::string(id.status().message()).c_str()), 1;
+
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s);
+  Narrator narrator(false);
+  ivr::EngineEvent::CallEnded end;
+  ivr::Time begun{}, answered{};
+  std::string file;
+  bool hung_up = false;
+  for (bool over = false; !over;) {
+    const auto event = (*engine)->next_event(ivr::Millis(200));
+    if (!hung_up && (interrupted || std::chrono::steady_clock::now() > give_up)) {
+      hung_up = true;
+      (void)(*engine)->hang_up(*id, interrupted ? "interrupted" : "time is up");
+    }
+    if (!event) continue;
+    if (!as_json) narrator.tell(*event);
+    if (std::holds_alternative<ivr::EngineEvent::CallStarted>(event->what)) begun = event->at;
+    if (std::holds_alternative<ivr::EngineEvent::CallAnswered>(event->what)) answered = event->at;
+    if (const auto* recorded = std::get_if<ivr::EngineEvent::Recorded>(&event->what)) file = recorded->file;
+    if (const auto* ended = std::get_if<ivr::EngineEvent::CallEnded>(&event->what)) {
+      end = *ended;
+      over = true;
+    }
+  }
+  (*engine)->stop(ivr::Millis(0));
+
+  bool ok = report->answered;
+  const auto ms = [](ivr::Micros d) { return std::chrono::duration_cast<ivr::Millis>(d).count(); };
+  json result{{"call", *id}, {"uri", uri}, {"answered", report->answered}};
+  if (report->answered) {
+    result["setup_ms"] = ms(answered - begun);
+    result["talk_ms"] = ms(report->over - report->up);
+  }
+  result["steps"] = json::array();
+  for (const auto& step : report->steps) {
+    ok = ok && step.ok;
+    json j{{"do", step.text}, {"at_ms", step.at.count()}, {"ok", step.ok}};
+    if (!step.detail.empty()) j["detail"] = step.detail;
+    result["steps"].push_back(std::move(j));
+    if (!as_json) {
+      std::printf("  %s %-24s at %6.2f s  %s\n", step.ok ? "ok  " : "FAIL", step.text.c_str(),
+                  static_cast<double>(step.at.count()) / 1000, step.detail.c_str());
+    }
+  }
+  result["digits_sent"] = report->digits_sent;
+  result["audio_heard_ms"] = end.media.voice_samples / 8;
+  result["rtp"] = json::parse(stats_json(end.media));
+  result["ended_by"] = report->ended_by.empty() ? "peer" : report->ended_by;
+  result["reason"] = report->reason.empty() ? end.record.cause : report->reason;
+  if (!file.empty()) result["recording"] = file;
+  if (as_json) {
+    std::printf("%s\n", result.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+  } else {
+    std::printf("%s: heard %.1f s of audio, sent '%s', %s\n",
+                ok                 ? "done"
+                : report->answered ? "failed"
+                                   : "not answered",
+                static_cast<double>(end.media.voice_samples) / 8000, report->digits_sent.c_str(),
+                result["reason"].get<std::string>().c_str());
+    if (!file.empty()) std::printf("recorded %s\n", file.c_str());
+  }
+  return ok ? 0 : 1;
+}

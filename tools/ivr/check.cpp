@@ -1,0 +1,150 @@
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "ivr/flow.hpp"
+#include "nlohmann/json.hpp"
+
+// ivr check: reads flow documents and says everything that is wrong with them.
+
+int check_main(int argc, char** argv);
+
+namespace {
+
+constexpr char kHelp[] = R"(Usage: ivr check FLOW... [--json] [--calendar NAME]... [--warnings-as-errors]
+
+Reads flow documents and says everything that is wrong with them: where (JSON pointer), what, by which rule, and how
+to mend it. A flow that passes cannot come to a dead end while it runs.
+
+  FLOW                   a flow document; - is the standard input
+  --json                 one JSON object for programs
+  --calendar NAME        a calendar that the server brings, beside those of the document; may be repeated
+  --warnings-as-errors   a warning fails the check too
+
+Exit status: 0 no error, 1 errors, 2 wrong usage or a file that cannot be read.
+
+Examples
+  ivr check examples/flows/voicemail.json
+  ivr check examples/flows/*.json && echo ready
+  ivr check my.json --json | jq '.files[].findings[].rule'
+
+The flow language is described in docs/flow-format.md; editors find its schema in docs/flow.schema.json.
+)";
+
+// Time zones live in the system's database, which only a program can look into.
+void check_zones(std::string_view text, std::vector<ivr::Finding>& findings) {
+  const auto flow = ivr::Flow::load(text);
+  if (!flow.ok()) return;
+  const auto zone = [&](const std::string& name, const std::string& pointer) {
+    absl::TimeZone unused;
+    if (name == "UTC" || absl::LoadTimeZone(name, &unused)) return;
+    findings.push_back({"unknown-zone", ivr::Severity::error, pointer,
+                        "no time zone '" + name + "' on this machine",
+                        "use an IANA name such as Europe/London, and install tzdata"});
+  };
+  zone((*flow)->time_zone(), "/time_zone");
+  for (const auto& [name, calendar] : (*flow)->calendars()) {
+    zone(calendar.time_zone, "/calendars/" + name + "/time_zone");
+  }
+}
+
+const char* name_of(ivr::Severity severity) {
+  switch (severity) {
+    case ivr::Severity::error: return "error";
+    case ivr::Severity::warning: return "warning";
+  }
+  return "";
+}
+
+int usage(const std::string& problem) {
+  std::fprintf(stderr, "ivr check: %s\nTry: ivr check --help\n", problem.c_str());
+  return 2;
+}
+
+}  // namespace
+
+int check_main(int argc, char** argv) {
+  std::vector<std::string> files;
+  ivr::FlowCheckOptions options;
+  bool json = false, strict = false, only_files = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    if (only_files || arg.empty() || arg[0] != '-' || arg == "-") {
+      files.emplace_back(arg);
+    } else if (arg == "--") {
+      only_files = true;
+    } else if (arg == "--help" || arg == "-h") {
+      std::fputs(kHelp, stdout);
+      return 0;
+    } else if (arg == "--json") {
+      json = true;
+    } else if (arg == "--warnings-as-errors") {
+      strict = true;
+    } else if (arg == "--calendar") {
+      if (++i == argc) return usage("--calendar needs a name");
+      options.calendars.emplace_back(argv[i]);
+    } else {
+      return usage("no option '" + std::string(arg) + "'");
+    }
+  }
+  if (files.empty()) return usage("no flow given");
+
+  nlohmann::ordered_json report = {{"files", nlohmann::ordered_json::array()}};
+  int errors = 0, warnings = 0;
+  bool unreadable = false;
+  for (const std::string& file : files) {
+    std::ifstream stream;
+    if (file != "-") stream.open(file, std::ios::binary);
+    std::istream& in = file == "-" ? std::cin : stream;
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (file != "-" && (!stream.is_open() || stream.bad())) {
+      std::fprintf(stderr, "ivr check: %s: cannot be read\n", file.c_str());
+      unreadable = true;
+      continue;
+    }
+    std::vector<ivr::Finding> findings = ivr::Flow::check(text, options);
+    if (options.calendars.empty()) check_zones(text, findings);
+    const ivr::FlowCount count = ivr::flow_count(text);
+    int file_errors = 0;
+    for (const ivr::Finding& f : findings) ++(f.severity == ivr::Severity::error ? file_errors : warnings);
+    errors += file_errors;
+    if (json) {
+      nlohmann::ordered_json list = nlohmann::ordered_json::array();
+      for (const ivr::Finding& f : findings) {
+        list.push_back({{"rule", f.rule},
+                        {"severity", name_of(f.severity)},
+                        {"pointer", f.pointer},
+                        {"message", f.message},
+                        {"mend", f.mend}});
+      }
+      report["files"].push_back({{"file", file},
+                                 {"ok", file_errors == 0},
+                                 {"nodes", count.nodes},
+                                 {"connections", count.connections},
+                                 {"findings", list}});
+      continue;
+    }
+    std::printf("%s: %zu nodes, %zu connections%s\n", file.c_str(), count.nodes, count.connections,
+                findings.empty() ? ", no defect" : "");
+    for (const ivr::Finding& f : findings) {
+      std::printf("  %s [%s] at %s\n    %s\n", name_of(f.severity), f.rule.c_str(),
+                  f.pointer.empty() ? "(the document)" : f.pointer.c_str(), f.message.c_str());
+      if (!f.mend.empty()) std::printf("    mend: %s\n", f.mend.c_str());
+    }
+  }
+  if (json) {
+    report["errors"] = errors;
+    report["warnings"] = warnings;
+    std::printf("%s\n", report.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  } else if (errors + warnings > 0) {
+    std::printf("%d error%s, %d warning%s\n", errors, errors == 1 ? "" : "s", warnings,
+                warnings == 1 ? "" : "s");
+  }
+  if (unreadable) return 2;
+  return errors > 0 || (strict && warnings > 0) ? 1 : 0;
+}

@@ -1,0 +1,12 @@
+#pragma once
+
+// Each sub-command is a program of its own: argv[0] is its name, the result the exit code (0 done, 1 it found
+// or met something wrong, 2 the command line cannot be understood).
+
+int serve_main(int argc, char** argv);
+int call_main(int argc, char** argv);
+int check_main(int argc, char** argv);
+int graph_main(int argc, char** argv);
+int replay_main(int argc, char** argv);
+int dtmf_main(int argc, char** argv);
+int log_main(int argc, char** argv);

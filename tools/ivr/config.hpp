@@ -1,0 +1,34 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ivr/engine.hpp"
+
+// What a server runs with: a JSON file (docs/ivr-serve.md), then the command line over it.
+struct ServeConfig {
+  struct Extension {
+    std::string number;
+    std::string flow;  // path of the document
+    bool record = false;
+    std::vector<std::pair<std::string, std::string>> variables;  // name and JSON text
+  };
+  ivr::EngineOptions engine;
+  std::vector<Extension> extensions;
+};
+
+// InvalidArgument names the JSON pointer, what is there and what may be.
+absl::Status read_config(const std::string& path, ServeConfig& config);
+
+// "127.0.0.1", "127.0.0.1:5062", ":5062"
+absl::Status parse_listen(std::string_view text, ivr::EngineOptions& options);
+// "10000-20000"
+absl::Status parse_ports(std::string_view text, ivr::EngineOptions& options);
+// "name=value": the value is JSON when it reads as JSON, else a string
+absl::StatusOr<std::pair<std::string, std::string>> parse_variable(std::string_view text);
+
+// Loads the flows of the extensions into engine.routes; all defects of a flow are in the message.
+absl::Status load_routes(ServeConfig& config);

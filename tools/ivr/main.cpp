@@ -1,0 +1,49 @@
+// The ivr program: looks up the sub-command and hands over.
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+
+#include "commands.hpp"
+#include "ivr/version.hpp"
+
+namespace {
+
+struct Command {
+  const char* name;
+  int (*main)(int, char**);
+  const char* what;
+};
+
+constexpr Command kCommands[] = {
+    {"serve", serve_main, "answer calls with flows"},
+    {"call", call_main, "call somebody as a robot, and say how it went"},
+    {"check", check_main, "find every defect of flow documents"},
+    {"graph", graph_main, "draw a flow"},
+    {"log", log_main, "show calls and their timelines"},
+    {"replay", replay_main, "run a recorded call through its flow again and compare"},
+    {"dtmf", dtmf_main, "find the digits in a WAV file"},
+};
+
+void help(std::FILE* out) {
+  std::fputs("ivr: answers phone calls with flows, over SIP\n\nusage: ivr COMMAND [options]\n\n", out);
+  for (const Command& c : kCommands) std::fprintf(out, "  %-8s %s\n", c.name, c.what);
+  std::fputs(
+      "\n'ivr COMMAND --help' explains one. A first call, in two terminals:\n"
+      "  ivr serve --flow 2001=examples/flows/greeting.json --port 5062 --narrate\n"
+      "  ivr call sip:2001@127.0.0.1:5062 --do 'expect-audio; press 1; listen'\n",
+      out);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view name = argc > 1 ? argv[1] : "";
+  if (name == "--help" || name == "-h" || name == "help") return help(stdout), 0;
+  if (name == "--version")
+    return std::printf("ivr %.*s\n", static_cast<int>(ivr::version().size()), ivr::version().data()), 0;
+  for (const Command& c : kCommands) {
+    if (name == c.name) return c.main(argc - 1, argv + 1);
+  }
+  if (!name.empty()) std::fprintf(stderr, "ivr: no command '%s'\n\n", argv[1]);
+  return help(stderr), 2;
+}

@@ -1,0 +1,134 @@
+// ivr serve: one or more flows on extensions.
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+
+#include "commands.hpp"
+#include "config.hpp"
+#include "narrator.hpp"
+
+namespace {
+
+std::atomic<int> signals{0};
+
+}  // namespace
+
+int serve_main(int argc, char** argv) {
+  ServeConfig config;
+  std::string file, listen, ports, database, recordings, prompts, cache, external_ip;
+  std::vector<std::string> flows, variables;
+  int port = -1, threads = -1, calls = -1, drain_s = 5;
+  bool narrate = false, as_json = false, record = false;
+  CLI::App app{
+      "Answers calls with flows until Ctrl-C, which drains: calls in progress may end, new ones get 503.\n"
+      "Everything can stand in a config file (docs/ivr-serve.md); the command line goes over it.",
+      "ivr serve"};
+  app.add_option("--config", file, "JSON file")->check(CLI::ExistingFile);
+  app.add_option("--flow", flows, "EXTENSION=FILE, as often as needed; an extension may end in *");
+  app.add_option("--var", variables, "NAME=VALUE for every --flow, as often as needed");
+  app.add_option("--listen", listen,
+                 "ADDRESS[:PORT] for SIP, and the address for RTP (default 127.0.0.1:5060)");
+  app.add_option("--port", port, "SIP port; 0 takes a free one")->check(CLI::Range(0, 65535));
+  app.add_option("--external-ip", external_ip, "address that far peers see (NAT)");
+  app.add_option("--rtp-ports", ports, "LOW-HIGH (default 10000-20000)");
+  app.add_option("--media-threads", threads, "0: one a core")->check(CLI::Range(0, 256));
+  app.add_option("--max-calls", calls, "at once; more get 503")->check(CLI::Range(1, 1000000));
+  app.add_option("--db", database, "SQLite file for records and events; none: nothing is kept");
+  app.add_option("--recordings", recordings, "folder (default ./recordings)");
+  app.add_option("--prompts", prompts, "folder of prompt files (default .)");
+  app.add_option("--speech-cache", cache, "folder for rendered speech");
+  app.add_flag("--record", record, "record every call of a --flow whole, in stereo");
+  app.add_option("--drain", drain_s, "seconds that calls in progress have at the end")->capture_default_str();
+  app.add_flag("--narrate", narrate, "tell the conversations as they happen");
+  app.add_flag("--json", as_json, "one JSON object a line for each event");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  const auto fail = [](const absl::Status& why, int code) {
+    std::fprintf(stderr, "ivr serve: %s\n", std::string(why.message()).c_str());
+    return code;
+  };
+  config.engine.recordings = "recordings";
+  if (!file.empty()) {
+    if (auto read = read_config(file, config); !read.ok()) return fail(read, 2);
+  }
+  ivr::EngineOptions& o = config.engine;
+  if (!listen.empty()) {
+    if (auto parsed = parse_listen(listen, o); !parsed.ok()) return fail(parsed, 2);
+  }
+  if (!ports.empty()) {
+    if (auto parsed = parse_ports(ports, o); !parsed.ok()) return fail(parsed, 2);
+  }
+  if (port >= 0) o.sip.port = static_cast<std::uint16_t>(port);
+  if (threads >= 0) o.media.threads = threads;
+  if (calls > 0) o.limits.calls = calls;
+  if (!database.empty()) o.database = database;
+  if (!recordings.empty()) o.recordings = recordings;
+  if (!prompts.empty()) o.prompts = prompts;
+  if (!cache.empty()) o.speech_cache = cache;
+  if (!external_ip.empty()) o.sip.external_ip = o.media.external_ip = external_ip;
+  o.narrate = narrate || as_json;
+  std::vector<std::pair<std::string, std::string>> given;
+  for (const std::string& text : variables) {
+    auto variable = parse_variable(text);
+    if (!variable.ok()) return fail(variable.status(), 2);
+    given.push_back(*std::move(variable));
+  }
+  for (const std::string& text : flows) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos) {
+      return fail(absl::InvalidArgumentError("--flow '" + text + "': must be EXTENSION=FILE"), 2);
+    }
+    config.extensions.push_back({text.substr(0, equals), text.substr(equals + 1), record, given});
+  }
+  if (config.extensions.empty()) {
+    return fail(
+        absl::InvalidArgumentError("no extension: give --flow EXTENSION=FILE or a --config with some"), 2);
+  }
+  if (auto loaded = load_routes(config); !loaded.ok()) return fail(loaded, 1);
+
+  auto engine = ivr::Engine::create(std::move(config.engine));
+  if (!engine.ok()) return fail(engine.status(), 1);
+  if (auto started = (*engine)->start(); !started.ok()) return fail(started, 1);
+  std::signal(SIGINT, [](int) { ++signals; });
+  std::signal(SIGTERM, [](int) { ++signals; });
+  std::signal(SIGPIPE, SIG_IGN);
+  const ivr::Address at = (*engine)->sip_address();
+  if (as_json) {
+    std::printf("{\"event\":\"listening\",\"address\":\"%s\",\"port\":%d,\"recovered_calls\":%d}\n",
+                at.ip.c_str(), at.port, (*engine)->recovered_calls());
+  } else {
+    if (const int n = (*engine)->recovered_calls(); n > 0) {
+      std::printf("%d calls were open when the last run died; their records are closed with cause 'system'\n",
+                  n);
+    }
+    for (const auto& e : config.extensions) {
+      std::printf("  %-8s %s\n", e.number.c_str(), e.flow.c_str());
+    }
+    std::printf("listening on %s:%d\n", at.ip.c_str(), at.port);
+  }
+  std::fflush(stdout);
+
+  Narrator narrator(as_json);
+  while (signals == 0) {
+    const auto event = (*engine)->next_event(ivr::Millis(200));
+    if (event && (narrate || as_json)) narrator.tell(*event);
+  }
+  if (!as_json) std::printf("stopping: %d calls in progress\n", (*engine)->stats().calls);
+  std::fflush(stdout);
+  (*engine)->stop(ivr::Millis(drain_s * 1000));
+  while (const auto event = (*engine)->next_event(ivr::Millis(0))) {
+    if (narrate || as_json) narrator.tell(*event);
+  }
+  const auto stats = (*engine)->stats();
+  if (!stats.store_error.empty())
+    std::fprintf(stderr, "ivr serve: not everything was kept: %s\n", stats.store_error.c_str());
+  if (!as_json) {
+    std::printf("stopped after %llu calls, %llu refused\n", static_cast<unsigned long long>(stats.answered),
+                static_cast<unsigned long long>(stats.refused));
+  }
+  return stats.store_error.empty() ? 0 : 1;
+}
