@@ -27,7 +27,7 @@ inline constexpr char kHold[] =
 // A stack with its events in a list. Reactions run inside the sink, as an engine's would.
 class Station {
  public:
-  explicit Station(SipOptions options = {});
+  explicit Station(SipOptions options = {.t1 = 100ms, .t1x64 = 6400ms});
 
   SofiaSip& operator*() { return sip_; }
   SofiaSip* operator->() { return &sip_; }
@@ -70,7 +70,8 @@ Call establish(Station& caller, Station& callee, std::string_view parameters = "
 class RawPeer {
  public:
   enum class Kind { udp, tcp };
-  RawPeer(Kind kind, const Address& to);
+  // `from`: an address of 127/8 to send from; port 0 is any.
+  RawPeer(Kind kind, const Address& to, const Address& from = {"127.0.0.1", 0});
   ~RawPeer();
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;

@@ -62,13 +62,15 @@ Call establish(Station& caller, Station& callee, std::string_view parameters) {
   return call;
 }
 
-RawPeer::RawPeer(Kind kind, const Address& to) : kind_(kind) {
+RawPeer::RawPeer(Kind kind, const Address& to, const Address& from) : kind_(kind) {
   socket_ = socket(AF_INET, kind == Kind::udp ? SOCK_DGRAM : SOCK_STREAM, 0);
   sockaddr_in here{};
   here.sin_family = AF_INET;
   here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   to_ = here;
   to_.sin_port = htons(to.port);
+  inet_pton(AF_INET, from.ip.c_str(), &here.sin_addr);
+  here.sin_port = htons(from.port);
   EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&here), sizeof here), 0);
   if (kind == Kind::tcp) {
     EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&to_), sizeof to_), 0);

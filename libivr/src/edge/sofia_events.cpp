@@ -72,9 +72,9 @@ void SofiaStack::on_event(nua_event_t event, int status, const char* phrase, nua
       if (leg && (status == 401 || status == 407)) on_challenge(*leg, status, phrase, sip);
       return;
     case nua_i_error:
-      // No ACK (or no PRACK) within 64*T1. NUA has sent its BYE; nobody may be there to answer it.
-      if (leg && status == 408) {
-        leg->ended.status = 408;
+      // No ACK or no PRACK within 64*T1. NUA has sent its BYE or 504; nobody may be there to hear it.
+      if (leg && (status == 408 || status == 504)) {
+        leg->ended.status = std::strncmp(phrase, "ACK", 3) == 0 ? 408 : 504;
         leg->ended.reason = reason_text(phrase);
         leg->ended.by_peer = true;
         end(*leg);
@@ -135,7 +135,6 @@ void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
 void SofiaStack::on_reinvite(SofiaLeg& leg, const sip_t* sip) {
   if (leg.state != SofiaLeg::State::up) return refuse(leg.handle, 491);
   if (const int refused = refused_content(sip)) return refuse(leg.handle, refused);
-  if (leg.offering) return refuse(leg.handle, 491);  // ours is waiting for its turn
   leg.reoffered = true;
   sip::Offered offered{leg.id, sdp_of(sip), false};
   leg.we_offered = !offered.offer;
@@ -253,6 +252,7 @@ void SofiaStack::on_reinvite_reply(SofiaLeg& leg, int status, const sip_t* sip) 
             TAG_IF(answer_in_ack, SIPTAG_PAYLOAD_STR(leg.sdp.c_str())), TAG_END());
     if (!leg.offering) return;
     leg.offering = false;
+    leg.sdp = std::move(leg.own_offer);
     if (sdp)
       sink_(sip::OfferAnswered{leg.id, std::move(*sdp)});
     else
@@ -260,8 +260,8 @@ void SofiaStack::on_reinvite_reply(SofiaLeg& leg, int status, const sip_t* sip) 
     return;
   }
   if (!leg.offering) return;
-  if (status == 491 && ++leg.glares <= kMostGlares) return retry_offer(leg);
   leg.offering = false;
+  if (status == 491 && ++leg.glares <= kMostGlares) return retry_offer(leg);
   sink_(sip::OfferRefused{leg.id, status < 700 ? status : 500});
 }
 
@@ -269,11 +269,13 @@ void SofiaStack::on_reinvite_reply(SofiaLeg& leg, int status, const sip_t* sip) 
 // 3261 14.1).
 void SofiaStack::retry_offer(SofiaLeg& leg) {
   const int wait_ms = leg.outbound ? su_randint(210, 400) * 10 : su_randint(0, 200) * 10;
+  leg.offer_waits = true;
   if (!leg.timer) leg.timer = su_timer_create(su_root_task(root_), 0);
   su_timer_set_interval(
       leg.timer,
       [](SofiaStack*, su_timer_t*, SofiaLeg* waiting) {
-        if (waiting->state == SofiaLeg::State::up && waiting->offering) waiting->stack->send_offer(*waiting);
+        if (waiting->state == SofiaLeg::State::up && waiting->offer_waits)
+          waiting->stack->send_offer(*waiting);
       },
       &leg, wait_ms);
 }

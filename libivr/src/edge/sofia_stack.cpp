@@ -176,7 +176,7 @@ void SofiaStack::stop() {
       else
         hang_up(id, "");
     }
-    step_until(1500ms, &SofiaStack::no_legs);
+    step_until(std::min<Millis>(1500ms, 3 * options_.t1), &SofiaStack::no_legs);  // one repetition
     while (!legs_.empty()) end(*legs_.begin()->second);  // a peer that does not answer: its BYE is out
     for (int step = 0; step < 16 && su_root_step(root_, 0) == 0; ++step) {
     }
@@ -319,16 +319,17 @@ void SofiaStack::reject(LegId id, int status, std::string reason, std::optional<
 }
 
 void SofiaStack::send_offer(SofiaLeg& leg) {
+  leg.offering = true;
+  leg.offer_waits = false;
   nua_invite(leg.handle, TAG_IF(!leg.contact.empty(), SIPTAG_CONTACT_STR(leg.contact.c_str())),
-             SIPTAG_CONTENT_TYPE_STR(kSdp), SIPTAG_PAYLOAD_STR(leg.sdp.c_str()), TAG_END());
+             SIPTAG_CONTENT_TYPE_STR(kSdp), SIPTAG_PAYLOAD_STR(leg.own_offer.c_str()), TAG_END());
 }
 
 void SofiaStack::offer(LegId id, std::string sdp) {
   SofiaLeg* leg = find(id);
-  if (!leg || leg->state != SofiaLeg::State::up || leg->offering) return;
-  leg->offering = true;
+  if (!leg || leg->state != SofiaLeg::State::up || leg->offering || leg->offer_waits) return;
   leg->glares = 0;
-  leg->sdp = std::move(sdp);
+  leg->own_offer = std::move(sdp);
   send_offer(*leg);
 }
 

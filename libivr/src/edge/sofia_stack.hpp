@@ -28,12 +28,14 @@ struct SofiaLeg {
   bool early_answered = false;           // our SDP went out in a reliable provisional
   bool reoffered = false;                // a re-INVITE of the peer waits for our answer
   bool we_offered = false;               // ... and our answer to it was an offer; the ACK has theirs
-  bool offering = false;                 // our own re-INVITE is out, or waits for its turn after a 491
+  bool offering = false;                 // our own re-INVITE is out
+  bool offer_waits = false;              // ... or waits for its turn after a 491
   bool bye_when_acked = false;           // answered after hang_up: BYE when it can be sent
   int challenges = 0;                    // 401/407 since the last success
   int glares = 0;                        // 491 to the same offer
   std::string contact;                   // for a far peer; empty: the stack's own
   std::string sdp;                       // the last one we sent
+  std::string own_offer;                 // of our re-INVITE
   std::string phrase;                    // NUA keeps the pointer until it has used it
   std::optional<std::string> early_sdp;  // the peer's, from a provisional or a PRACK
   msg_t* request = nullptr;              // an UPDATE or PRACK with an offer, held until answered
@@ -89,8 +91,8 @@ class SofiaStack {
 
   SofiaLeg* find(LegId id);
   SofiaLeg& open(nua_handle_t* handle);
-  void end(SofiaLeg& leg);         // tells, forgets, frees
-  void send_offer(SofiaLeg& leg);  // re-INVITE with leg.sdp
+  void end(SofiaLeg& leg);  // tells, forgets, frees
+  void send_offer(SofiaLeg& leg);
   void send_bye(SofiaLeg& leg);
   void retry_offer(SofiaLeg& leg);
   void give_up_later(SofiaLeg& leg);

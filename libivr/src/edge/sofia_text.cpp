@@ -117,6 +117,9 @@ std::optional<std::string> sdp_of(const sip_t* sip) {
 }
 
 int refused_content(const sip_t* sip) {
+  // A datagram cut off right behind its headers (RFC 3261 section 18.3); the library finds the other cuts
+  // itself.
+  if (sip->sip_content_length && sip->sip_content_length->l_length > payload(sip).size()) return 400;
   if (sip->sip_content_encoding) return 415;
   if (!payload(sip).empty() && !content_type(sip).empty() && !same_word(content_type(sip), "application/sdp"))
     return 415;

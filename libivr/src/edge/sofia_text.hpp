@@ -19,7 +19,7 @@ Address address_of(msg_t* message);  // where it came from
 // The SDP of a message, if its body is one.
 std::optional<std::string> sdp_of(const sip_t* sip);
 
-// 0, or the status that an INVITE or UPDATE we cannot serve gets: 415 (body) or 406 (Accept).
+// 0, or the status that an INVITE or UPDATE we cannot serve gets: 400 (cut off), 415 (body) or 406 (Accept).
 int refused_content(const sip_t* sip);
 
 bool contains(const msg_param_t* items, std::string_view item);
