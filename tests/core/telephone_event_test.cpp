@@ -380,7 +380,7 @@ Verdict press_many(std::int64_t keys, unsigned seed, const Weather& weather) {
       const bool end = i >= updates;
       Packet packet{
           .sequence = sequence++,
-          .timestamp = end && restamp ? key_timestamp + static_cast<std::uint32_t>(160 * i) : timestamp,
+          .timestamp = end && restamp ? key_timestamp + static_cast<std::uint32_t>(160 * (i - 1)) : timestamp,
           .event = event,
           .duration = duration,
           .end = end,
