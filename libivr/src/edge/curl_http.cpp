@@ -241,9 +241,11 @@ class CurlHttp::Worker {
     for (const auto& [name, value] : request.headers) {
       typed |= same_word(name, "Content-Type");
       expecting |= same_word(name, "Expect");
+      std::string line = name;
       // In curl's language "Name:" takes a header away and "Name;" sends an empty one.
-      exchange.headers =
-          curl_slist_append(exchange.headers, (value.empty() ? name + ";" : name + ": " + value).c_str());
+      line += value.empty() ? ";" : ": ";
+      line += value;
+      exchange.headers = curl_slist_append(exchange.headers, line.c_str());
     }
     if (!typed) exchange.headers = curl_slist_append(exchange.headers, "Content-Type:");  // not a form
     if (!expecting)
