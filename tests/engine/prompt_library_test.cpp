@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "edge/espeak.hpp"
 #include "ivr/audio.hpp"
 #include "ivr/tones.hpp"
 #include "ivr/wav.hpp"
@@ -369,6 +370,27 @@ TEST_F(PromptLibraryTest, AFileThatIsHalfWrittenLeavesTheOldOne) {
   EXPECT_TRUE(
       wait_file("a.wav", [](const auto& clips) { return clips.ok() && clips->at(0)->samples == 480; }));
 }
+
+#ifdef IVR_WITH_ESPEAK
+TEST_F(PromptLibraryTest, TheRealVoiceIsLoudEnoughAndOfTelephoneRate) {
+  auto espeak = EspeakSpeech::create();
+  ASSERT_TRUE(espeak.ok()) << espeak.status();
+  library_ = std::make_unique<PromptLibrary>(options_, espeak->get(), [this] { notify(); });
+  const auto clips =
+      get({text("Your balance is one thousand two hundred dollars."), text("رصيدك هو اثنا عشر ريالا", "ar")});
+  ASSERT_TRUE(clips.ok()) << clips.status();
+  ASSERT_EQ(clips->size(), 2u);
+  for (const ClipPtr& clip : *clips) {
+    EXPECT_GT(clip->samples, 8000) << "more than a second";
+    EXPECT_LT(clip->samples, 10 * 8000);
+    std::vector<std::int16_t> pcm(clip->bytes.size());
+    decode(Codec::pcmu, clip->bytes, pcm);
+    EXPECT_NEAR(active_level_dbm0(pcm), -18, 3);
+  }
+  EXPECT_EQ(get({text("hello", "xx-klingon")}).status().code(), absl::StatusCode::kNotFound);
+  library_.reset();  // before the voice it speaks with
+}
+#endif
 
 }  // namespace
 }  // namespace ivr

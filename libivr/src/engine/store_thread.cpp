@@ -135,13 +135,14 @@ class StoreThread::Worker {
     hurry_ = true;
     signal();
     for (;;) {
+      const std::uint64_t seen = groups_;
       hand_over();
       if (sleeping_.exchange(false)) signal();
       std::unique_lock lock(mutex_);
       if (waiting_.load() == 0) break;
       if (Clock::now() >= until) break;
       // More than the mailbox holds is handed over in turns; a committed group says when there is room.
-      progress_.wait_until(lock, std::min(until, Clock::now() + Millis{20}));
+      progress_.wait_until(lock, std::min(until, Clock::now() + Millis{20}), [&] { return groups_ != seen; });
     }
     hurry_ = false;
     const std::uint64_t left = waiting_.load();
