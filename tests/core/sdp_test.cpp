@@ -108,6 +108,7 @@ TEST(Sdp, SaysWhichLineIsWrong) {
       {"v=0\r\nc=IN IP5 192.0.2.1\r\n", "address type 'IP5'"},
       {"v=0\r\nc=ATM IP4 192.0.2.1\r\n", "network type 'ATM'"},
       {"v=0\r\nc=IN IP4\r\n", "address is missing"},
+      {"v=0\r\nc=IN IP4 /127\r\n", "address is missing"},
       {"v=0\r\nt=now\r\n", "t= needs two numbers"},
       {"v=0\r\nm=audio\r\n", "m= needs"},
       {"v=0\r\nm=audio 4000 RTP/AVP\r\n", "at least one format"},

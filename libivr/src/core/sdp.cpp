@@ -102,12 +102,13 @@ absl::Status bad_line(int line, const std::string& what) {
 
 // "IN IP4 192.0.2.1/127"
 absl::StatusOr<SdpConnection> parse_connection(std::string_view rest, int line) {
-  const auto net = word(rest), family = word(rest), address = word(rest);
+  const auto net = word(rest), family = word(rest), whole = word(rest);
+  const auto address = whole.substr(0, whole.find('/'));  // without TTL and number of groups
   if (net != "IN") return bad_line(line, "network type " + shown(net) + "; only IN is known");
   if (family != "IP4" && family != "IP6")
     return bad_line(line, "address type " + shown(family) + "; only IP4 and IP6 are known");
   if (address.empty()) return bad_line(line, "an address is missing");
-  return SdpConnection{family == "IP6", std::string(address.substr(0, address.find('/')))};
+  return SdpConnection{family == "IP6", std::string(address)};
 }
 
 absl::StatusOr<SdpMedia> parse_media(std::string_view rest, int line) {
