@@ -64,6 +64,7 @@ class ModelBuilder {
     model_.id = top.name("id", true);
     model_.label = top.text("label");
     top.text("comment");
+    top.text("$schema");  // for editors
     if (const Json* list = top.array("languages")) {
       model_.languages.clear();
       for (std::size_t i = 0; i < list->size(); ++i) {
