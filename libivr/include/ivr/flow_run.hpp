@@ -55,6 +55,7 @@ class FlowRun : public Script {
 
   // All variables as one JSON object, secrets as "***".
   std::string variables_json() const;
+  std::string variables() const override { return variables_json(); }  // what the call record keeps
   const std::string& language() const noexcept;
   const std::string& node() const noexcept;  // where the caller is; empty before the start and after the end
   bool ended() const noexcept;
