@@ -1,28 +1,9 @@
-/* Calls every function of ivr.h as a C99 program would: as meant, and with NULL, wrong sizes and in the wrong
- * order. */
+/* Calls every function of ivr.h but the engine's as a C99 program would: as meant, and with NULL, wrong sizes
+ * and in the wrong order. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "ivr/ivr.h"
-
-static int failures = 0;
-
-#define CHECK(condition)                                                                                \
-  do {                                                                                                  \
-    if (!(condition)) {                                                                                 \
-      printf("%s:%d: %s is false; last error: %s\n", __FILE__, __LINE__, #condition, ivr_last_error()); \
-      ++failures;                                                                                       \
-    }                                                                                                   \
-  } while (0)
-
-/* Refused with this status, and the sentence speaks of `word`. */
-#define REFUSED(call, status, word)                  \
-  do {                                               \
-    CHECK((call) == (status));                       \
-    CHECK(strstr(ivr_last_error(), (word)) != NULL); \
-  } while (0)
+#include "check.h"
 
 static void test_words(void) {
   static const struct {

@@ -158,6 +158,140 @@ IVR_API const char* ivr_flow_digest(
 IVR_API ivr_status ivr_flow_check(char* buffer, size_t capacity, size_t* length, const char* json,
                                   size_t json_length);
 
+/* ------------------------------------------------------------------------------------------ engine */
+
+/* The whole IVR: answers SIP calls on its extensions with flows, and makes calls. Thread: create, route,
+ * start and free from one; next_event, originate, hang_up and the numbers from any between start and free;
+ * stop from any, once. */
+typedef struct ivr_engine ivr_engine;
+
+typedef struct ivr_engine_options {
+  size_t struct_size;
+  const char* listen;                 /* IP address for SIP and RTP; NULL: 127.0.0.1 */
+  const char* external_ip;            /* told to far peers (NAT); NULL: listen */
+  int32_t port;                       /* of SIP, UDP and TCP; 0: any free one, see ivr_engine_port() */
+  int32_t rtp_port_min, rtp_port_max; /* RTP on even ports, RTCP on the next */
+  int32_t media_threads;              /* 0: one a core */
+  int32_t max_calls;                  /* at once, more get 503; 0: no limit */
+  int32_t narrate;                    /* 1: IVR_SAID, IVR_PRESSED and the IVR_NODE_... events come too */
+  const char* database;               /* SQLite file; NULL: nothing is kept */
+  const char* recordings;             /* folder; NULL: the current one */
+  const char* prompts;                /* folder of prompt files; NULL: the current one */
+  const char* speech_cache;           /* folder for rendered speech; NULL: memory only */
+  const char* language;               /* of prompts that name none; NULL: en */
+  const char* auth_user;              /* digest, for calls we make; NULL: none */
+  const char* auth_password;
+} ivr_engine_options;
+
+#define IVR_ENGINE_OPTIONS_INIT                                                                           \
+  {                                                                                                       \
+    sizeof(ivr_engine_options), NULL, NULL, 5060, 10000, 20000, 0, 2000, 0, NULL, NULL, NULL, NULL, NULL, \
+        NULL, NULL                                                                                        \
+  }
+
+typedef struct ivr_route {
+  size_t struct_size;
+  const char* extension; /* "2001", a prefix "2*", or "*" for whatever no other route takes */
+  const ivr_flow* flow;
+  const char* variables; /* JSON object of what the flow starts with, over its defaults; NULL: none */
+  int32_t record;        /* 1: the whole call, stereo */
+  int32_t reserved;      /* 0 */
+} ivr_route;
+
+#define IVR_ROUTE_INIT \
+  { sizeof(ivr_route), NULL, NULL, NULL, 0, 0 }
+
+typedef struct ivr_outbound {
+  size_t struct_size;
+  const char* uri;       /* whom to call: sip:user@host:port */
+  const char* from_uri;  /* NULL: sip:ivr@our-address */
+  const ivr_flow* flow;  /* runs when they answer */
+  const char* variables; /* as in ivr_route */
+} ivr_outbound;
+
+#define IVR_OUTBOUND_INIT \
+  { sizeof(ivr_outbound), NULL, NULL, NULL, NULL }
+
+/* What happened. New kinds will come: pass over those you do not know. */
+enum {
+  IVR_CALL_STARTED = 1,  /* text: the caller */
+  IVR_CALL_ANSWERED = 2, /* text: empty */
+  IVR_CALL_REFUSED = 3,  /* text: the reason; there is no call */
+  IVR_CALL_ENDED =
+      4,            /* text: the cause, "caller", "script", "system"...; detail: its record and RTP numbers */
+  IVR_RECORDED = 5, /* text: the file */
+  IVR_SAID = 6,     /* text: the words, secrets as *** */
+  IVR_PRESSED = 7,  /* text: the key, ? when secret */
+  IVR_NODE_ENTERED = 8,    /* text: the node */
+  IVR_NODE_LEFT = 9,       /* text: the node */
+  IVR_VARIABLE_SET = 10,   /* text: the name */
+  IVR_LANGUAGE_CHOSEN = 11 /* text: the language */
+};
+
+/* Made by the library, freed by you, never changed. Strings are never NULL and live as long as the event. */
+typedef struct ivr_event {
+  size_t
+      struct_size; /* as large as this library makes it: later fields are there when it reaches beyond them */
+  int32_t kind;
+  int32_t reserved;
+  int64_t at_us;      /* microseconds since 1970, UTC */
+  const char* call;   /* the call's id, or "" */
+  const char* text;   /* the one thing most programs want to know, see above */
+  const char* detail; /* all of it, a JSON object: docs/c-abi.md lists the members */
+} ivr_event;
+
+typedef struct ivr_engine_stats {
+  size_t struct_size; /* set by you: sizeof(ivr_engine_stats) */
+  int32_t calls, peak_calls;
+  int32_t recovered_calls; /* open when the last run died, closed as "system" by start */
+  int32_t reserved;
+  uint64_t started, answered, ended, refused;
+  uint64_t events_dropped;                /* nobody pulled: 65,536 are kept */
+  uint64_t records_waiting, store_errors; /* not on disk yet; failed attempts to write */
+} ivr_engine_stats;
+
+#define IVR_ENGINE_STATS_INIT \
+  { sizeof(ivr_engine_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Opens nothing yet. NULL for options: the defaults. */
+IVR_API ivr_status ivr_engine_create(ivr_engine** engine, const ivr_engine_options* options);
+
+/* Stops at once, if it runs. The events you have stay good. */
+IVR_API void ivr_engine_free(ivr_engine* engine);
+
+/* Before start. */
+IVR_API ivr_status ivr_engine_route(ivr_engine* engine, const ivr_route* route);
+
+/* Binds and listens. After a failure it may be tried again. */
+IVR_API ivr_status ivr_engine_start(ivr_engine* engine);
+
+/* The SIP port it listens on; 0 before start and for NULL. */
+IVR_API int32_t ivr_engine_port(const ivr_engine* engine);
+
+/* Waits at most `timeout_ms` (below 0: for as long as it takes). IVR_ETIMEOUT: nothing came. IVR_ECANCELLED:
+ * the engine has stopped and all events have been pulled. Several threads may pull; each event goes to one.
+ */
+IVR_API ivr_status ivr_engine_next_event(ivr_engine* engine, int32_t timeout_ms, const ivr_event** event);
+IVR_API void ivr_event_free(const ivr_event* event);
+
+/* Room for a call's id and its NUL. */
+#define IVR_CALL_ID_SIZE 64
+
+/* Calls somebody. Writes the call's id into `call`, which has `capacity` bytes, at least IVR_CALL_ID_SIZE;
+ * NULL and 0 if you do not want to know. IVR_CALL_ENDED comes in any case. */
+IVR_API ivr_status ivr_engine_originate(ivr_engine* engine, char* call, size_t capacity,
+                                        const ivr_outbound* outbound);
+
+/* Asks for the end of a call; IVR_CALL_ENDED follows, with `reason` (may be NULL) as its cause. A call that
+ * has ended meanwhile is no error. */
+IVR_API ivr_status ivr_engine_hang_up(ivr_engine* engine, const char* call, const char* reason);
+
+IVR_API ivr_status ivr_engine_read_stats(ivr_engine* engine, ivr_engine_stats* stats);
+
+/* New calls are refused, those in progress may end by themselves within `grace_ms`, then they are ended; all
+ * is written before it returns. An engine does not start again. */
+IVR_API ivr_status ivr_engine_stop(ivr_engine* engine, int32_t grace_ms);
+
 #ifdef __cplusplus
 }
 #endif
