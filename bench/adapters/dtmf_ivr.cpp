@@ -1,5 +1,8 @@
 // Our detector behind the neutral interface of harness/dtmf_adapter.h.
+#include <cstddef>
+#include <vector>
 #include "../harness/dtmf_adapter.h"
+
 #include "ivr/dtmf.hpp"
 
 namespace {
@@ -21,14 +24,44 @@ void destroy(void* handle) { delete static_cast<Channel*>(handle); }
 
 void feed(void* handle, const std::int16_t* pcm, int n, dtmf_event_fn report, void* user) {
   auto& channel = *static_cast<Channel*>(handle);
-  channel.events.clear();
   channel.detector.process({pcm, static_cast<std::size_t>(n)}, channel.events);
   for (const ivr::DtmfEvent& event : channel.events)
     report(user, event.digit, event.kind == ivr::DtmfEvent::Kind::began ? 1 : 0);
+  channel.events.clear();
 }
 
-constexpr dtmf_adapter kAdapter = {DTMF_ADAPTER_ABI, "libivr", 0,       1,      create, destroy, feed,
-                                   nullptr,          nullptr,  nullptr, nullptr};
+// What this ends is reported with the next samples.
+void lost(void* handle, int n) {
+  auto& channel = *static_cast<Channel*>(handle);
+  channel.detector.lost(n, channel.events);
+}
+
+// A row of channels: they lie one behind the other in memory.
+struct Batch {
+  std::vector<ivr::DtmfDetector> detectors;
+  ivr::DtmfEvents events;
+};
+
+void* create_batch(int /*sample_rate*/, int channels) {
+  auto detector = ivr::DtmfDetector::create();
+  if (!detector.ok()) return nullptr;
+  auto* batch = new Batch{std::vector<ivr::DtmfDetector>(static_cast<std::size_t>(channels), *detector), {}};
+  batch->events.reserve(1024);
+  return batch;
+}
+
+void destroy_batch(void* handle) { delete static_cast<Batch*>(handle); }
+
+int feed_batch(void* handle, const std::int16_t* const* pcm, int n) {
+  auto& batch = *static_cast<Batch*>(handle);
+  batch.events.clear();
+  for (std::size_t i = 0; i < batch.detectors.size(); ++i)
+    batch.detectors[i].process({pcm[i], static_cast<std::size_t>(n)}, batch.events);
+  return static_cast<int>(batch.events.size());
+}
+
+constexpr dtmf_adapter kAdapter = {DTMF_ADAPTER_ABI, "libivr",      0,         1, create, destroy, feed, lost,
+                                   create_batch,     destroy_batch, feed_batch};
 
 }  // namespace
 

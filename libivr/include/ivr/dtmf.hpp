@@ -98,19 +98,18 @@ class DtmfDetector {
  private:
   static constexpr int kTones = 8;
   static constexpr int kHop = 40;    // samples: 5 ms
-  static constexpr int kSlots = 20;  // hops remembered: 100 ms
+  static constexpr int kSlots = 32;  // hops remembered: 160 ms
 
   struct Bank;   // tables, the same for all
   struct Slot {  // what one hop says about each tone: amplitude and phase, all against one clock
-    std::array<float, kTones> re{}, im{};
-    float energy = 0;
-    bool valid = false;
+    alignas(16) std::array<float, kTones> re{}, im{};
+    float energy = 0;  // sum of squares; below 0: not received
   };
   struct Tone {  // one tone in a window
     float amplitude = 0;
     float step = 0;    // radians a hop: how far it is off
     float bend = 0;    // radians by which the middle leaves the straight line
-    float ripple = 1;  // weakest third over strongest
+    float ripple = 0;  // weakest third against the strongest: 0 is level, 1 is gone
   };
 
   DtmfDetector(const DtmfOptions& options, const Bank& bank);

@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
+#include <cstring>
 #include <numbers>
 #include <string>
 
@@ -20,7 +20,7 @@ struct Evidence {
   int hops;
   float share;
 };
-constexpr Evidence kEvidence[] = {{6, 0.89f}, {7, 0.82f}, {9, 0.72f}, {11, 0.62f}, {14, 0.55f}};
+constexpr Evidence kEvidence[] = {{6, 0.89f}, {7, 0.82f}, {9, 0.68f}, {11, 0.62f}, {14, 0.53f}};
 
 // Speech now and then makes two such tones too, but they are seldom at the nominal frequencies, as strong as
 // each other, straight in phase and level in amplitude. Each of these has its price; who is odd enough has to
@@ -29,12 +29,19 @@ constexpr float kClean = 0.97f;
 constexpr float kOddOff = 1.0f;     // for a tone at the limit of its frequency
 constexpr float kOddTwist = 0.2f;   // for a neper squared
 constexpr float kOddBend = 0.8f;    // for a radian squared
-constexpr float kOddRipple = 0.5f;  // for a tone gone in one third
+constexpr float kOddRipple = 1.0f;  // for a tone gone in one third
 
-constexpr int kAwayHops = 5;      // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
-constexpr int kLostHops = 40;     // what a hole may hide
-constexpr int kSettle = 8;        // a window for the levels
-constexpr float kPresent = 0.4f;  // of a tone's amplitude: still there
+constexpr int kOddHops = 7;  // and has to hold so long
+
+constexpr int kAwayHops = 5;        // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
+constexpr int kLostHops = 40;       // what a hole may hide
+constexpr float kNotReceived = -1;  // for an energy
+constexpr int kGlance = 4;          // hops of the first look...
+constexpr float kGlanceShare =
+    0.2f;                    // ...and what the best two tones make there of the sound, 1.8 % off and doubtful
+constexpr int kMaxHole = 8;  // hops missing from a window: two packets
+constexpr int kSettle = 8;   // a window for the levels
+constexpr float kPresent = 0.35f;                           // of a tone's amplitude: still there
 constexpr std::int64_t kAgain = 60 * kSampleRateHz / 1000;  // the same key sooner than this after its end...
 constexpr std::int64_t kEcho = 150 * kSampleRateHz / 1000;
 constexpr int kAgainHops = 8;  // ...has to hold so long: packets may have been lost
@@ -56,44 +63,68 @@ struct Complex {
 
 }  // namespace
 
+// Four tones side by side; the compiler has registers for that on every machine we build for.
+using Four = float __attribute__((vector_size(16)));
+
 // The tones are whole numbers of hertz and a hop is 1/200 s, so after 200 hops every tone is where it began.
 struct DtmfDetector::Bank {
   static constexpr int kPeriod = kSampleRateHz / kHop;
   // Cosines and sines about the middle of a hop: even and odd, so one half of each is enough.
-  alignas(64) float even[kHop / 2][kTones];
-  alignas(64) float odd[kHop / 2][kTones];
+  struct Row {
+    Four even[2], odd[2];
+  };
+  struct Turn {
+    Four re[2], im[2];
+  };
+  Row row[kHop / 2];
+  Turn turn[kPeriod];
   float limit[kTones];  // radians a hop at kMaxOffset
-  alignas(64) float turn_re[kPeriod][kTones], turn_im[kPeriod][kTones];
 
   Bank() {
     for (int t = 0; t < kTones; ++t) {
       const double w = 2 * std::numbers::pi * kFrequencies[t] / kSampleRateHz;
       limit[t] = static_cast<float>(kMaxOffset * w * kHop);
       for (int i = 0; i < kHop / 2; ++i) {
-        even[i][t] = static_cast<float>(std::cos(w * (i + 0.5)));
-        odd[i][t] = static_cast<float>(-std::sin(w * (i + 0.5)));
+        row[i].even[t / 4][t % 4] = static_cast<float>(std::cos(w * (i + 0.5)));
+        row[i].odd[t / 4][t % 4] = static_cast<float>(-std::sin(w * (i + 0.5)));
       }
       for (int p = 0; p < kPeriod; ++p) {
-        turn_re[p][t] = static_cast<float>(std::cos(w * kHop * p));
-        turn_im[p][t] = static_cast<float>(-std::sin(w * kHop * p));
+        turn[p].re[t / 4][t % 4] = static_cast<float>(std::cos(w * kHop * p));
+        turn[p].im[t / 4][t % 4] = static_cast<float>(-std::sin(w * kHop * p));
       }
     }
   }
 
   // Sum of x[n] exp(-jwn) for the eight tones over one hop, against the common clock.
-  void project(const std::int16_t* x, int phase, float* __restrict re, float* __restrict im) const noexcept {
-    float c[kTones] = {}, s[kTones] = {};
+  void project(const std::int16_t* x, int phase, Slot& slot) const noexcept {
+    float sum[kHop / 2], difference[kHop / 2];
     for (int i = 0; i < kHop / 2; ++i) {
-      const float ahead = x[kHop / 2 + i], behind = x[kHop / 2 - 1 - i];
-      const float sum = ahead + behind, difference = ahead - behind;
-      for (int t = 0; t < kTones; ++t) c[t] += sum * even[i][t];
-      for (int t = 0; t < kTones; ++t) s[t] += difference * odd[i][t];
+      const int ahead = x[kHop / 2 + i], behind = x[kHop / 2 - 1 - i];
+      sum[i] = static_cast<float>(ahead + behind);
+      difference[i] = static_cast<float>(ahead - behind);
     }
-    for (int t = 0; t < kTones; ++t) {
-      const float a = turn_re[phase][t], b = turn_im[phase][t];
-      re[t] = c[t] * a - s[t] * b;
-      im[t] = c[t] * b + s[t] * a;
+    Four c0{}, c1{}, s0{}, s1{};
+    for (int i = 0; i < kHop / 2; ++i) {
+      c0 += sum[i] * row[i].even[0];
+      c1 += sum[i] * row[i].even[1];
+      s0 += difference[i] * row[i].odd[0];
+      s1 += difference[i] * row[i].odd[1];
     }
+    const Turn& t = turn[phase];
+    const Four re[] = {c0 * t.re[0] - s0 * t.im[0], c1 * t.re[1] - s1 * t.im[1]};
+    const Four im[] = {c0 * t.im[0] + s0 * t.re[0], c1 * t.im[1] + s1 * t.re[1]};
+    std::memcpy(slot.re.data(), re, sizeof re);
+    std::memcpy(slot.im.data(), im, sizeof im);
+  }
+
+  static float energy(const std::int16_t* x) noexcept {
+    Four sum{};
+    for (int i = 0; i < kHop; i += 4) {
+      const Four v = {static_cast<float>(x[i]), static_cast<float>(x[i + 1]), static_cast<float>(x[i + 2]),
+                      static_cast<float>(x[i + 3])};
+      sum += v * v;
+    }
+    return sum[0] + sum[1] + sum[2] + sum[3];
   }
 };
 
@@ -149,28 +180,25 @@ void DtmfDetector::finish(DtmfEvents& out) noexcept {
 void DtmfDetector::hop(DtmfEvents& out) noexcept {
   newest_ = (newest_ + 1) % kSlots;
   Slot& slot = ring_[static_cast<std::size_t>(newest_)];
-  slot.valid = staged_lost_ == 0;
-  slot.energy = 0;
-  if (slot.valid)
-    for (const std::int16_t x : staged_) slot.energy += static_cast<float>(x) * static_cast<float>(x);
+  slot.energy = staged_lost_ == 0 ? Bank::energy(staged_.data()) : kNotReceived;
   if (slot.energy > quiet_energy_) {
-    bank_->project(staged_.data(), phase_, slot.re.data(), slot.im.data());
+    bank_->project(staged_.data(), phase_, slot);
   } else {
     slot.re.fill(0);
     slot.im.fill(0);
   }
   staged_count_ = staged_lost_ = 0;
-  phase_ = (phase_ + 1) % Bank::kPeriod;
+  if (++phase_ == Bank::kPeriod) phase_ = 0;
   at_ += kHop;
   since_ = std::min(since_ + 1, kSlots);
   if (digit_) follow(out);
-  look(out);
+  if (slot.energy > quiet_energy_) look(out);
 }
 
 // Is the key that sounds still there?
 void DtmfDetector::follow(DtmfEvents& out) noexcept {
   const Slot& slot = back(0);
-  if (!slot.valid) {
+  if (slot.energy == kNotReceived) {
     settled_ = true;  // a window with a hole would say too little
     if (++lost_ > kLostHops) end(heard_until_, out);
     return;
@@ -198,42 +226,49 @@ void DtmfDetector::follow(DtmfEvents& out) noexcept {
 
 // Has a key begun?
 void DtmfDetector::look(DtmfEvents& out) noexcept {
-  if (back(0).energy <= quiet_energy_) return;
-
   // Which tones? A short window tells the rows and the columns apart even when they are 1.8 % off.
-  float re[kTones] = {}, im[kTones] = {};
-  for (int n = 0; n < 4; ++n) {
-    const Slot& s = back(n);
-    for (std::size_t t = 0; t < kTones; ++t) {
-      re[t] += s.re[t];
-      im[t] += s.im[t];
-    }
-  }
-  int low = 0, high = 4;
   float power[kTones];
-  for (int t = 0; t < kTones; ++t) power[t] = re[t] * re[t] + im[t] * im[t];
-  for (int t = 1; t < 4; ++t) {
-    if (power[t] > power[low]) low = t;
-    if (power[t + 4] > power[high]) high = t + 4;
+  {
+    float re[kTones] = {}, im[kTones] = {};
+    float energy = 0;
+    for (int n = 0; n < kGlance; ++n) {
+      const Slot& s = back(n);
+      for (std::size_t t = 0; t < kTones; ++t) re[t] += s.re[t];
+      for (std::size_t t = 0; t < kTones; ++t) im[t] += s.im[t];
+      energy += std::max(s.energy, 0.0f);
+    }
+    float most[2] = {};
+    for (int t = 0; t < kTones; ++t) {
+      power[t] = re[t] * re[t] + im[t] * im[t];
+      most[t / 4] = std::max(most[t / 4], power[t]);
+    }
+    if (most[0] + most[1] < kGlanceShare * energy * (kGlance * kHop / 2.0f)) return;
   }
+  const auto low = static_cast<int>(std::max_element(power, power + 4) - power);
+  const auto high = static_cast<int>(std::max_element(power + 4, power + 8) - power);
   if (digit_ && low == low_tone_ && high == high_tone_) return;
+  const char digit = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
+  const bool again = digit == last_digit_ && at_ - last_end_ < kAgain;
 
-  // The longest windows are tried only while a bound says they could do.
+  // Longer and longer windows. Hops that were lost count for nothing, and so does digital silence: it is how
+  // others conceal lost packets. Amplitudes added without regard to phase bound what a coherent look can
+  // find.
   const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
-  float incoherent = 0, energy = 0;
+  float row_sum = 0, column_sum = 0, energy = 0;
   int valid = 0, slots = 0;
   for (const Evidence& e : kEvidence) {
-    while (valid < e.hops && slots < since_) {
+    while (valid < e.hops) {
+      if (slots == since_ || slots - valid > kMaxHole) return;
       const Slot& s = back(slots++);
-      if (!s.valid) continue;
+      if (s.energy <= 0) continue;
       ++valid;
-      incoherent += s.re[l] * s.re[l] + s.im[l] * s.im[l] + s.re[h] * s.re[h] + s.im[h] * s.im[h];
+      row_sum += std::sqrt(s.re[l] * s.re[l] + s.im[l] * s.im[l]);
+      column_sum += std::sqrt(s.re[h] * s.re[h] + s.im[h] * s.im[h]);
       energy += s.energy;
     }
-    if (valid < e.hops) return;
-    if (incoherent * 2 / kHop < e.share * 0.9f * energy) continue;
-    const char digit = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
-    if (digit == last_digit_ && at_ - last_end_ < kAgain && e.hops < kAgainHops) continue;
+    const auto samples = static_cast<float>(kHop * valid);
+    if (row_sum * row_sum + column_sum * column_sum < e.share * 0.95f * energy * samples / 2) continue;
+    if (again && e.hops < kAgainHops) continue;
     const Tone row = measure(low, slots, valid), column = measure(high, slots, valid);
     if (row.amplitude < floor_ || column.amplitude < floor_) continue;
     if (row.amplitude > column.amplitude * low_over_high_ ||
@@ -245,13 +280,15 @@ void DtmfDetector::look(DtmfEvents& out) noexcept {
       continue;
     const float row_off = row.step / bank_->limit[l], column_off = column.step / bank_->limit[h];
     if (std::fabs(row_off) > 1 || std::fabs(column_off) > 1) continue;
-    const float share = (row.amplitude * row.amplitude + column.amplitude * column.amplitude) * 0.5f *
-                        static_cast<float>(kHop * valid) / energy;
+    const float share =
+        (row.amplitude * row.amplitude + column.amplitude * column.amplitude) * samples / (2 * energy);
     // How unlike a key it is: nothing to a clean one, but it takes the leave to be doubtful.
-    const float twist = std::log(row.amplitude / column.amplitude);
-    const float odd = kOddOff * (row_off * row_off + column_off * column_off) + kOddTwist * twist * twist +
-                      kOddBend * (row.bend * row.bend + column.bend * column.bend) +
-                      kOddRipple * (2 - row.ripple - column.ripple);
+    const auto square = [](float x) { return x * x; };
+    const float odd = kOddOff * (square(row_off) + square(column_off)) +
+                      kOddTwist * square(std::log(row.amplitude / column.amplitude)) +
+                      kOddBend * (square(row.bend) + square(column.bend)) +
+                      kOddRipple * (square(row.ripple) + square(column.ripple));
+    if (odd > 1 && e.hops < kOddHops) continue;
     if (share < e.share + std::max(0.0f, kClean - e.share) * std::min(1.0f, odd)) continue;
     begin(low, high, row.amplitude, column.amplitude, out);
     return;
@@ -296,7 +333,7 @@ DtmfDetector::Tone DtmfDetector::measure(int tone, int slots, int valid) const n
       part[k].re += zr[n] * clock.re - zi[n] * clock.im;
       part[k].im += zr[n] * clock.im + zi[n] * clock.re;
       clock = clock * turn;
-      heard[k] += back(slots - 1 - n).valid;
+      heard[k] += back(slots - 1 - n).energy > 0;
     }
   }
 
@@ -320,7 +357,7 @@ DtmfDetector::Tone DtmfDetector::measure(int tone, int slots, int valid) const n
                            part[1].length() / static_cast<float>(heard[1]),
                            part[2].length() / static_cast<float>(heard[2])};
     const auto [weakest, strongest] = std::minmax_element(level, level + 3);
-    result.ripple = *weakest / *strongest;
+    result.ripple = 1 - *weakest / *strongest;
   }
   return result;
 }
@@ -340,7 +377,7 @@ void DtmfDetector::begin(int low, int high, float low_amplitude, float high_ampl
   onset_ = at_;
   for (int n = 0; n < since_; ++n) {
     const Slot& s = back(n);
-    if (!s.valid) continue;
+    if (s.energy <= 0) continue;
     const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
     const float seen =
         std::sqrt(s.re[l] * s.re[l] + s.im[l] * s.im[l]) + std::sqrt(s.re[h] * s.re[h] + s.im[h] * s.im[h]);
