@@ -160,6 +160,26 @@ const Case kClauses[] = {
        l.press(k, l.uniform(40, 80));
        return name(k);
      }},
+    {"BridgesDropOutOf20Ms", 300,
+     [](Line& l) {
+       const int k = l.key();
+       l.press(k, l.uniform(40, 80));
+       l.silence(l.uniform(10, 20));
+       l.press(k, l.uniform(40, 80));
+       return name(k);
+     }},
+    {"IgnoresTheEchoOfAKeyThatEnded", 300,
+     [](Line& l) {
+       const int k = l.key();
+       const std::size_t from = l.signal.size();
+       l.press(k, 70);
+       const std::size_t to = l.signal.size();
+       l.silence(100);
+       const double gain = std::pow(10.0, -l.uniform(10, 20) / 20);
+       const auto delay = static_cast<std::size_t>(l.uniform(20, 60) * 8);
+       for (std::size_t i = from; i < to; ++i) l.signal[i + delay] += gain * l.signal[i];
+       return name(k);
+     }},
     {"Q24_SplitsAtPauseOf30Ms", 600,
      [](Line& l) {
        const int k = l.key();

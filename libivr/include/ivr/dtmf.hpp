@@ -108,6 +108,7 @@ class DtmfDetector {
   struct Tone {  // one tone in a window
     float amplitude = 0;
     float step = 0;    // radians a hop: how far it is off
+    float phase = 0;   // in the middle of the window, against the tone's own clock
     float bend = 0;    // radians by which the middle leaves the straight line
     float ripple = 0;  // weakest third against the strongest: 0 is level, 1 is gone
   };
@@ -116,6 +117,7 @@ class DtmfDetector {
   void hop(DtmfEvents& out) noexcept;
   void look(DtmfEvents& out) noexcept;
   void follow(DtmfEvents& out) noexcept;
+  void part(int low, Tone& row, int high, Tone& column, int slots) const noexcept;
   Tone measure(int tone, int slots, int valid) const noexcept;
   void begin(int low, int high, float low_amplitude, float high_amplitude, DtmfEvents& out) noexcept;
   void end(std::int64_t at, DtmfEvents& out) noexcept;

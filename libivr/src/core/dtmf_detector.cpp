@@ -269,7 +269,8 @@ void DtmfDetector::look(DtmfEvents& out) noexcept {
     const auto samples = static_cast<float>(kHop * valid);
     if (row_sum * row_sum + column_sum * column_sum < e.share * 0.95f * energy * samples / 2) continue;
     if (again && e.hops < kAgainHops) continue;
-    const Tone row = measure(low, slots, valid), column = measure(high, slots, valid);
+    Tone row = measure(low, slots, valid), column = measure(high, slots, valid);
+    if (slots == valid) part(low, row, high, column, slots);
     if (row.amplitude < floor_ || column.amplitude < floor_) continue;
     if (row.amplitude > column.amplitude * low_over_high_ ||
         column.amplitude > row.amplitude * high_over_low_)
@@ -347,6 +348,8 @@ DtmfDetector::Tone DtmfDetector::measure(int tone, int slots, int valid) const n
   const Complex sum = first + part[1] + last;
 
   Tone result;
+  result.phase =
+      std::atan2(sum.im, sum.re) - std::atan2(turn.im, turn.re) * static_cast<float>(slots - 1) / 2;
   result.step = step;
   // A tone that is off loses a little within each hop: undo that.
   result.amplitude = sum.length() * (1 + step * step / 24) * 2 / static_cast<float>(kHop * valid);
@@ -360,6 +363,28 @@ DtmfDetector::Tone DtmfDetector::measure(int tone, int slots, int valid) const n
     result.ripple = 1 - *weakest / *strongest;
   }
   return result;
+}
+
+// What each tone sees of the other through the window's side lobes, taken away again.
+void DtmfDetector::part(int low, Tone& row, int high, Tone& column, int slots) const noexcept {
+  const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
+  const auto nominal =
+      static_cast<float>((kFrequencies[h] - kFrequencies[l]) * 2 * std::numbers::pi / kSampleRateHz);
+  // Within a hop each tone was looked for at its nominal frequency, from hop to hop at the real one.
+  const auto comb = [](float n, float x) { return std::sin(n * x) / (n * std::sin(x)); };
+  const float hops = comb(static_cast<float>(slots), (nominal * kHop + column.step - row.step) / 2);
+  const float in_row = hops * comb(kHop, (nominal + column.step / kHop) / 2);
+  const float in_column = hops * comb(kHop, (nominal - row.step / kHop) / 2);
+  // The phases are against clocks of different frequencies: at the middle of the window the clocks are so far
+  // apart.
+  const int half_hops = 2 * (phase_ + Bank::kPeriod - 1) - (slots - 1);
+  const double clocks = (kFrequencies[h] - kFrequencies[l]) * std::numbers::pi * half_hops / Bank::kPeriod;
+  const float angle =
+      column.phase - row.phase + static_cast<float>(std::remainder(clocks, 2 * std::numbers::pi));
+  const Complex between = {std::cos(angle), std::sin(angle)};
+  const float a = row.amplitude, b = column.amplitude, rest = 1 - in_row * in_column;
+  row.amplitude = Complex{a - in_row * b * between.re, -in_row * b * between.im}.length() / rest;
+  column.amplitude = Complex{b - in_column * a * between.re, in_column * a * between.im}.length() / rest;
 }
 
 void DtmfDetector::begin(int low, int high, float low_amplitude, float high_amplitude,
