@@ -67,6 +67,7 @@ int call_main(int argc, char** argv) {
   options.media.threads = 1;
   options.codecs = {codec == "pcma" ? ivr::Codec::pcma : codec == "l16" ? ivr::Codec::l16 : ivr::Codec::pcmu};
   options.telephone_event = !inband;
+  options.stream.measure_voice = true;
   options.prompts = "/";
   options.recordings = record.empty() ? "." : record;
   options.auth_user = user;

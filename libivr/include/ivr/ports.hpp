@@ -155,8 +155,9 @@ using ClipPtr = std::shared_ptr<const Clip>;
 struct StreamOptions {
   bool inband_dtmf = true;  // run the detector while no telephone-event is negotiated, or always
   bool inband_always = false;
-  bool symmetric = true;     // NAT: send to where the first valid packet came from
-  Millis rtp_timeout = 60s;  // TimedOut after so long without a packet while not on hold; 0: never
+  bool measure_voice = false;  // count voice for the whole stream, not only while detect_voice() is on
+  bool symmetric = true;       // NAT: send to where the first valid packet came from
+  Millis rtp_timeout = 60s;    // TimedOut after so long without a packet while not on hold; 0: never
 };
 
 struct RemoteMedia {  // what offer/answer settled
@@ -167,10 +168,11 @@ struct RemoteMedia {  // what offer/answer settled
   bool send = true, receive = true;  // direction, from our side
   Millis packet_time = 20ms;         // what the peer asked for with a=ptime; we send 20 ms
   Address rtcp;                      // a=rtcp (RFC 3605); port 0: the port after `address`
-  // What the peer sends when its answer numbered things otherwise than our offer (RFC 3264, 6.1); -1: the same.
+  // What the peer sends when its answer numbered things otherwise than our offer (RFC 3264, 6.1); -1: the
+  // same.
   int receive_payload_type = -1;
   int receive_telephone_event_type = -1;
-  std::string signalling_ip;         // where its SIP comes from: tells NAT from a direct path; empty: unknown
+  std::string signalling_ip;  // where its SIP comes from: tells NAT from a direct path; empty: unknown
 };
 
 enum class DigitSource { inband, rtp_event, sip_info };
@@ -180,6 +182,12 @@ struct RecordSpec {
   bool both_sides = false;  // stereo: left what we heard, right what we sent; else mono, what we heard
   Millis max{0};            // 0: no limit
   Millis silence{0};        // RecordEnd::silence after so much of it at the end; 0: never
+};
+
+struct StreamStats {  // of a closed or living stream
+  std::uint64_t sent = 0, received = 0, lost = 0, late = 0, foreign = 0, malformed = 0;
+  std::int64_t voice_samples = 0;                    // heard above the voice threshold
+  double jitter_ms = 0, round_trip_ms = 0, mos = 0;  // mos: ITU-T G.107 estimate, 1 to 4.5
 };
 
 namespace media {
@@ -224,16 +232,15 @@ struct TimedOut {
   StreamId stream = 0;
 };  // no RTP for rtp_timeout
 
+struct Closed {
+  StreamId stream = 0;
+  StreamStats stats;
+};  // close() is done, the ports are free; only the RecordEnded of its recordings may still come
+
 using Event = std::variant<DigitBegan, DigitEnded, PlayEnded, RecordEnded, DigitsSent, VoiceBegan, VoiceEnded,
-                           TimedOut>;
+                           TimedOut, Closed>;
 
 }  // namespace media
-
-struct StreamStats {  // of a closed or living stream
-  std::uint64_t sent = 0, received = 0, lost = 0, late = 0, foreign = 0, malformed = 0;
-  std::int64_t voice_samples = 0;                    // heard above the voice threshold
-  double jitter_ms = 0, round_trip_ms = 0, mos = 0;  // mos: ITU-T G.107 estimate, 1 to 4.5
-};
 
 struct MediaOptions {
   std::string bind_ip = "127.0.0.1";

@@ -21,6 +21,7 @@ struct ActiveCall {
     std::string answer;    // ours, until the session says Answer
     bool offered = false;  // our offer is out and unanswered
     bool up = false;
+    bool closing = false, closed = false;  // the stream
     Codec codec = Codec::pcmu;
   };
   struct Pending {  // prompts being rendered

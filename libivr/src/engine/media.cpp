@@ -303,6 +303,7 @@ class RtpMedia final : public MediaPort {
     if (found == streams_.end()) return;
     Entry& entry = found->second;
     closed_.emplace_back(id, entry.stream->counters().read());
+    own_.push_back(media::Closed{id, closed_.back().second});
     if (closed_.size() > kClosedKept) closed_.pop_front();
     ports_->give_back(entry.stream->port());
     --threads_[entry.home]->streams;

@@ -72,6 +72,7 @@ MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::P
       keys_(*TelephoneEventReceiver::create()),
       clock_(std::random_device{}()) {
   recordings_.reserve(kUsualRecordings);
+  if (options_.measure_voice) voice_ = *VoiceActivity::create();
 }
 
 void MediaStream::close_sockets() noexcept {
@@ -182,6 +183,7 @@ void MediaStream::report_tones(DtmfEvents& events) noexcept {
 }
 
 void MediaStream::report_voice(VoiceChange change) noexcept {
+  if (!reports_voice_) return;
   switch (change) {
     case VoiceChange::none: break;
     case VoiceChange::began: tell(media::VoiceBegan{id_}); break;
@@ -190,13 +192,11 @@ void MediaStream::report_voice(VoiceChange change) noexcept {
 }
 
 void MediaStream::detect_voice(bool on) noexcept {
-  if (on == voice_.has_value()) return;
-  if (on) {
-    voice_ = *VoiceActivity::create();
-  } else {
-    voice_before_ += voice_->voice_samples();
-    voice_.reset();
-  }
+  if (on == reports_voice_) return;
+  reports_voice_ = on;
+  if (voice_) voice_before_ += voice_->voice_samples();
+  voice_.reset();
+  if (on || options_.measure_voice) voice_ = *VoiceActivity::create();  // afresh: who speaks already has begun
 }
 
 void MediaStream::report_keys(std::span<const TelephoneEvent> events) noexcept {

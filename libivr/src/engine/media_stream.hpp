@@ -148,6 +148,7 @@ class MediaStream {
   std::optional<DtmfDetector> tones_;
   bool tone_down_ = false;
   std::optional<VoiceActivity> voice_;
+  bool reports_voice_ = false;
   std::int64_t voice_before_ = 0;     // samples, of earlier detections
   bool followed_ = false;             // next_timestamp_ is known
   std::uint32_t next_timestamp_ = 0;  // of the audio after what was heard

@@ -300,11 +300,13 @@ void Switchboard::on(const sip::Ended& ended) {
   leg.sip = 0;
   leg.up = false;
   const Key key = call->key;
-  const StreamId stream = leg.stream;
   if (number == 0) call->limit = world_.clock.now() + kRecordingGrace;
   step(*call, event::LegEnded{number, ended.status, ended.reason, ended.by_peer});
-  world_.media.close(stream);
-  if (ActiveCall* still = find(key)) schedule(*still);
+  ActiveCall* const still = find(key);
+  if (still == nullptr) return;
+  auto& gone = still->legs[static_cast<std::size_t>(number)];
+  if (gone.stream != 0 && !std::exchange(gone.closing, true)) world_.media.close(gone.stream);
+  schedule(*still);
 }
 
 // ---------------------------------------------------------------------------------------------------- from
@@ -358,6 +360,16 @@ void Switchboard::on(const media::VoiceBegan& began) { heard(began.stream, event
 void Switchboard::on(const media::VoiceEnded& ended) { heard(ended.stream, event::VoiceEnded{}); }
 void Switchboard::on(const media::TimedOut& timed_out) { heard(timed_out.stream, event::MediaLost{}); }
 
+void Switchboard::on(const media::Closed& closed) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_stream(closed.stream, number);
+  if (call == nullptr) return;
+  call->legs[static_cast<std::size_t>(number)].closed = true;
+  if (number != 0) return;
+  call->media = closed.stats;
+  if (call->session.done()) settle(*call);
+}
+
 // ----------------------------------------------------------------------------------------------- one step of
 // a call
 
@@ -378,9 +390,19 @@ void Switchboard::step(ActiveCall& call, const Event& event) {
   for (const Command& command : commands) carry_out(call, command);
   commands_ = std::move(commands);  // its memory serves the next step
   if (call.session.done()) {
-    finish(call);
+    settle(call);
   } else {
     schedule(call);
+  }
+}
+
+void Switchboard::settle(ActiveCall& call) {
+  auto& leg = call.legs[0];
+  if (leg.stream != 0 && !leg.closed) {
+    if (!std::exchange(leg.closing, true)) world_.media.close(leg.stream);
+    schedule(call);
+  } else {
+    finish(call);
   }
 }
 
@@ -631,14 +653,12 @@ void Switchboard::finish(ActiveCall& call) {
       world_.store->append(std::exchange(log_, {}));  // the record is the last thing written of a call
     world_.store->put_call(record, call.journal);
   }
-  if (call.legs[0].stream != 0) call.media = world_.media.stats(call.legs[0].stream);
   for (auto& leg : call.legs) {
     if (leg.sip != 0)
       world_.sip.hang_up(leg.sip, "the call is over");  // its Ended finds no call, which is fine
-    if (leg.stream != 0) {
-      world_.media.close(leg.stream);
-      streams_.erase(leg.stream);
-    }
+    if (leg.stream == 0) continue;
+    if (!leg.closing) world_.media.close(leg.stream);
+    streams_.erase(leg.stream);
   }
   absl::erase_if(requests_, [&](const auto& r) {
     if (r.second.first != call.key) return false;

@@ -90,6 +90,7 @@ class Switchboard {
   void on(const media::VoiceBegan& began);
   void on(const media::VoiceEnded& ended);
   void on(const media::TimedOut& timed_out);
+  void on(const media::Closed& closed);
 
   void step(ActiveCall& call, const Event& event);
   void carry_out(ActiveCall& call, const Command& command);
@@ -117,6 +118,7 @@ class Switchboard {
   void heard(StreamId stream, const Event& event);
   void schedule(ActiveCall& call);
   void visit(ActiveCall& call, const Note& note);
+  void settle(ActiveCall& call);  // the session is done: finish once the media is
   void finish(ActiveCall& call);
   void save(ActiveCall& call);
   void tell(const ActiveCall& call, decltype(EngineEvent::what) what);
