@@ -67,6 +67,10 @@ void SofiaStack::on_event(nua_event_t event, int status, const char* phrase, nua
       if (leg) on_invite_reply(*leg, status, phrase, sip);
       return;
     case nua_r_bye:
+      // A BYE that was not ours is NUA's own: nobody refreshed the session in time (RFC 4028 section 10).
+      if (leg && leg->state == SofiaLeg::State::up && leg->ended.reason.empty())
+        leg->ended.reason = "session timer expired";
+      [[fallthrough]];
     case nua_r_update:
     case nua_r_prack:
       if (leg && (status == 401 || status == 407)) on_challenge(*leg, status, phrase, sip);
@@ -213,14 +217,15 @@ void SofiaStack::on_invite_reply(SofiaLeg& leg, int status, const char* phrase, 
   }
   if (status >= 300) {  // the state change that ends the leg follows
     if (leg.ended.by_peer) {
-      leg.ended.status = status < 700 ? status : 500;
+      // Above 700 it is NUA that speaks: with our credentials it could not meet the challenge, or worse.
+      leg.ended.status = status < 700 ? status : leg.challenged_with ? leg.challenged_with : 500;
       leg.ended.reason = reason_text(phrase);
       leg.ended.retry_after = retry_after_of(sip);
     }
     return;
   }
   if (leg.outbound && leg.state == SofiaLeg::State::early) {
-    leg.challenges = 0;
+    leg.challenges = leg.challenged_with = 0;
     leg.state = SofiaLeg::State::up;
     leg.peer_updates = lists(sip->sip_allow, "UPDATE");
     // The answer may have come before the 200, and then need not be in it.
@@ -281,6 +286,7 @@ void SofiaStack::retry_offer(SofiaLeg& leg) {
 }
 
 void SofiaStack::on_challenge(SofiaLeg& leg, int status, const char* phrase, const sip_t* sip) {
+  leg.challenged_with = status;
   const msg_auth_t* challenge = !sip            ? nullptr
                                 : status == 401 ? sip->sip_www_authenticate
                                                 : sip->sip_proxy_authenticate;

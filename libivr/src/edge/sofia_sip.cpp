@@ -30,6 +30,10 @@ void SofiaSip::hang_up(LegId leg, std::string reason) { stack_->hang_up(leg, std
 void SofiaSip::stop() { stack_->stop(); }
 std::size_t SofiaSip::open_legs() const { return stack_->open_legs(); }
 
+std::string SofiaSip::contact_for(const std::string& peer_ip) const {
+  return stack_->far_contact(peer_ip, false);
+}
+
 std::unique_ptr<SipPort> make_sofia_sip() { return std::make_unique<SofiaSip>(); }
 
 }  // namespace ivr

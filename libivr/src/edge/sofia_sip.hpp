@@ -40,6 +40,9 @@ class SofiaSip final : public SipPort {
 
   std::size_t open_legs() const;  // legs whose Ended is still to come
 
+  // The Contact that a peer at that address is told: empty for a near one, which is told where we listen.
+  std::string contact_for(const std::string& peer_ip) const;
+
  private:
   std::unique_ptr<SofiaStack> stack_;
 };

@@ -101,18 +101,19 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
     std::string url = "sip:" + bracketed(options.listen) + ":" + std::to_string(port);
     if (!options.tcp) url += ";transport=udp";
     if (!options.udp) url += ";transport=tcp";
-    nua_ = nua_create(root_, on_nua, this, NUTAG_URL(url.c_str()), NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0),
-                      NUTAG_AUTOANSWER(0), NUTAG_AUTOACK(0), NUTAG_AUTO100(1), NUTAG_MAX_RETRY_AFTER(0),
-                      NUTAG_AUTO302(0), NUTAG_AUTO305(0), NUTAG_SHUTDOWN_EVENTS(0),
-                      NUTAG_APPL_METHOD("INFO, UPDATE"), SIPTAG_ALLOW_STR(kAllow),
-                      SIPTAG_SUPPORTED_STR(supported), SIPTAG_USER_AGENT_STR(options.user_agent.c_str()),
-                      NUTAG_SESSION_TIMER(timers ? whole_seconds(options.session_expires) : 0),
-                      NUTAG_MIN_SE(timers ? std::max(1u, whole_seconds(options.min_se)) : 0),
-                      NTATAG_MCLASS(guarded_message_class()),
-                      NTATAG_SIP_T1(static_cast<unsigned>(options.t1.count())),
-                      NTATAG_SIP_T1X64(static_cast<unsigned>(options.t1x64.count())), NTATAG_MAXSIZE(65'535),
-                      NTATAG_SERVER_RPORT(1), TPTAG_UDP_RMEM(static_cast<unsigned>(options.receive_buffer)),
-                      TPTAG_TIMEOUT(10'000), TAG_END());
+    nua_ = nua_create(
+        root_, on_nua, this, NUTAG_URL(url.c_str()), NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0),
+        NUTAG_AUTOANSWER(0), NUTAG_AUTOACK(0), NUTAG_AUTO100(1), NUTAG_MAX_RETRY_AFTER(0), NUTAG_AUTO302(0),
+        NUTAG_AUTO305(0), NUTAG_SHUTDOWN_EVENTS(0), NUTAG_APPL_METHOD("INFO, UPDATE"),
+        SIPTAG_ALLOW_STR(kAllow), SIPTAG_SUPPORTED_STR(supported),
+        SIPTAG_USER_AGENT_STR(options.user_agent.c_str()),
+        NUTAG_SESSION_TIMER(timers ? whole_seconds(options.session_expires) : 0),
+        NUTAG_MIN_SE(timers ? std::max(1u, whole_seconds(options.min_se)) : 0),
+        NTATAG_MCLASS(guarded_message_class()), NTATAG_SIP_T1(static_cast<unsigned>(options.t1.count())),
+        NTATAG_SIP_T1X64(static_cast<unsigned>(options.t1x64.count())), NTATAG_MAXSIZE(65'535),
+        NTATAG_SERVER_RPORT(1), TPTAG_UDP_RMEM(static_cast<unsigned>(options.receive_buffer)),
+        TPTAG_TIMEOUT(10'000), TPTAG_STUN_SERVER(0),  // one is on the port else, and writes to stderr
+        TAG_END());
     local_ = {options.listen, port};
     if (options.port) break;
   }

@@ -32,6 +32,7 @@ struct SofiaLeg {
   bool offer_waits = false;              // ... or waits for its turn after a 491
   bool bye_when_acked = false;           // answered after hang_up: BYE when it can be sent
   int challenges = 0;                    // 401/407 since the last success
+  int challenged_with = 0;               // the last of them
   int glares = 0;                        // 491 to the same offer
   std::string contact;                   // for a far peer; empty: the stack's own
   std::string sdp;                       // the last one we sent
@@ -61,6 +62,7 @@ class SofiaStack {
   void wake() noexcept;
   void stop();
   std::size_t open_legs() const { return legs_.size(); }
+  std::string far_contact(const std::string& peer_ip, bool tcp) const;
 
   LegId invite(const sip::Invite& request);
   void ring(LegId id, int status, std::optional<std::string> sdp);
@@ -97,7 +99,6 @@ class SofiaStack {
   void retry_offer(SofiaLeg& leg);
   void give_up_later(SofiaLeg& leg);
   void refuse(nua_handle_t* handle, int status);
-  std::string far_contact(const std::string& peer_ip, bool tcp) const;
   void step_until(Millis limit, bool (SofiaStack::*done)() const);
   bool no_legs() const { return legs_.empty() && deferred_.empty(); }
   bool is_down() const { return down_; }
