@@ -43,7 +43,8 @@ constexpr int kMaxHole = 8;  // hops missing from a window: two packets
 constexpr int kSettle = 8;   // a window for the levels
 constexpr float kPresent = 0.35f;                           // of a tone's amplitude: still there
 constexpr std::int64_t kAgain = 60 * kSampleRateHz / 1000;  // the same key sooner than this after its end...
-constexpr std::int64_t kEcho = 150 * kSampleRateHz / 1000;
+constexpr std::int64_t kEcho = 150 * kSampleRateHz / 1000;  // the same key so soon and...
+constexpr float kEchoLevel = 0.6f;                          // ...so much weaker is its echo
 constexpr int kAgainHops = 8;  // ...has to hold so long: packets may have been lost
 
 float dbm0(float amplitude) {  // a full-scale sine is +3.14 dBm0 (G.711)
@@ -276,8 +277,8 @@ void DtmfDetector::look(DtmfEvents& out) noexcept {
         column.amplitude > row.amplitude * high_over_low_)
       continue;
     // What an echo canceller lets through of the key that has just ended is no key.
-    if (digit == last_digit_ && at_ - last_end_ < kEcho && row.amplitude < kPresent * low_ &&
-        column.amplitude < kPresent * high_)
+    if (digit == last_digit_ && at_ - last_end_ < kEcho && row.amplitude < kEchoLevel * low_ &&
+        column.amplitude < kEchoLevel * high_)
       continue;
     const float row_off = row.step / bank_->limit[l], column_off = column.step / bank_->limit[h];
     if (std::fabs(row_off) > 1 || std::fabs(column_off) > 1) continue;
