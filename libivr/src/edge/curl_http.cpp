@@ -46,7 +46,7 @@ std::string host_of(const std::string& url) {
     if (curl_url_get(parsed, CURLUPART_HOST, &part, 0) == CURLUE_OK) host = part;
     curl_free(part);
     part = nullptr;
-    if (curl_url_get(parsed, CURLUPART_PORT, &part, 0) == CURLUE_OK) host += ":" + std::string(part);
+    if (curl_url_get(parsed, CURLUPART_PORT, &part, 0) == CURLUE_OK) host.append(1, ':').append(part);
     curl_free(part);
   }
   curl_url_cleanup(parsed);

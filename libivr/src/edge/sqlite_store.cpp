@@ -85,7 +85,7 @@ const QueryText& text(std::size_t query) {
   return kTexts[query];
 }
 
-std::string quote(std::string_view words) { return "'" + std::string(words) + "'"; }
+std::string quote(std::string_view words) { return std::string(1, '\'').append(words).append(1, '\''); }
 
 }  // namespace
 
