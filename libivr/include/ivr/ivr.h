@@ -173,7 +173,7 @@ typedef struct ivr_engine_options {
   int32_t rtp_port_min, rtp_port_max; /* RTP on even ports, RTCP on the next */
   int32_t media_threads;              /* 0: one a core */
   int32_t max_calls;                  /* at once, more get 503; 0: no limit */
-  int32_t narrate;                    /* 1: IVR_SAID, IVR_PRESSED and the IVR_NODE_... events come too */
+  int32_t narrate;                    /* 1: the events from IVR_SAID on come too */
   const char* database;               /* SQLite file; NULL: nothing is kept */
   const char* recordings;             /* folder; NULL: the current one */
   const char* prompts;                /* folder of prompt files; NULL: the current one */
