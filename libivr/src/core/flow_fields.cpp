@@ -560,7 +560,9 @@ class SayReader {
       return;
     }
     static const std::vector<std::string> kMore = {"currency", "language", "voice", "length"};
-    for (const auto& [key, value] : json.items()) {
+    for (const auto& field : json.items()) {
+      const std::string& key = field.key();
+      const Json& value = field.value();
       const std::string inside = pointer_to(at, key);
       const auto known =
           std::find_if(std::begin(kPieces), std::end(kPieces), [&](const auto& k) { return k.first == key; });

@@ -180,7 +180,7 @@ class FlowRun::Machine : public Reader {
     next_ = kNowhere;
     Node const& n = node();
     const int visit = ++visits_[static_cast<std::size_t>(at_)];
-    out_->notes.emplace_back(std::in_place_type<note::NodeEntered>, n.name, std::string(n.type_name), visit);
+    out_->notes.push_back(note::NodeEntered{n.name, std::string(n.type_name), visit});
     phase_ = Phase::none;
     if (--fuel_ < 0) return out_of_fuel();
     enter();
@@ -200,8 +200,8 @@ class FlowRun::Machine : public Reader {
     const Node& n = node();
     if (output.empty() && to >= 0)
       append_json(std::string_view(model_.nodes[static_cast<std::size_t>(to)].name), output);
-    out_->notes.emplace_back(std::in_place_type<note::NodeLeft>, n.name, std::string(n.type_name),
-                             std::string(exit), std::move(input), std::move(output), std::move(error));
+    out_->notes.push_back(note::NodeLeft{n.name, std::string(n.type_name), std::string(exit),
+                                         std::move(input), std::move(output), std::move(error)});
     ++left_;
     phase_ = Phase::none;
     if (to >= 0) {
@@ -241,11 +241,10 @@ class FlowRun::Machine : public Reader {
       const char* by = ended.by == outcome::EndedBy::caller   ? "caller"
                        : ended.by == outcome::EndedBy::script ? "script"
                                                               : "system";
-      out_->notes.emplace_back(std::in_place_type<note::NodeLeft>, n.name, std::string(n.type_name), "hangup",
-                               std::string(), std::string(),
-                               ended.by == outcome::EndedBy::system
-                                   ? ended.reason.empty() ? std::string(by) : ended.reason
-                                   : std::string());
+      out_->notes.push_back(note::NodeLeft{
+          n.name, std::string(n.type_name), "hangup", std::string(), std::string(),
+          ended.by == outcome::EndedBy::system ? ended.reason.empty() ? std::string(by) : ended.reason
+                                               : std::string()});
     }
     ended_ = true;
     at_ = kNowhere;
@@ -532,13 +531,12 @@ class FlowRun::Machine : public Reader {
     } else {
       append_json(view(target.value), text);
     }
-    out_->notes.emplace_back(std::in_place_type<note::VariableSet>, model_.names.name(slot), std::move(text));
+    out_->notes.push_back(note::VariableSet{model_.names.name(slot), std::move(text)});
   }
 
   void choose(int language) {
     language_ = language;
-    out_->notes.emplace_back(std::in_place_type<note::LanguageChosen>,
-                             model_.languages[static_cast<std::size_t>(language)]);
+    out_->notes.push_back(note::LanguageChosen{model_.languages[static_cast<std::size_t>(language)]});
   }
 
   // --------------------------------------------------------------------------------------------------- the
