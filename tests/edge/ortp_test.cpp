@@ -1,0 +1,151 @@
+#include "edge/ortp.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <set>
+#include <vector>
+
+#include "edge/udp.hpp"
+#include "ivr/rtp.hpp"
+
+namespace ivr {
+namespace {
+
+PortRange range() { return *PortRange::create("127.0.0.1", 20000, 29999); }
+
+TEST(PortRange, GivesEvenPairsFromTheRangeInNoForeseenOrder) {
+  auto ports = range();
+  std::set<std::uint16_t> seen;
+  std::vector<PortRange::Pair> held;
+  for (int i = 0; i < 50; ++i) {
+    auto pair = ports.take();
+    ASSERT_TRUE(pair.ok()) << pair.status();
+    EXPECT_EQ(pair->port % 2, 0);
+    EXPECT_GE(pair->port, 20000);
+    EXPECT_LE(pair->port, 29998);
+    EXPECT_TRUE(seen.insert(pair->port).second);
+    held.push_back(*std::move(pair));
+  }
+  EXPECT_GT(*seen.rbegin() - *seen.begin(), 100);
+  EXPECT_EQ(ports.taken(), 50);
+}
+
+TEST(PortRange, SkipsWhatOthersHold) {
+  auto ours = range();
+  auto other = *ours.take();
+  for (const std::uint16_t from : {other.port, static_cast<std::uint16_t>(other.port - 1)}) {
+    auto narrow = PortRange::create("127.0.0.1", from, static_cast<std::uint16_t>(other.port + 1));
+    ASSERT_TRUE(narrow.ok()) << narrow.status();
+    EXPECT_EQ(narrow->capacity(), 1);
+    const auto refused = narrow->take();
+    EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
+    other.rtp.close();  // the RTCP port alone is enough to refuse the pair
+  }
+}
+
+TEST(PortRange, RefusesWhatHoldsNoPair) {
+  struct Case {
+    const char* ip;
+    std::uint16_t min, max;
+  };
+  for (const Case& c :
+       {Case{"127.0.0.1", 0, 100}, Case{"127.0.0.1", 5000, 5000}, Case{"127.0.0.1", 5001, 5002},
+        Case{"127.0.0.1", 5002, 5000}, Case{"localhost", 5000, 5100}, Case{"", 5000, 5100}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(PortRange::create(c.ip, c.min, c.max).status()))
+        << c.ip << " " << c.min;
+  }
+}
+
+TEST(Endpoint, IsADottedQuadAndNothingElse) {
+  EXPECT_EQ(parse_endpoint("192.0.2.1", 5), (Endpoint{0xC0000201, 5}));
+  for (const char* bad : {"", "localhost", "1.2.3", "1.2.3.4.5", "256.0.0.1", "::1", "1.2.3.4 "}) {
+    EXPECT_FALSE(parse_endpoint(bad, 5)) << bad;
+  }
+}
+
+class Links : public ::testing::Test {
+ protected:
+  std::vector<std::vector<std::uint8_t>> take(const UdpSocket& socket) {
+    std::vector<std::vector<std::uint8_t>> taken;
+    for (int count; (count = batch.receive(socket.fd())) > 0;) {
+      for (int i = 0; i < count; ++i) taken.emplace_back(batch.bytes(i).begin(), batch.bytes(i).end());
+    }
+    return taken;
+  }
+  static Endpoint at(std::uint16_t port) { return {0x7F000001, port}; }
+
+  PortRange ports = range();
+  PortRange::Pair a = *ports.take(), b = *ports.take();
+  RtpLink one{a.rtp, a.rtcp}, two{b.rtp, b.rtcp};
+  DatagramBatch batch;
+  Time now{1h};
+
+  Links() {
+    one.send_to(at(b.port), at(static_cast<std::uint16_t>(b.port + 1)));
+    two.send_to(at(a.port), at(static_cast<std::uint16_t>(a.port + 1)));
+  }
+};
+
+TEST_F(Links, WriteRtpAsAsked) {
+  const std::array<std::uint8_t, 160> payload{1, 2, 3};
+  const std::uint16_t first = one.next_sequence();
+  EXPECT_TRUE(one.send(8, true, 4'000'000'000, payload));
+  one.set_next_sequence(static_cast<std::uint16_t>(first + 5));  // a hole that somebody else made
+  EXPECT_TRUE(one.send(101, false, 7, std::span(payload).first(4)));
+  const auto packets = take(b.rtp);
+  ASSERT_EQ(packets.size(), 2u);
+  RtpFrame frame;
+  ASSERT_EQ(parse_rtp(packets[0], frame), RtpParse::ok);
+  EXPECT_EQ(frame.header, (RtpHeader{8, true, first, 4'000'000'000, one.ssrc()}));
+  EXPECT_EQ(frame.payload.size(), 160u);
+  EXPECT_EQ(frame.payload[2], 3);
+  ASSERT_EQ(parse_rtp(packets[1], frame), RtpParse::ok);
+  EXPECT_EQ(frame.header, (RtpHeader{101, false, static_cast<std::uint16_t>(first + 5), 7, one.ssrc()}));
+  EXPECT_EQ(frame.payload.size(), 4u);
+}
+
+TEST_F(Links, SaysGoodbyeByRtcp) {
+  one.bye();
+  EXPECT_TRUE(take(b.rtcp).empty());  // never sent, nobody knows us
+  const std::array<std::uint8_t, 160> payload{};
+  one.send(0, true, 0, payload);
+  one.bye();
+  const auto reports = take(b.rtcp);
+  ASSERT_EQ(reports.size(), 1u);
+  bool bye = false;
+  for (std::size_t at = 0; at + 4 <= reports[0].size();) {
+    EXPECT_EQ(reports[0][at] >> 6, 2);
+    bye = bye || reports[0][at + 1] == 203;
+    at += 4 * (1 + static_cast<std::size_t>(reports[0][at + 2] << 8 | reports[0][at + 3]));
+  }
+  EXPECT_TRUE(bye);
+}
+
+TEST_F(Links, SurviveWhatIsNoRtp) {
+  const std::vector<std::vector<std::uint8_t>> junk = {{},
+                                                       {0x80},
+                                                       std::vector<std::uint8_t>(12, 0xFF),
+                                                       std::vector<std::uint8_t>(1500, 0x8F),
+                                                       {0x81, 201, 0xFF, 0xFF, 0, 0, 0, 0},
+                                                       {0x9F, 200, 0, 200, 1, 2, 3, 4},
+                                                       {0x81, 202, 0, 1, 0, 0, 0, 0},
+                                                       {0xBF, 203, 0, 0, 9, 9, 9, 9}};
+  for (const auto& bytes : junk) {
+    one.received(bytes, at(b.port), now += 20ms);
+    one.received_rtcp(bytes, at(b.port), now += 20ms);
+  }
+  const std::array<std::uint8_t, 160> payload{};
+  EXPECT_TRUE(one.send(0, false, 160, payload));
+  EXPECT_EQ(take(b.rtp).size(), 1u);
+}
+
+TEST_F(Links, SendNowhereWithoutAnAddress) {
+  one.send_to({}, {});
+  const std::array<std::uint8_t, 160> payload{};
+  EXPECT_TRUE(one.send(0, false, 160, payload));
+  EXPECT_TRUE(take(b.rtp).empty());
+}
+
+}  // namespace
+}  // namespace ivr
