@@ -36,7 +36,8 @@ class CallSessionTest : public testing::Test {
     auto owned = std::make_unique<Wants>(std::move(intents));
     script = owned.get();
     session = std::make_unique<CallSession>(std::move(owned), options);
-    step(event::Invited{CallInfo{"c1", Direction::inbound, "alice", "2001", "sip:alice@a", "sip:2001@b", "", {}}},
+    step(event::Invited{CallInfo{
+             "c1", Direction::inbound, "alice", "2001", "sip:alice@a", "sip:2001@b", "", {}}},
          0ms);
     step(event::Established{}, 100ms);
   }
@@ -297,7 +298,8 @@ TEST_F(CallSessionTest, AnOutboundCallDialsAndTellsTheScriptWhenNobodyAnswers) {
   auto owned = std::make_unique<Wants>(std::vector<Intent>{});
   script = owned.get();
   session = std::make_unique<CallSession>(std::move(owned), CallSessionOptions{});
-  step(event::Invited{CallInfo{"c2", Direction::outbound, "ivr", "bob", "sip:ivr@a", "sip:bob@b", "", {}}}, 0ms);
+  step(event::Invited{CallInfo{"c2", Direction::outbound, "ivr", "bob", "sip:ivr@a", "sip:bob@b", "", {}}},
+       0ms);
   ASSERT_NE(sent<command::Dial>(), nullptr);
   EXPECT_EQ(sent<command::Dial>()->uri, "sip:bob@b");
   step(event::LegEnded{0, 486, "Busy Here", true}, 1s);
@@ -310,7 +312,14 @@ TEST_F(CallSessionTest, AnOutboundCallDialsAndTellsTheScriptWhenNobodyAnswers) {
 
 TEST(EventLog, EveryEventSurvivesWritingAndReading) {
   const std::vector<Event> events = {
-      event::Invited{CallInfo{"c1", Direction::outbound, "a\"b\\", "2001", "sip:a@\xff", "", "ar", {{"url", "\"x\""}, {"n", "1"}}}},
+      event::Invited{CallInfo{"c1",
+                              Direction::outbound,
+                              "a\"b\\",
+                              "2001",
+                              "sip:a@\xff",
+                              "",
+                              "ar",
+                              {{"url", "\"x\""}, {"n", "1"}}}},
       event::Established{},
       event::DigitHeard{'#', DigitSource::sip_info},
       event::PlayEnded{7, 120ms, true, "no file 'x'"},

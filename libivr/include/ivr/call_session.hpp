@@ -75,7 +75,12 @@ using Event = std::variant<event::Invited, event::Established, event::DigitHeard
 // What to do about it, in this order.
 namespace command {
 
+struct Ring {};    // leg 0: early media (183); the call is not answered yet
 struct Answer {};  // leg 0
+struct Reject {    // leg 0, which was not answered
+  int status = 480;
+  std::string reason;
+};
 struct Dial {
   LegNumber leg = 0;
   std::string uri;
@@ -127,13 +132,14 @@ struct Report {
 
 }  // namespace command
 
-using Command =
-    std::variant<command::Answer, command::Dial, command::Play, command::StopPlay, command::StartRecord,
-                 command::StopRecord, command::Fetch, command::CancelFetch, command::SendDigits,
-                 command::DetectVoice, command::Connect, command::Drop, command::Report>;
+using Command = std::variant<command::Ring, command::Answer, command::Reject, command::Dial, command::Play,
+                             command::StopPlay, command::StartRecord, command::StopRecord, command::Fetch,
+                             command::CancelFetch, command::SendDigits, command::DetectVoice,
+                             command::Connect, command::Drop, command::Report>;
 using Commands = std::vector<Command>;
 
 struct CallSessionOptions {
+  bool answer_later = false;    // the script starts on early media (183) and answers by intent::Answer
   bool record = false;          // the whole call, both sides, besides what the script records
   int max_queued_digits = 128;  // pressed ahead; more are dropped and counted
   bool secret_type_ahead =
@@ -172,13 +178,20 @@ class CallSession {
 
  private:
   enum class State { fresh, dialing, ringing, up, ending, over };
+  struct Barge {  // what may stop the prompt that plays
+    BargeIn by = BargeIn::none;
+    Time from{};  // the grace is over
+    Millis min_speech{0};
+    bool listening = false, speaking = false;
+  };
   struct Playing {
-    PlayId play;
-    BargeIn barge_in;
+    PlayId play = 0;
+    Barge barge;
     bool stopping = false;
   };
   struct Collecting {
     intent::Collect want;
+    Barge barge;
     PlayId play = 0;
     std::string digits;
     bool redacted = false;
@@ -198,6 +211,7 @@ class CallSession {
   };
   struct Waiting {};
   struct SendingDigits {};
+  struct Answering {};
   struct Transferring {
     intent::Transfer want;
     LegNumber leg;
@@ -215,7 +229,7 @@ class CallSession {
   };
 
   using Operation = std::variant<std::monostate, Playing, Collecting, Recording, Fetching, Transferring,
-                                 Waiting, SendingDigits, Listening>;
+                                 Waiting, SendingDigits, Listening, Answering>;
 
   void handle(const Event& event);
   void on_digit(char digit);
@@ -226,6 +240,12 @@ class CallSession {
   void begin(const Intent& intent);
   void finish(Outcome outcome);
   void run_script();
+  template <class Want>
+  Barge barge(const Want& want);
+  Barge* prompting();  // of the prompt that plays now and may be stopped, or null
+  bool stops(const Barge& barge, BargeIn by) const;
+  void stop_listening(Barge& barge);
+  void on_voice(bool began);
   void take_digit(Collecting& collect, char digit);
   void feed_queue();
   void settle_collect(Collecting& collect, outcome::CollectEnd end, char terminator);
@@ -233,6 +253,8 @@ class CallSession {
   void end_transfer(Transferring& transfer, outcome::TransferEnd end, int status);
   void end_call(outcome::EndedBy by, std::string reason);
   void leave();
+  void come_up();
+  void start_call_record();
   PlayId play(Prompts prompts, int loops);
   void stop_play(PlayId& play);
   void arm(Micros after) { deadline_ = now_ + after; }
@@ -253,7 +275,8 @@ class CallSession {
   LegNumber next_leg_ = 1;
   RecordId call_record_ = 0;  // of options_.record, while it runs
   int open_records_ = 0;
-  bool leg_up_ = true;  // leg 0 has not ended
+  bool answered_ = false;  // leg 0, by us or by whom we called
+  bool leg_up_ = true;     // leg 0 has not ended
   ScriptOutput output_;
   Time now_{};
   Commands* out_ = nullptr;  // only within step()

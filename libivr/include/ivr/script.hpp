@@ -60,13 +60,14 @@ struct CallInfo {
   std::string called;      // user part of the Request-URI: the extension
   std::string caller_uri;  // as received
   std::string called_uri;
-  std::string language;  // chosen beforehand, or empty
+  std::string language;                                        // chosen beforehand, or empty
   std::vector<std::pair<std::string, std::string>> variables;  // given to the script: name and JSON text
 
   friend bool operator==(const CallInfo&, const CallInfo&) = default;
 };
 
-enum class BargeIn { none, digits };
+// What stops a prompt before its end. Keys pressed while none may are dropped.
+enum class BargeIn { none, digits, speech, both };
 
 // What a script wants. It has at most one intent open; the session answers each with exactly one outcome.
 namespace intent {
@@ -77,6 +78,8 @@ struct Play {
   Prompts prompts;
   int loops = 1;  // 0: until a digit or the end of the call
   BargeIn barge_in = BargeIn::digits;
+  Millis grace{0};            // of the prompt's beginning, in which nothing stops it
+  Millis min_speech = 200ms;  // voice stops it when it has held for so long
 };
 
 // Plays prompts, if any, then waits for keys. The first-digit timer starts when the prompts end, and each
@@ -84,6 +87,8 @@ struct Play {
 struct Collect {
   Prompts prompts;
   BargeIn barge_in = BargeIn::digits;
+  Millis grace{0};            // of the prompt's beginning, in which nothing stops it
+  Millis min_speech = 200ms;  // voice stops it when it has held for so long
   int min = 1;
   int max = 1;                    // at most 128
   std::string terminators = "#";  // end the input, not part of it
@@ -137,14 +142,18 @@ struct Listen {
   bool until_silence = false;
 };
 
+// Takes the call, when the session was made to answer later: until then audio is early media (183).
+struct Answer {};
+
 struct Hangup {
   std::string reason = "normal";
+  int status = 480;  // of a call that was not answered (RFC 3261, 21.4): 486 busy, 603 decline...
 };
 
 }  // namespace intent
 
 using Intent = std::variant<intent::Play, intent::Collect, intent::Record, intent::Fetch, intent::Transfer,
-                            intent::Wait, intent::SendDigits, intent::Listen, intent::Hangup>;
+                            intent::Wait, intent::SendDigits, intent::Listen, intent::Answer, intent::Hangup>;
 
 namespace outcome {
 
@@ -207,6 +216,7 @@ struct Transferred {
 };
 
 struct Waited {};
+struct Answered {};
 struct DigitsSent {};
 struct Listened {
   bool voice = false;
@@ -224,7 +234,7 @@ struct Ended {
 
 using Outcome = std::variant<outcome::Started, outcome::Played, outcome::Collected, outcome::Recorded,
                              outcome::Fetched, outcome::Transferred, outcome::Waited, outcome::DigitsSent,
-                             outcome::Listened, outcome::Ended>;
+                             outcome::Listened, outcome::Answered, outcome::Ended>;
 
 // What a script wants known about its way: goes to the event log, the store and the application, in order.
 namespace note {

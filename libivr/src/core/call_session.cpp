@@ -69,21 +69,27 @@ void CallSession::handle(const Event& event) {
             call_ = invited.call;
             if (call_.direction == Direction::inbound) {
               state_ = State::ringing;
-              out_->push_back(command::Answer{});
+              if (options_.answer_later) {
+                out_->push_back(command::Ring{});
+                come_up();
+              } else {
+                answered_ = true;
+                out_->push_back(command::Answer{});
+              }
             } else {
               state_ = State::dialing;
               out_->push_back(command::Dial{0, call_.called_uri, call_.caller_uri});
             }
           },
           [&](const event::Established&) {
-            if (state_ != State::ringing && state_ != State::dialing) return;
-            state_ = State::up;
-            if (options_.record) {
-              call_record_ = next_record_++;
-              ++open_records_;
-              out_->push_back(command::StartRecord{call_record_, "call", true, Millis{0}, Millis{0}});
+            if (std::holds_alternative<Answering>(operation_)) {
+              start_call_record();
+              finish(outcome::Answered{});
+            } else if (state_ == State::ringing || state_ == State::dialing) {
+              answered_ = true;
+              come_up();
+              start_call_record();
             }
-            outcome_ = outcome::Started{call_};
           },
           [&](const event::DigitHeard& heard) {
             if (state_ == State::up) on_digit(heard.digit);
@@ -99,22 +105,8 @@ void CallSession::handle(const Event& event) {
           [&](const event::DigitsSent&) {
             if (std::holds_alternative<SendingDigits>(operation_)) finish(outcome::DigitsSent{});
           },
-          [&](const event::VoiceBegan&) {
-            auto* listen = std::get_if<Listening>(&operation_);
-            if (listen == nullptr || listen->heard) return;
-            listen->heard = true;
-            listen->after = millis(now_ - listen->since);
-            if (!listen->until_silence) {
-              out_->push_back(command::DetectVoice{false});
-              finish(outcome::Listened{true, listen->after});
-            }
-          },
-          [&](const event::VoiceEnded&) {
-            auto* listen = std::get_if<Listening>(&operation_);
-            if (listen == nullptr || !listen->heard) return;
-            out_->push_back(command::DetectVoice{false});
-            finish(outcome::Listened{true, listen->after});
-          },
+          [&](const event::VoiceBegan&) { on_voice(true); },
+          [&](const event::VoiceEnded&) { on_voice(false); },
           [&](const event::LegRinging&) {},  // the caller has heard ringback since we dialled
           [&](const event::LegAnswered& answered) {
             auto* transfer = std::get_if<Transferring>(&operation_);
@@ -183,12 +175,14 @@ void CallSession::begin(const Intent& intent) {
   std::visit(Overload{
                  [&](const intent::Play& want) {
                    // Whoever has typed ahead does not want to listen.
-                   if (want.barge_in == BargeIn::digits && !queued_.empty()) {
+                   const bool by_key = want.barge_in == BargeIn::digits || want.barge_in == BargeIn::both;
+                   if (by_key && !queued_.empty()) {
                      finish(outcome::Played{outcome::PlayEnd::interrupted, Millis{0}, {}});
                    } else if (want.prompts.empty()) {
                      finish(outcome::Played{});
                    } else {
-                     operation_ = Playing{play(want.prompts, want.loops), want.barge_in};
+                     const PlayId id = play(want.prompts, want.loops);
+                     operation_ = Playing{id, barge(want)};
                    }
                  },
                  [&](const intent::Collect& want) {
@@ -268,6 +262,18 @@ void CallSession::finish(Outcome outcome) {
   outcome_ = std::move(outcome);
 }
 
+void CallSession::come_up() {
+  state_ = State::up;
+  outcome_ = outcome::Started{call_};
+}
+
+void CallSession::start_call_record() {
+  if (!options_.record) return;
+  call_record_ = next_record_++;
+  ++open_records_;
+  out_->push_back(command::StartRecord{call_record_, "call", true, Millis{0}, Millis{0}});
+}
+
 PlayId CallSession::play(Prompts prompts, int loops) {
   const PlayId id = next_play_++;
   out_->push_back(command::Play{id, std::move(prompts), loops});
@@ -283,7 +289,7 @@ void CallSession::stop_play(PlayId& play) {
 
 void CallSession::on_digit(char digit) {
   if (auto* collect = std::get_if<Collecting>(&operation_)) {
-    if (collect->play != 0 && collect->want.barge_in == BargeIn::none) return;  // not while this prompt plays
+    if (collect->play != 0 && !stops(collect->barge, BargeIn::digits)) return;  // not while this prompt plays
     take_digit(*collect, digit);
     return;
   }
@@ -303,7 +309,7 @@ void CallSession::on_digit(char digit) {
     return;  // it is for the far side, and goes there with the audio
   }
   auto* playing = std::get_if<Playing>(&operation_);
-  if (playing != nullptr && playing->barge_in == BargeIn::none) return;
+  if (playing != nullptr && !stops(playing->barge, BargeIn::digits)) return;
   if (static_cast<int>(queued_.size()) >= options_.max_queued_digits) {
     ++summary_.dropped_digits;
     return;
@@ -311,11 +317,61 @@ void CallSession::on_digit(char digit) {
   queued_.push_back(digit);
   if (playing != nullptr && !playing->stopping) {
     playing->stopping = true;  // PlayEnded says how much was heard
+    stop_listening(playing->barge);
     out_->push_back(command::StopPlay{playing->play});
   }
 }
 
+// --------------------------------------------------------------------------------------------------------
+// voice
+
+template <class Want>
+CallSession::Barge CallSession::barge(const Want& want) {
+  Barge barge{want.barge_in, now_ + want.grace, want.min_speech};
+  barge.listening = want.barge_in == BargeIn::speech || want.barge_in == BargeIn::both;
+  if (barge.listening) out_->push_back(command::DetectVoice{true});
+  return barge;
+}
+
+bool CallSession::stops(const Barge& barge, BargeIn by) const {
+  return (barge.by == by || barge.by == BargeIn::both) && now_ >= barge.from;
+}
+
+CallSession::Barge* CallSession::prompting() {
+  if (auto* playing = std::get_if<Playing>(&operation_)) return playing->stopping ? nullptr : &playing->barge;
+  auto* collect = std::get_if<Collecting>(&operation_);
+  return collect != nullptr && collect->play != 0 ? &collect->barge : nullptr;
+}
+
+void CallSession::stop_listening(Barge& barge) {
+  if (std::exchange(barge.listening, false)) out_->push_back(command::DetectVoice{false});
+  if (std::exchange(barge.speaking, false)) disarm();
+}
+
+void CallSession::on_voice(bool began) {
+  if (Barge* barge = prompting(); barge != nullptr && barge->listening) {
+    barge->speaking = began;
+    if (began) {
+      arm(std::max<Micros>(barge->min_speech, barge->from - now_));
+    } else {
+      disarm();
+    }
+    return;
+  }
+  auto* listen = std::get_if<Listening>(&operation_);
+  if (listen == nullptr) return;
+  if (began && !listen->heard) {
+    listen->heard = true;
+    listen->after = millis(now_ - listen->since);
+  }
+  if (listen->heard && began != listen->until_silence) {
+    out_->push_back(command::DetectVoice{false});
+    finish(outcome::Listened{true, listen->after});
+  }
+}
+
 void CallSession::take_digit(Collecting& collect, char digit) {
+  stop_listening(collect.barge);
   stop_play(collect.play);
   if (contains(collect.want.terminators, digit)) {
     settle_collect(collect, outcome::CollectEnd::terminator, digit);
@@ -350,12 +406,14 @@ void CallSession::settle_collect(Collecting& collect, outcome::CollectEnd end, c
 void CallSession::on_play_ended(const event::PlayEnded& ended) {
   if (auto* playing = std::get_if<Playing>(&operation_)) {
     if (playing->play != ended.play) return;
+    stop_listening(playing->barge);
     const auto end = !ended.error.empty() ? outcome::PlayEnd::failed
                      : ended.completed    ? outcome::PlayEnd::completed
                                           : outcome::PlayEnd::interrupted;
     finish(outcome::Played{end, ended.heard, ended.error});
   } else if (auto* collect = std::get_if<Collecting>(&operation_)) {
     if (collect->play != ended.play) return;
+    stop_listening(collect->barge);
     collect->play = 0;
     arm(collect->want.first_timeout);
   } else if (auto* recording = std::get_if<Recording>(&operation_)) {
@@ -491,6 +549,18 @@ void CallSession::leave() {
 }
 
 void CallSession::on_tick() {
+  if (Barge* barge = prompting(); barge != nullptr && barge->speaking) {  // long enough to be meant
+    stop_listening(*barge);
+    if (auto* playing = std::get_if<Playing>(&operation_)) {
+      playing->stopping = true;
+      out_->push_back(command::StopPlay{playing->play});
+    } else {
+      auto& collecting = std::get<Collecting>(operation_);
+      stop_play(collecting.play);
+      arm(collecting.want.first_timeout);
+    }
+    return;
+  }
   if (auto* collect = std::get_if<Collecting>(&operation_)) {
     settle_collect(*collect,
                    collect->digits.empty() ? outcome::CollectEnd::no_input : outcome::CollectEnd::timeout, 0);

@@ -41,7 +41,8 @@ struct Words<Prompt::Kind> {
 template <class F>
 void fields(CallInfo& x, F&& f) {
   f("id", x.id), f("direction", x.direction), f("caller", x.caller), f("called", x.called);
-  f("caller_uri", x.caller_uri), f("called_uri", x.called_uri), f("language", x.language), f("variables", x.variables);
+  f("caller_uri", x.caller_uri), f("called_uri", x.called_uri), f("language", x.language),
+      f("variables", x.variables);
 }
 template <class F>
 void fields(HttpReply& x, F&& f) {
@@ -117,6 +118,12 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames{
     "leg_answered", "leg_ended",   "media_lost",  "stop",        "tick"};
 
 template <class F>
+void fields(command::Ring&, F&&) {}
+template <class F>
+void fields(command::Reject& x, F&& f) {
+  f("status", x.status), f("reason", x.reason);
+}
+template <class F>
 void fields(command::Answer&, F&&) {}
 template <class F>
 void fields(command::Dial& x, F&& f) {
@@ -183,8 +190,8 @@ void fields(note::LanguageChosen& x, F&& f) {
 }
 
 constexpr std::array<std::string_view, std::variant_size_v<Command> - 1> kCommandNames{
-    "answer", "dial",         "play",        "stop_play",    "start_record", "stop_record",
-    "fetch",  "cancel_fetch", "send_digits", "detect_voice", "connect",      "drop"};
+    "ring",        "answer", "reject",       "dial",        "play",         "stop_play", "start_record",
+    "stop_record", "fetch",  "cancel_fetch", "send_digits", "detect_voice", "connect",   "drop"};
 constexpr std::array<std::string_view, std::variant_size_v<Note>> kNoteNames{
     "node_entered", "node_left", "variable_set", "language_chosen"};
 

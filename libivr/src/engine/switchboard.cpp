@@ -145,7 +145,10 @@ void Switchboard::on(const sip::Invited& invited) {
   info.caller_uri = invited.from_uri;
   info.called_uri = invited.request_uri;
   info.variables = taken->variables;
-  ActiveCall& call = add(info.id, {.record = taken->record, .secret_type_ahead = taken->secret_type_ahead},
+  ActiveCall& call = add(info.id,
+                         {.answer_later = taken->answer_later,
+                          .record = taken->record,
+                          .secret_type_ahead = taken->secret_type_ahead},
                          taken->script(info));
   call.address = invited.source.ip;
   call.admitted = true;
@@ -475,6 +478,14 @@ Micros Switchboard::until_next() const {
 
 void Switchboard::carry_out(ActiveCall& call, const Command& command) {
   std::visit([&](const auto& c) { carry_out(call, c); }, command);
+}
+
+void Switchboard::carry_out(ActiveCall& call, const command::Ring&) {
+  world_.sip.ring(call.legs[0].sip, 183, call.legs[0].answer);
+}
+
+void Switchboard::carry_out(ActiveCall& call, const command::Reject& reject) {
+  world_.sip.reject(call.legs[0].sip, reject.status, reject.reason);
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::Answer&) {

@@ -94,7 +94,9 @@ class Switchboard {
 
   void step(ActiveCall& call, const Event& event);
   void carry_out(ActiveCall& call, const Command& command);
+  void carry_out(ActiveCall& call, const command::Ring&);
   void carry_out(ActiveCall& call, const command::Answer&);
+  void carry_out(ActiveCall& call, const command::Reject& reject);
   void carry_out(ActiveCall& call, const command::Dial& dial);
   void carry_out(ActiveCall& call, const command::Play& play);
   void carry_out(ActiveCall& call, const command::StopPlay& stop);
