@@ -32,14 +32,14 @@ Prompts say(std::string text) { return {Prompt{Prompt::Kind::text, std::move(tex
 
 class CallSessionTest : public testing::Test {
  protected:
-  void start(std::vector<Intent> intents, CallSessionOptions options = {}) {
+  void start(std::vector<Intent> intents, CallSessionOptions options = {}, bool established = true) {
     auto owned = std::make_unique<Wants>(std::move(intents));
     script = owned.get();
     session = std::make_unique<CallSession>(std::move(owned), options);
     step(event::Invited{CallInfo{
              "c1", Direction::inbound, "alice", "2001", "sip:alice@a", "sip:2001@b", "", {}}},
          0ms);
-    step(event::Established{}, 100ms);
+    if (established) step(event::Established{}, 100ms);
   }
   void step(const Event& event, Millis t) {
     out.clear();
@@ -98,7 +98,7 @@ TEST_F(CallSessionTest, S3_28_BargeInIsByFlagForPlayAndCollect) {
       if (collect) {
         start({intent::Collect{.prompts = say("x"), .barge_in = barge}});
       } else {
-        start({intent::Play{say("x"), 1, barge}});
+        start({intent::Play{.prompts = say("x"), .barge_in = barge}});
       }
       press('1', 300ms);
       EXPECT_EQ(sent<command::StopPlay>() != nullptr, barge == BargeIn::digits) << "collect " << collect;
@@ -277,6 +277,102 @@ TEST_F(CallSessionTest, VoiceIsWaitedFor) {
   step(event::VoiceBegan{}, 1100ms);
   EXPECT_TRUE(std::get<outcome::Listened>(script->told[1]).voice);
   EXPECT_EQ(std::get<outcome::Listened>(script->told[1]).after, 1s);
+}
+
+TEST_F(CallSessionTest, P_01_VoiceStopsAPromptWhenItHasHeldLongEnough) {
+  for (const bool collect : {false, true}) {
+    for (const BargeIn barge : {BargeIn::none, BargeIn::digits, BargeIn::speech, BargeIn::both}) {
+      SCOPED_TRACE(testing::Message() << "collect " << collect << ", barge-in " << static_cast<int>(barge));
+      const bool by_voice = barge == BargeIn::speech || barge == BargeIn::both;
+      if (collect) {
+        start({intent::Collect{.prompts = say("x"), .barge_in = barge, .min_speech = 250ms}});
+      } else {
+        start({intent::Play{.prompts = say("x"), .barge_in = barge, .min_speech = 250ms}});
+      }
+      ASSERT_EQ(sent<command::DetectVoice>() != nullptr, by_voice);
+      step(event::VoiceBegan{}, 300ms);
+      EXPECT_EQ(session->deadline().has_value(), by_voice);
+      if (!by_voice) continue;
+      step(event::VoiceEnded{}, 400ms);  // a cough
+      EXPECT_FALSE(session->deadline());
+      EXPECT_EQ(sent<command::StopPlay>(), nullptr);
+      step(event::VoiceBegan{}, 500ms);
+      EXPECT_EQ(due(), 750ms);
+      tick();
+      ASSERT_NE(sent<command::StopPlay>(), nullptr);
+      ASSERT_NE(sent<command::DetectVoice>(), nullptr);
+      EXPECT_FALSE(sent<command::DetectVoice>()->on);
+      if (collect) {
+        EXPECT_EQ(due(), 750ms + 5s);  // the caller has the time of the first key from here
+      } else {
+        step(event::PlayEnded{1, 740ms, false, {}}, 760ms);
+        EXPECT_EQ(std::get<outcome::Played>(script->told[1]).end, outcome::PlayEnd::interrupted);
+        EXPECT_EQ(std::get<outcome::Played>(script->told[1]).heard, 740ms);
+      }
+    }
+  }
+}
+
+TEST_F(CallSessionTest, P_01_SpeechOnlyLetsNoKeyStopThePrompt) {
+  start({intent::Play{.prompts = say("x"), .barge_in = BargeIn::speech}});
+  press('1', 300ms);
+  EXPECT_EQ(sent<command::StopPlay>(), nullptr);
+  start({intent::Play{.prompts = say("x"), .barge_in = BargeIn::both}});
+  press('1', 300ms);
+  EXPECT_NE(sent<command::StopPlay>(), nullptr);
+}
+
+TEST_F(CallSessionTest, P_01_NothingStopsAPromptInItsGrace) {
+  start({intent::Collect{.prompts = say("x"), .barge_in = BargeIn::both, .grace = 1s, .min_speech = 100ms}});
+  press('1', 900ms);  // the prompt began at 100 ms
+  EXPECT_EQ(sent<command::StopPlay>(), nullptr);
+  step(event::VoiceBegan{}, 950ms);
+  EXPECT_EQ(due(), 1100ms);
+  step(event::VoiceEnded{}, 1050ms);
+  press('2', 1100ms);
+  EXPECT_NE(sent<command::StopPlay>(), nullptr);
+  EXPECT_EQ(last<outcome::Collected>().digits, "2");
+}
+
+TEST_F(CallSessionTest, P_38_TheScriptRunsOnEarlyMediaUntilItAnswers) {
+  start({intent::Play{say("rates")}, intent::Answer{}, intent::Answer{}, intent::Play{say("hello")}},
+        {.answer_later = true, .record = true}, false);
+  EXPECT_NE(sent<command::Ring>(), nullptr);
+  EXPECT_EQ(sent<command::Answer>(), nullptr);
+  EXPECT_NE(sent<command::Play>(), nullptr);
+  EXPECT_EQ(sent<command::StartRecord>(), nullptr);
+  step(event::MediaLost{}, 1s);  // a caller who hears need not send
+  EXPECT_TRUE(out.empty());
+  step(event::PlayEnded{1, 900ms, true, {}}, 2s);
+  EXPECT_NE(sent<command::Answer>(), nullptr);
+  EXPECT_EQ(script->told.size(), 2u);
+  step(event::Established{}, 2100ms);
+  EXPECT_NE(sent<command::StartRecord>(), nullptr);
+  ASSERT_EQ(script->told.size(), 4u);  // who has answered answers no more
+  EXPECT_TRUE(std::holds_alternative<outcome::Answered>(script->told[2]));
+  EXPECT_TRUE(std::holds_alternative<outcome::Answered>(script->told[3]));
+  EXPECT_NE(sent<command::Play>(), nullptr);
+  step(event::PlayEnded{2, 900ms, true, {}}, 4s);
+  EXPECT_NE(sent<command::Drop>(), nullptr);
+}
+
+TEST_F(CallSessionTest, P_38_ACallThatWasNotAnsweredIsRejectedWithAStatus) {
+  start({intent::Hangup{"do not disturb", 603}}, {.answer_later = true}, false);
+  ASSERT_NE(sent<command::Reject>(), nullptr);
+  EXPECT_EQ(*sent<command::Reject>(), (command::Reject{603, "do not disturb"}));
+  EXPECT_EQ(sent<command::Drop>(), nullptr);
+  step(event::LegEnded{0, 603, "do not disturb", false}, 1s);
+  EXPECT_TRUE(session->done());
+
+  start({intent::Play{say("x")}}, {.answer_later = true}, false);
+  step(event::Stop{"shutting down"}, 1s);
+  ASSERT_NE(sent<command::Reject>(), nullptr);
+  EXPECT_EQ(sent<command::Reject>()->status, 503);
+
+  start({intent::Play{say("x")}}, {.answer_later = true}, false);
+  step(event::LegEnded{0, 487, "Request Terminated", true}, 1s);  // CANCEL
+  EXPECT_EQ(last<outcome::Ended>().by, outcome::EndedBy::caller);
+  EXPECT_TRUE(session->done());
 }
 
 TEST_F(CallSessionTest, AScriptThatSpinsIsEndedAsASystemError) {

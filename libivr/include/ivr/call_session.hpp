@@ -79,7 +79,9 @@ struct Ring {};    // leg 0: early media (183); the call is not answered yet
 struct Answer {};  // leg 0
 struct Reject {    // leg 0, which was not answered
   int status = 480;
-  std::string reason;
+  std::string reason;  // empty: the standard phrase of the status
+
+  friend bool operator==(const Reject&, const Reject&) = default;
 };
 struct Dial {
   LegNumber leg = 0;
@@ -254,6 +256,7 @@ class CallSession {
   void end_call(outcome::EndedBy by, std::string reason);
   void leave();
   void come_up();
+  void dismiss(std::string reason, int status);
   void start_call_record();
   PlayId play(Prompts prompts, int loops);
   void stop_play(PlayId& play);

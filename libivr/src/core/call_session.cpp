@@ -69,7 +69,7 @@ void CallSession::handle(const Event& event) {
             call_ = invited.call;
             if (call_.direction == Direction::inbound) {
               state_ = State::ringing;
-              if (options_.answer_later) {
+              if (options_.answer_later) {  // the script hears of the call now, and the caller the script
                 out_->push_back(command::Ring{});
                 come_up();
               } else {
@@ -131,13 +131,13 @@ void CallSession::handle(const Event& event) {
           },
           [&](const event::LegEnded& ended) { on_leg_ended(ended); },
           [&](const event::MediaLost&) {
-            if (state_ != State::up) return;
-            out_->push_back(command::Drop{0, "no audio from the caller"});
+            if (state_ != State::up || !answered_) return;  // nobody needs to send before the answer
+            dismiss("no audio from the caller", 480);
             end_call(outcome::EndedBy::system, "media lost");
           },
           [&](const event::Stop& stop) {
             if (state_ == State::ending) return;
-            out_->push_back(command::Drop{0, stop.reason});
+            dismiss(stop.reason, 503);
             end_call(outcome::EndedBy::system, stop.reason);
           },
           [&](const event::Tick&) {
@@ -162,7 +162,7 @@ void CallSession::run_script() {
     }
     if (state_ != State::up) return;  // the call has ended: what the script still wants is void
     if (output_.intent.size() != 1 || asked == kMaxIntentsAStep) {
-      out_->push_back(command::Drop{0, "script error"});
+      dismiss("script error", 500);
       end_call(outcome::EndedBy::system, asked == kMaxIntentsAStep ? "script wants 1000 things at one instant"
                                                                    : "script wants nothing");
       continue;
@@ -191,6 +191,7 @@ void CallSession::begin(const Intent& intent) {
                    if (!want.carry) queued_.clear();
                    if (queued_.empty() && !want.prompts.empty()) {
                      collect.play = play(want.prompts, 1);
+                     collect.barge = barge(want);
                      return;
                    }
                    arm(want.first_timeout);
@@ -248,8 +249,17 @@ void CallSession::begin(const Intent& intent) {
                    out_->push_back(command::DetectVoice{true});
                    arm(want.timeout);
                  },
+                 [&](const intent::Answer&) {
+                   if (answered_) {
+                     finish(outcome::Answered{});
+                   } else {
+                     answered_ = true;
+                     operation_ = Answering{};
+                     out_->push_back(command::Answer{});
+                   }
+                 },
                  [&](const intent::Hangup& want) {
-                   out_->push_back(command::Drop{0, want.reason});
+                   dismiss(want.reason, want.status);
                    end_call(outcome::EndedBy::script, want.reason);
                  },
              },
@@ -265,6 +275,15 @@ void CallSession::finish(Outcome outcome) {
 void CallSession::come_up() {
   state_ = State::up;
   outcome_ = outcome::Started{call_};
+}
+
+// Lets leg 0 go: with that status when it was not answered (RFC 3261, 13.3.1.3), else with BYE.
+void CallSession::dismiss(std::string reason, int status) {
+  if (call_.direction == Direction::inbound && !answered_) {
+    out_->push_back(command::Reject{status, reason == "normal" ? std::string() : std::move(reason)});
+  } else {
+    out_->push_back(command::Drop{0, std::move(reason)});
+  }
 }
 
 void CallSession::start_call_record() {

@@ -17,6 +17,8 @@ namespace {
 
 // How long after the last leg a call waits for its recordings to be on disk.
 constexpr Millis kRecordingGrace = 5s;
+// A call may stay unanswered on early media for so long: proxies give it three minutes (RFC 3261, 16.6).
+constexpr Millis kEarlyMedia = 180s;
 constexpr std::size_t kHttpAnswers = 4096;
 
 std::string user_of(std::string_view uri) {
@@ -146,7 +148,7 @@ void Switchboard::on(const sip::Invited& invited) {
   info.called_uri = invited.request_uri;
   info.variables = taken->variables;
   ActiveCall& call = add(info.id,
-                         {.answer_later = taken->answer_later,
+                         {.answer_later = taken->answer_later && invited.offer.has_value(),
                           .record = taken->record,
                           .secret_type_ahead = taken->secret_type_ahead},
                          taken->script(info));
@@ -481,6 +483,7 @@ void Switchboard::carry_out(ActiveCall& call, const Command& command) {
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::Ring&) {
+  call.limit = world_.clock.now() + kEarlyMedia;
   world_.sip.ring(call.legs[0].sip, 183, call.legs[0].answer);
 }
 
