@@ -331,7 +331,7 @@ TEST_F(CallSessionTest, P_01_NothingStopsAPromptInItsGrace) {
   step(event::VoiceEnded{}, 1050ms);
   press('2', 1100ms);
   EXPECT_NE(sent<command::StopPlay>(), nullptr);
-  EXPECT_EQ(last<outcome::Collected>().digits, "2");
+  EXPECT_EQ(std::get<outcome::Collected>(script->told[1]).digits, "2");
 }
 
 TEST_F(CallSessionTest, P_38_TheScriptRunsOnEarlyMediaUntilItAnswers) {

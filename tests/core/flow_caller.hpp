@@ -61,6 +61,15 @@ class FlowCaller {
     return is ? std::get<T>(out_.intent[0]) : kNothing;
   }
 
+  template <class T>
+  bool is() const {
+    return !out_.intent.empty() && std::holds_alternative<T>(out_.intent[0]);
+  }
+  template <class F>
+  void visit(F&& f) const {
+    if (!out_.intent.empty()) std::visit(f, out_.intent[0]);
+  }
+
   // What is said now, pieces joined by '|'.
   std::string hears() const {
     if (out_.intent.empty()) return "";

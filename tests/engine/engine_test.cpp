@@ -73,7 +73,7 @@ class EngineTest : public testing::Test {
     EngineOptions o;
     o.sip.port = 0;
     o.media.port_min = static_cast<std::uint16_t>(ports_from);
-    o.media.port_max = static_cast<std::uint16_t>(ports_from + 4000);
+    o.media.port_max = static_cast<std::uint16_t>(ports_from + 3999);
     o.media.threads = 1;
     o.stream.measure_voice = true;
     o.recordings = (folder / "recordings").string();
@@ -81,7 +81,7 @@ class EngineTest : public testing::Test {
     return o;
   }
   void serve(std::vector<Intent> intents, std::function<void(EngineOptions&)> change = {}) {
-    auto o = options(40000);
+    auto o = options(24000);
     o.database = (folder / "ivr.db").string();
     o.narrate = true;
     o.routes.push_back({.extension = "2001", .script = list(std::move(intents), heard)});
@@ -95,7 +95,7 @@ class EngineTest : public testing::Test {
   // Calls the server and waits for the end of the call on both sides.
   EngineEvent::CallEnded call(std::vector<Intent> intents, std::function<void(EngineOptions&)> change = {},
                               std::string extension = "2001") {
-    auto o = options(45000);
+    auto o = options(28000);
     if (change) change(o);
     auto made = Engine::create(std::move(o));
     EXPECT_TRUE(made.ok());
@@ -163,6 +163,39 @@ TEST_F(EngineTest, ADigitStopsThePromptThatLoopsForEver) {
   EXPECT_EQ(heard->first<outcome::Collected>()->digits, "7");
 }
 
+TEST_F(EngineTest, P_01_AVoiceStopsThePromptThatLoopsForEver) {
+  serve({intent::Play{.prompts = {tone("beep"), {Prompt::Kind::silence, "", "", "", 500ms}},
+                      .loops = 0,
+                      .barge_in = BargeIn::speech,
+                      .min_speech = 300ms}});
+  call({intent::Wait{300ms}, intent::Play{{tone("ringback", 2000ms)}}, intent::Wait{60s}});
+  ASSERT_NE(heard->first<outcome::Played>(), nullptr);
+  EXPECT_EQ(heard->first<outcome::Played>()->end, outcome::PlayEnd::interrupted);
+  EXPECT_GE(heard->first<outcome::Played>()->heard, 300ms);
+}
+
+TEST_F(EngineTest, P_38_TheScriptRunsBeforeTheCallIsAnswered) {
+  serve({intent::Play{{tone("beep")}}, intent::Answer{}, intent::Collect{.first_timeout = 10s}},
+        [](EngineOptions& o) { o.routes[0].answer_later = true; });
+  call({intent::SendDigits{"7"}, intent::Wait{60s}});
+  ASSERT_EQ(heard->outcomes.size(), 5u);
+  EXPECT_EQ(std::get<outcome::Played>(heard->outcomes[1]).end, outcome::PlayEnd::completed);
+  EXPECT_TRUE(std::holds_alternative<outcome::Answered>(heard->outcomes[2]));
+  EXPECT_EQ(std::get<outcome::Collected>(heard->outcomes[3]).digits, "7");
+  const auto record = end_of(*server).record;
+  EXPECT_GE(record.answered - record.started, 150ms);  // the beep came first
+}
+
+TEST_F(EngineTest, P_38_ACallIsRefusedWithTheStatusOfTheScript) {
+  serve({intent::Hangup{"do not disturb", 603}}, [](EngineOptions& o) { o.routes[0].answer_later = true; });
+  const auto ended = call({intent::Wait{60s}});
+  EXPECT_EQ(ended.record.status, "abandoned");
+  EXPECT_EQ(ended.record.cause, "caller");
+  ASSERT_NE(robot->first<outcome::Ended>(), nullptr);
+  EXPECT_EQ(robot->first<outcome::Ended>()->reason, "do not disturb");
+  EXPECT_EQ(end_of(*server).record.answered, Time{});
+}
+
 TEST_F(EngineTest, AMessageIsRecordedAndAsLongAsItWas) {
   serve({intent::Record{.beep = true, .max = 30s, .silence = 0s}});
   call({intent::Listen{5s, true}, intent::Play{{tone("ringback", 2000ms)}}, intent::SendDigits{"#"},
@@ -225,7 +258,7 @@ TEST_F(EngineTest, AnUnknownExtensionIs404AndTheLineBeyondTheLimit503) {
 TEST_F(EngineTest, ATransferConnectsBothSidesAndRecordsThem) {
   // The peer is both: it calls 2001, and it answers "desk" where 2001 transfers to.
   auto desk = std::make_shared<Log>();
-  auto o = options(45000);
+  auto o = options(28000);
   o.routes.push_back({.extension = "desk", .script = list({intent::Play{{tone("ringback", 1500ms)}}}, desk)});
   auto made = Engine::create(std::move(o));
   ASSERT_TRUE(made.ok());
@@ -246,7 +279,7 @@ TEST_F(EngineTest, ATransferConnectsBothSidesAndRecordsThem) {
 
 TEST_F(EngineTest, StoppingEndsCallsInProgressAndKeepsTheirRecords) {
   serve({intent::Wait{600s}});
-  auto o = options(45000);
+  auto o = options(28000);
   auto made = Engine::create(std::move(o));
   ASSERT_TRUE(made.ok());
   peer = *std::move(made);

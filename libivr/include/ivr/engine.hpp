@@ -25,8 +25,8 @@ struct Route {
   std::string flow_digest;
   std::string flow_document;
   std::vector<std::pair<std::string, std::string>> variables;  // given to each run: name and JSON text
-  bool answer_later = false;       // begins on early media (183); a caller without an offer is answered at once
-  bool record = false;             // the whole call, stereo
+  bool answer_later = false;  // begins on early media (183); a caller without an offer is answered at once
+  bool record = false;        // the whole call, stereo
   bool secret_type_ahead = false;  // the script asks for secrets, see CallSessionOptions
   std::vector<Prompts> preload;    // rendered at start, so that the first caller does not wait
 };

@@ -76,6 +76,7 @@ class Flow {
   const std::string& time_zone() const noexcept;  // of now.hour and its like; an IANA name, "UTC" by default
   const std::vector<std::pair<std::string, CalendarOptions>>& calendars() const noexcept;  // of the document
 
+  bool answers_later() const noexcept;     // begins on early media; its `answer` node takes the call
   bool asks_for_secrets() const noexcept;  // some gather is sensitive
   std::vector<Prompts> static_prompts()
       const;  // what is said without a variable in it: can be rendered beforehand

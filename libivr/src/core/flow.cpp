@@ -89,6 +89,8 @@ const std::vector<std::pair<std::string, CalendarOptions>>& Flow::calendars() co
   return model_->calendars;
 }
 
+bool Flow::answers_later() const noexcept { return model_->answer_later; }
+
 bool Flow::asks_for_secrets() const noexcept {
   return std::ranges::any_of(model_->nodes, [](const flow::Node& node) {
     const auto* gather = std::get_if<flow::GatherNode>(&node.body);

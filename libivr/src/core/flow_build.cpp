@@ -65,6 +65,12 @@ class ModelBuilder {
     model_.label = top.text("label");
     top.text("comment");
     top.text("$schema");  // for editors
+    if (const std::string answer = top.text("answer"); !answer.empty() && answer != "now") {
+      model_.answer_later = answer == "later";
+      if (!model_.answer_later) {
+        context_.error("unknown-kind", "/answer", "'" + answer + "' is neither \"now\" nor \"later\"", "");
+      }
+    }
     if (const Json* list = top.array("languages")) {
       model_.languages.clear();
       for (std::size_t i = 0; i < list->size(); ++i) {
@@ -195,6 +201,8 @@ class ModelBuilder {
       case NodeType::play_digits: play_digits(n, f); break;
       case NodeType::play_sequence: play_sequence(n, f); break;
       case NodeType::wait: wait(n, f); break;
+      case NodeType::answer: answer(n, f); break;
+      case NodeType::send_digits: send_digits(n, f); break;
     }
     if (row->can_fail) exit(n, f, ExitId::error, false);
     f.done();
@@ -206,6 +214,34 @@ class ModelBuilder {
     const int target = f.target(field, required);
     n.to[static_cast<std::size_t>(id)] = target;
     if (target >= 0) n.exits.push_back({name, target, pointer_to(n.pointer, field)});
+  }
+
+  Barge barge(const Node& n, Fields& f) {
+    static const std::vector<std::string> kNames = {"none", "digits", "speech", "both"};
+    Barge b;
+    if (const Json* by = f.get("barge_in")) {
+      const std::string at = n.pointer + "/barge_in";
+      const auto named = by->is_string()
+                             ? std::find(kNames.begin(), kNames.end(), by->get_ref<const std::string&>())
+                             : kNames.end();
+      if (by->is_boolean()) {
+        b.by = by->get<bool>() ? BargeIn::digits : BargeIn::none;
+      } else if (named != kNames.end()) {
+        b.by = static_cast<BargeIn>(named - kNames.begin());
+      } else {
+        context_.error("wrong-type", at,
+                       by->dump() + " stops no prompt" +
+                           (by->is_string() ? suggestion(by->get<std::string>(), kNames) : std::string()),
+                       "write true, false, \"digits\", \"speech\" or \"both\"");
+      }
+    }
+    b.grace = f.duration("grace", b.grace, 0ms, 1min);
+    b.min_speech = f.duration("min_speech", b.min_speech, 20ms, 10s);
+    if (f.has("min_speech") && b.by != BargeIn::speech && b.by != BargeIn::both) {
+      context_.error("conflict", n.pointer + "/min_speech", "'min_speech' where speech stops nothing",
+                     "set 'barge_in' to \"speech\" or \"both\"");
+    }
+    return b;
   }
 
   void exit(Node& n, std::string name, int target, std::string pointer) {
@@ -243,7 +279,7 @@ class ModelBuilder {
       w.language = context_.language(language, n.pointer + "/language");
     w.tries = f.integer("tries", 2, 1, 100);
     w.timeout = f.duration("timeout", 5s, 100ms, 10min);
-    w.barge_in = f.boolean("barge_in", true);
+    w.barge = barge(n, f);
     exit(n, f, ExitId::next);
   }
 
@@ -251,7 +287,7 @@ class ModelBuilder {
     PlayNode& p = n.body.emplace<PlayNode>();
     p.say = f.say("say", true);
     p.loops = f.integer("loops", 1, 0, 1000);
-    p.barge_in = f.boolean("barge_in", true);
+    p.barge = barge(n, f);
     exit(n, f, ExitId::next);
   }
 
@@ -259,13 +295,14 @@ class ModelBuilder {
     MenuNode& m = n.body.emplace<MenuNode>();
     m.keys.fill(kNowhere);
     m.say = f.say("say");
+    m.short_say = f.say("short_say");
     m.invalid_say = f.say("invalid_say");
     m.no_input_say = f.say("no_input_say");
     m.tries = f.integer("tries", 3, 1, 100);
     m.max_invalid = f.integer("max_invalid", 0, 1, 100);
     m.max_no_input = f.integer("max_no_input", 0, 1, 100);
     m.timeout = f.duration("timeout", 5s, 100ms, 10min);
-    m.barge_in = f.boolean("barge_in", true);
+    m.barge = barge(n, f);
     m.carry = f.boolean("carry", true);
     m.into = f.variable("into");
     if (const Json* keys = f.object("keys", true)) {
@@ -310,6 +347,7 @@ class ModelBuilder {
       row = &kKinds[0];
     }
     g.say = f.say("say");
+    g.short_say = f.say("short_say");
     g.invalid_say = f.say("invalid_say");
     g.no_input_say = f.say("no_input_say");
     g.into = f.variable("into", true);
@@ -349,7 +387,7 @@ class ModelBuilder {
     g.tries = f.integer("tries", 3, 1, 100);
     g.timeout = f.duration("timeout", 10s, 100ms, 10min);
     g.digit_timeout = f.duration("digit_timeout", 3s, 100ms, 10min);
-    g.barge_in = f.boolean("barge_in", true);
+    g.barge = barge(n, f);
     // Keys pressed too early answer a question that was not asked yet, unless there is none.
     g.carry = f.boolean("carry", g.say.empty());
     g.sensitive = f.boolean("sensitive", row->sensitive);
@@ -679,6 +717,7 @@ class ModelBuilder {
     HangupNode& h = n.body.emplace<HangupNode>();
     h.say = f.say("say");
     if (const std::string reason = f.text("reason"); !reason.empty()) h.reason = reason;
+    h.status = f.integer("status", h.status, 300, 699);
   }
 
   void set(Node& n, Fields& f) {
@@ -726,19 +765,39 @@ class ModelBuilder {
       out.push_back(piece);
       if (!suffix.empty()) out.insert(out.end(), suffix.in[l].begin(), suffix.in[l].end());
     }
-    p.barge_in = f.boolean("barge_in", true);
+    p.barge = barge(n, f);
     exit(n, f, ExitId::next);
   }
 
   void play_sequence(Node& n, Fields& f) {
     PlayNode& p = n.body.emplace<PlayNode>();
     p.say = f.say("sequence", true);
-    p.barge_in = f.boolean("barge_in", true);
+    p.barge = barge(n, f);
     exit(n, f, ExitId::next);
   }
 
   void wait(Node& n, Fields& f) {
     n.body.emplace<WaitNode>().duration = f.duration("duration", 1s, 1ms, 24h, true);
+    exit(n, f, ExitId::next);
+  }
+
+  void answer(Node& n, Fields& f) {
+    n.body.emplace<AnswerNode>();
+    exit(n, f, ExitId::next);
+  }
+
+  void send_digits(Node& n, Fields& f) {
+    SendDigitsNode& s = n.body.emplace<SendDigitsNode>();
+    s.digits = f.templ("digits", true);
+    if (s.digits.is_literal()) {
+      if (const auto bad = s.digits.literal().find_first_not_of(kSentKeys); bad != std::string::npos) {
+        context_.error("bad-name", n.pointer + "/digits",
+                       "'" + s.digits.literal().substr(bad, 1) + "' is no key and no pause",
+                       "use 0-9 * # A-D, w (half a second) and W (a second)");
+      }
+    }
+    s.tone = f.duration("tone", s.tone, 40ms, 5s);
+    s.gap = f.duration("gap", s.gap, 40ms, 5s);
     exit(n, f, ExitId::next);
   }
 

@@ -60,10 +60,12 @@ Use use_of(const Model& model, int index) {
       say_(p.say, n.type == NodeType::play ? "say" : n.type == NodeType::play_digits ? "digits" : "sequence");
     }
     void operator()(const MenuNode& m) {
-      say_(m.say, "say"), say_(m.invalid_say, "invalid_say"), say_(m.no_input_say, "no_input_say");
+      say_(m.say, "say"), say_(m.short_say, "short_say"), say_(m.invalid_say, "invalid_say"),
+          say_(m.no_input_say, "no_input_say");
     }
     void operator()(const GatherNode& g) {
-      say_(g.say, "say"), say_(g.invalid_say, "invalid_say"), say_(g.no_input_say, "no_input_say");
+      say_(g.say, "say"), say_(g.short_say, "short_say"), say_(g.invalid_say, "invalid_say"),
+          say_(g.no_input_say, "no_input_say");
       sets_(g.into);
     }
     void operator()(const DecisionNode& d) {
@@ -104,6 +106,8 @@ Use use_of(const Model& model, int index) {
       }
     }
     void operator()(const WaitNode&) {}
+    void operator()(const AnswerNode&) {}
+    void operator()(const SendDigitsNode& s) { text_(s.digits, "digits"); }
     void operator()(const HangupNode& h) { say_(h.say, "say"); }
   };
   std::visit(Visit{n, use, say, text, sets}, n.body);
@@ -285,7 +289,7 @@ class GraphCheck {
   bool waits(int i) const {
     const Node& n = node(i);
     if (n.type_name.empty()) return true;
-    if (const auto* p = std::get_if<PlayNode>(&n.body)) return p->loops == 0 && p->barge_in;
+    if (const auto* p = std::get_if<PlayNode>(&n.body)) return p->loops == 0 && p->barge.by != BargeIn::none;
     if (const auto* w = std::get_if<WelcomeNode>(&n.body)) return w->choose;
     return type_row(n.type).waits;
   }

@@ -33,7 +33,9 @@ std::string_view colour(flow::NodeType type) {
     case flow::NodeType::gather: return "#fff8e1";
     case flow::NodeType::decision:
     case flow::NodeType::set:
-    case flow::NodeType::wait: return "#f3e5f5";
+    case flow::NodeType::wait:
+    case flow::NodeType::answer:
+    case flow::NodeType::send_digits: return "#f3e5f5";
     case flow::NodeType::api: return "#e0f2f1";
     case flow::NodeType::record: return "#fce4ec";
     case flow::NodeType::transfer:

@@ -14,6 +14,7 @@
 #include "core/flow_json.hpp"
 #include "ivr/base.hpp"
 #include "ivr/flow.hpp"
+#include "ivr/script.hpp"
 
 // A flow document compiled: names are indexes, texts are templates, patterns are machines. Built once by
 // build_model(), then read by the checks, by the drawings and by every run.
@@ -39,8 +40,7 @@ struct Say {
   bool empty() const { return in.empty(); }
 };
 
-// ---------------------------------------------------------------------------------------------------------
-// nodes
+// ------------------------------------------------------------------------------------------------- nodes
 
 enum class NodeType : std::uint8_t {
   welcome,
@@ -57,6 +57,8 @@ enum class NodeType : std::uint8_t {
   play_digits,
   play_sequence,
   wait,
+  answer,
+  send_digits,
 };
 
 // Exits that have a name of their own; menus, decisions and api add more.
@@ -81,6 +83,17 @@ inline constexpr int kNowhere = -1;
 
 std::string_view exit_name(ExitId exit) noexcept;
 
+// What stops a prompt before its end, see intent::Play.
+struct Barge {
+  BargeIn by = BargeIn::digits;
+  Millis grace{0}, min_speech = 200ms;
+
+  template <class Intent>
+  void give(Intent& intent) const {
+    intent.barge_in = by, intent.grace = grace, intent.min_speech = min_speech;
+  }
+};
+
 struct WelcomeNode {
   Say say, ask;
   std::array<int, 16> languages{};  // by key, -1: none
@@ -88,33 +101,35 @@ struct WelcomeNode {
   int language = -1;  // fixed, or when nothing is chosen
   int tries = 2;
   Millis timeout = 5s;
-  bool barge_in = true;
+  Barge barge;
 };
 
 struct PlayNode {  // also play_digits and play_sequence
   Say say;
   int loops = 1;
-  bool barge_in = true;
+  Barge barge;
 };
 
 struct MenuNode {
-  Say say, invalid_say, no_input_say;
+  Say say, short_say, invalid_say, no_input_say;
   std::array<int, 16> keys{};                        // target by key
   int tries = 3, max_invalid = 0, max_no_input = 0;  // 0: counted in tries
   Millis timeout = 5s;
-  bool barge_in = true, carry = true;
+  Barge barge;
+  bool carry = true;
   int into = -1;
 };
 
 struct GatherNode {
-  Say say, invalid_say, no_input_say;
+  Say say, short_say, invalid_say, no_input_say;
   std::string kind;
   int into = -1;
   int min = 1, max = 20;
   std::string terminators = "#";
   int tries = 3;
   Millis timeout = 10s, digit_timeout = 3s;
-  bool barge_in = true, carry = true, sensitive = false;
+  Barge barge;
+  bool carry = true, sensitive = false;
   std::optional<double> low, high;  // range
   std::optional<std::regex> pattern;
 };
@@ -201,9 +216,19 @@ struct WaitNode {
   Millis duration{0};
 };
 
+inline constexpr std::string_view kSentKeys = "0123456789*#ABCDwW";  // w and W pause
+
+struct SendDigitsNode {
+  Template digits;
+  Millis tone = 100ms, gap = 100ms;
+};
+
+struct AnswerNode {};
+
 struct HangupNode {
   Say say;
   std::string reason = "normal";
+  int status = 480;  // of a call that was not answered
 };
 
 struct Exit {
@@ -220,7 +245,7 @@ struct Node {
   std::array<int, kExits> to{};  // target by exit, fallbacks resolved; -1: leads nowhere
   std::vector<Exit> exits;       // as connected in the document
   std::variant<WelcomeNode, PlayNode, MenuNode, GatherNode, DecisionNode, ApiNode, RecordNode, TransferNode,
-               QueueNode, SetNode, WaitNode, HangupNode>
+               QueueNode, SetNode, WaitNode, SendDigitsNode, AnswerNode, HangupNode>
       body;
 
   int at(ExitId exit) const { return to[static_cast<std::size_t>(exit)]; }
@@ -245,6 +270,7 @@ struct Model {
   std::vector<std::pair<std::string, CalendarOptions>> calendars;
   std::string time_zone = "UTC";
   std::vector<Node> nodes;
+  bool answer_later = false;
   int start = kNowhere;
   int on_error = kNowhere;
   std::size_t connections = 0;

@@ -118,29 +118,28 @@ template <class... F>
 Overload(F...) -> Overload<F...>;
 
 std::vector<const Say*> says(const Node& node) {
+  using Says = std::vector<const Say*>;
   return std::visit(Overload{
                         [](const WelcomeNode& n) {
-                          return std::vector<const Say*>{&n.say, &n.ask};
+                          return Says{&n.say, &n.ask};
                         },
-                        [](const PlayNode& n) { return std::vector<const Say*>{&n.say}; },
+                        [](const PlayNode& n) { return Says{&n.say}; },
                         [](const MenuNode& n) {
-                          return std::vector<const Say*>{&n.say, &n.invalid_say, &n.no_input_say};
+                          return Says{&n.say, &n.short_say, &n.invalid_say, &n.no_input_say};
                         },
                         [](const GatherNode& n) {
-                          return std::vector<const Say*>{&n.say, &n.invalid_say, &n.no_input_say};
+                          return Says{&n.say, &n.short_say, &n.invalid_say, &n.no_input_say};
                         },
-                        [](const ApiNode& n) { return std::vector<const Say*>{&n.filler}; },
-                        [](const RecordNode& n) { return std::vector<const Say*>{&n.say}; },
+                        [](const ApiNode& n) { return Says{&n.filler}; },
+                        [](const RecordNode& n) { return Says{&n.say}; },
                         [](const TransferNode& n) {
-                          return std::vector<const Say*>{&n.say, &n.ringback};
+                          return Says{&n.say, &n.ringback};
                         },
                         [](const QueueNode& n) {
-                          return std::vector<const Say*>{&n.say, &n.hold};
+                          return Says{&n.say, &n.hold};
                         },
-                        [](const HangupNode& n) { return std::vector<const Say*>{&n.say}; },
-                        [](const DecisionNode&) { return std::vector<const Say*>{}; },
-                        [](const SetNode&) { return std::vector<const Say*>{}; },
-                        [](const WaitNode&) { return std::vector<const Say*>{}; },
+                        [](const HangupNode& n) { return Says{&n.say}; },
+                        [](const auto&) { return Says{}; },
                     },
                     node.body);
 }

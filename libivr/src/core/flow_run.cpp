@@ -14,7 +14,8 @@ using namespace flow;
 
 namespace {
 
-constexpr int kErrorFuel = 32;   // visits left for the goodbye after the fuel is out
+constexpr int kErrorFuel = 32;  // visits left for the goodbye after the fuel is out
+const Barge kToTheEnd{BargeIn::none};
 constexpr int kMaxErrors = 100;  // of one call; then it ends
 constexpr std::size_t kMaxText = 64 << 10;
 
@@ -232,7 +233,7 @@ class FlowRun::Machine : public Reader {
     hanging_up_ = true;
     next_ = kNowhere;
     at_ = kNowhere;
-    want(intent::Hangup{std::move(reason)});
+    want(intent::Hangup{std::move(reason), status_});
   }
 
   void end(const outcome::Ended& ended) {
@@ -271,7 +272,7 @@ class FlowRun::Machine : public Reader {
       case NodeType::play_digits:
       case NodeType::play_sequence: {
         const PlayNode& p = body<PlayNode>();
-        return play(p.say, p.loops, p.barge_in, Phase::act);
+        return play(p.say, p.loops, p.barge, Phase::act);
       }
       case NodeType::menu: return enter_menu(again);
       case NodeType::gather: return enter_gather(again);
@@ -282,14 +283,16 @@ class FlowRun::Machine : public Reader {
       case NodeType::transfer: {
         const TransferNode& t = body<TransferNode>();
         if (t.say.empty()) return dial();
-        return play(t.say, 1, false, Phase::say);
+        return play(t.say, 1, kToTheEnd, Phase::say);
       }
       case NodeType::queue: return enter_queue();
+      case NodeType::answer: phase_ = Phase::act; return want(intent::Answer{});
+      case NodeType::send_digits: return send_digits();
       case NodeType::wait: phase_ = Phase::act; return want(intent::Wait{body<WaitNode>().duration});
       case NodeType::hangup: {
         const HangupNode& h = body<HangupNode>();
         if (h.say.empty()) return goodbye();
-        return play(h.say, 1, false, Phase::goodbye);
+        return play(h.say, 1, kToTheEnd, Phase::goodbye);
       }
     }
   }
@@ -304,7 +307,7 @@ class FlowRun::Machine : public Reader {
     return false;
   }
 
-  void play(const Say& say, int loops, bool barge_in, Phase phase) {
+  void play(const Say& say, int loops, const Barge& barge, Phase phase) {
     Prompts prompts;
     clear();
     const absl::Status status = flow::render(model_, say, language_, *this, prompts);
@@ -312,11 +315,27 @@ class FlowRun::Machine : public Reader {
       return phase == Phase::goodbye ? goodbye(std::string(status.message()))
                                      : fail(std::string(status.message()));
     phase_ = phase;
-    want(intent::Play{std::move(prompts), loops, barge_in ? BargeIn::digits : BargeIn::none});
+    intent::Play i{std::move(prompts), loops};
+    barge.give(i);
+    want(std::move(i));
+  }
+
+  void send_digits() {
+    const SendDigitsNode& s = body<SendDigitsNode>();
+    clear();
+    intent::SendDigits i;
+    s.digits.render(*this, Escape::none, i.digits);
+    if (const auto bad = i.digits.find_first_not_of(kSentKeys); bad != std::string::npos)
+      return fail("'" + (secret ? "***" : i.digits) + "' has a character that is no key and no pause");
+    i.tone = s.tone;
+    i.gap = s.gap;
+    phase_ = Phase::act;
+    want(std::move(i));
   }
 
   void goodbye(std::string error = {}) {
-    std::string reason = body<HangupNode>().reason;
+    const std::string reason = body<HangupNode>().reason;
+    status_ = body<HangupNode>().status;
     leave("hangup", kNowhere, {}, std::move(error), reason);
   }
 
@@ -325,7 +344,7 @@ class FlowRun::Machine : public Reader {
     if (!w.choose) {
       if (w.language >= 0) choose(w.language);
       if (w.say.empty()) return leave(ExitId::next);
-      return play(w.say, 1, w.barge_in, Phase::act);
+      return play(w.say, 1, w.barge, Phase::act);
     }
     intent::Collect c;
     if (!again && !w.say.empty() && !render(w.say, c.prompts)) return;
@@ -336,7 +355,7 @@ class FlowRun::Machine : public Reader {
       c.prompts.insert(c.prompts.end(), std::make_move_iterator(more.begin()),
                        std::make_move_iterator(more.end()));
     }
-    c.barge_in = w.barge_in ? BargeIn::digits : BargeIn::none;
+    w.barge.give(c);
     c.terminators.clear();
     c.first_timeout = w.timeout;
     phase_ = Phase::ask;
@@ -346,8 +365,10 @@ class FlowRun::Machine : public Reader {
   void enter_menu(bool again) {
     const MenuNode& m = body<MenuNode>();
     intent::Collect c;
-    if (!prompts_of(again, m.say, m.invalid_say, m.no_input_say, c.prompts)) return;
-    c.barge_in = m.barge_in ? BargeIn::digits : BargeIn::none;
+    if (!prompts_of(again, again && !m.short_say.empty() ? m.short_say : m.say, m.invalid_say, m.no_input_say,
+                    c.prompts))
+      return;
+    m.barge.give(c);
     c.terminators.clear();
     c.first_timeout = m.timeout;
     c.carry = m.carry;
@@ -358,8 +379,10 @@ class FlowRun::Machine : public Reader {
   void enter_gather(bool again) {
     const GatherNode& g = body<GatherNode>();
     intent::Collect c;
-    if (!prompts_of(again, g.say, g.invalid_say, g.no_input_say, c.prompts)) return;
-    c.barge_in = g.barge_in ? BargeIn::digits : BargeIn::none;
+    if (!prompts_of(again, again && !g.short_say.empty() ? g.short_say : g.say, g.invalid_say, g.no_input_say,
+                    c.prompts))
+      return;
+    g.barge.give(c);
     c.min = g.min;
     c.max = g.max;
     c.terminators = g.terminators;
@@ -702,6 +725,12 @@ class FlowRun::Machine : public Reader {
       if (node().type == NodeType::api && phase_ == Phase::pause) return fetch();
       if (node().type == NodeType::wait) return leave(ExitId::next);
     }
+    if (std::holds_alternative<outcome::Answered>(outcome) && node().type == NodeType::answer) {
+      return leave(ExitId::next);
+    }
+    if (std::holds_alternative<outcome::DigitsSent>(outcome) && node().type == NodeType::send_digits) {
+      return leave(ExitId::next);
+    }
     if (const auto* recorded = std::get_if<outcome::Recorded>(&outcome);
         recorded && node().type == NodeType::record) {
       return after_record(*recorded);
@@ -848,6 +877,7 @@ class FlowRun::Machine : public Reader {
   int fuel_ = 0;
   std::size_t left_ = 0;  // nodes left so far
   std::uint64_t random_ = 0;
+  int status_ = intent::Hangup{}.status;  // of the rejection, when the call was not answered
   bool hanging_up_ = false, ended_ = false;
 };
 

@@ -94,6 +94,8 @@ const std::vector<TypeRow>& type_rows() {
        false,
        {E::next, E::error}},
       {"wait", T::wait, "S3", "Waits a while in silence.", false, false, {E::next}},
+      {"answer", T::answer, "S3", "Takes a call that began on early media.", false, false, {E::next}},
+      {"send_digits", T::send_digits, "S3", "Sends keys to the far side.", true, false, {E::next, E::error}},
   };
   return kRows;
 }

@@ -34,6 +34,7 @@ absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Fl
   route.flow_digest = flow->digest();
   route.flow_document = flow->to_json();
   route.variables = std::move(variables);
+  route.answer_later = flow->answers_later();
   route.secret_type_ahead = flow->asks_for_secrets();
   route.preload = flow->static_prompts();
   route.script = [flow = std::move(flow), calendars = *std::move(calendars)](const CallInfo& call) {
@@ -51,6 +52,7 @@ absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::shar
   options.record =
       entries.size() > 1 &&
       entries[1].out.find("{\"start_record\":{\"record\":1,\"name\":\"call\"") != std::string::npos;
+  options.answer_later = entries.front().out.find("{\"ring\":") != std::string::npos;
   options.secret_type_ahead = flow->asks_for_secrets();
   auto calendars = flow_calendars(*flow, load_time_zone);
   if (!calendars.ok()) return calendars.status();
