@@ -2,7 +2,8 @@
 
 #include "edge/sip_peer.hpp"
 
-// RFC 4028, and what a peer asks for before it lets us in.
+// RFC 4028 (that sessions are refreshed or end: sip_sipp_test.cpp), and what a peer asks for before it lets
+// us in.
 
 namespace ivr::test {
 namespace {
@@ -16,46 +17,6 @@ std::string invite_with(Station& callee, RawPeer& peer, RawDialog& dialog, std::
   const auto reply = peer.wait({&callee}, [](const std::string& m) { return status_of(m) >= 200; });
   EXPECT_TRUE(reply);
   return reply.value_or("");
-}
-
-TEST(SofiaSip, ASessionThatThePeerDoesNotRefreshEndsWithBye) {
-  Station callee(short_sessions());
-  callee.react = [&](const sip::Event& event) {
-    if (const auto* invited = std::get_if<sip::Invited>(&event)) callee->answer(invited->leg, kAnswer);
-  };
-  RawPeer peer(RawPeer::Kind::udp, callee->local_address());
-  RawDialog dialog(peer, callee.uri());
-  const std::string ok =
-      invite_with(callee, peer, dialog, "Supported: timer\r\nSession-Expires: 2;refresher=uac\r\n");
-  EXPECT_EQ(header_of(ok, "Session-Expires"), "2;refresher=uac");
-  EXPECT_EQ(header_of(ok, "Require"), "timer");
-  dialog.join(ok);
-  ASSERT_TRUE(peer.send(dialog.request("ACK", "", "", "", 1)));
-  const auto bye = peer.wait(
-      {&callee}, [](const std::string& m) { return m.starts_with("BYE"); }, 8s);
-  ASSERT_TRUE(bye);
-  ASSERT_TRUE(peer.send(reply_to(*bye, 200, "")));
-  ASSERT_TRUE(pump({&callee}, [&] { return callee.count<sip::Ended>() == 1; }));
-  EXPECT_EQ(callee.last<sip::Ended>()->reason, "session timer expired");
-}
-
-TEST(SofiaSip, WeRefreshWhenItIsOurTurnAndThePeerTakesUpdates) {
-  Station caller(short_sessions()), callee(short_sessions());
-  const Call call = establish(caller, callee);
-  // Nobody refreshes: both would be gone after 3 s. A call of 5 s more is one that was refreshed.
-  RawPeer mute(RawPeer::Kind::udp, caller->local_address());
-  const std::string nowhere = "sip:mute@127.0.0.1:" + std::to_string(mute.port());
-  for (int round = 0; round < 2; ++round) {
-    const int before = caller.count<sip::Ended>();
-    caller->invite({.uri = nowhere, .sdp = kOffer});  // lasts t1x64, 3.2 s
-    ASSERT_TRUE(pump(
-        {&caller, &callee}, [&] { return caller.count<sip::Ended>() > before; }, 10s));
-    EXPECT_NE(caller.last<sip::Ended>()->leg, call.caller);
-  }
-  EXPECT_EQ(callee.count<sip::Ended>(), 0);
-  EXPECT_EQ(callee.count<sip::Offered>(), 0);
-  caller->hang_up(call.caller, "");
-  ASSERT_TRUE(pump({&caller, &callee}, [&] { return callee.count<sip::Ended>() == 1; }));
 }
 
 TEST(SofiaSip, TooShortAnIntervalIsRaisedByTheCaller) {
