@@ -42,6 +42,7 @@ struct Invited {  // a new call for us; answer with ring/answer/reject
   std::string to_uri, request_uri, request_user;
   std::optional<std::string> offer;  // none: the peer wants our offer in the 200 and answers in the ACK
   Address source;                    // where the packet came from
+  bool relayed = false;              // a proxy sent it: the caller is somewhere behind `source`
 };
 struct Ringing {
   LegId leg = 0;

@@ -128,6 +128,7 @@ void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
   invited.request_user = decoded_user(sip->sip_request->rq_url);
   invited.offer = sdp_of(sip);
   invited.source = address_of(nua_current_request(nua_));
+  invited.relayed = sip->sip_via != nullptr && sip->sip_via->v_next != nullptr;
   leg.late_offer = !invited.offer;
   if (!options_.external_ip.empty()) {
     const char* protocol = sip->sip_via ? sip->sip_via->v_protocol : "";

@@ -19,6 +19,7 @@ struct ActiveCall {
     StreamId stream = 0;
     std::optional<MediaNegotiator> sdp;
     std::string answer;    // ours, until the session says Answer
+    std::string peer_ip;   // where the peer itself signals from; empty: unknown
     bool offered = false;  // our offer is out and unanswered
     bool up = false;
     bool closing = false, closed = false;  // the stream

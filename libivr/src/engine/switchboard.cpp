@@ -132,6 +132,13 @@ absl::Status Switchboard::open_stream(ActiveCall& call, LegNumber number) {
   return absl::OkStatus();
 }
 
+void Switchboard::set_remote(ActiveCall& call, LegNumber number, RemoteMedia remote) {
+  auto& leg = call.legs[static_cast<std::size_t>(number)];
+  leg.codec = remote.codec;
+  remote.signalling_ip = leg.peer_ip;
+  world_.media.set_remote(leg.stream, remote);
+}
+
 void Switchboard::on(const sip::Invited& invited) {
   if (draining_) return refuse(invited, 503, "shutting down", true);
   const Route* const taken = route(invited.request_user);
@@ -162,6 +169,8 @@ void Switchboard::on(const sip::Invited& invited) {
   call.record.flow_digest = taken->flow_digest;
   auto& leg = call.legs[0];
   leg.sip = invited.leg;
+  // The voice of whoever rang directly comes from where he rang; behind a proxy it may come from anywhere.
+  if (!invited.relayed) leg.peer_ip = invited.source.ip;
   legs_[invited.leg] = {call.key, 0};
 
   const auto cannot = [&](int status, const absl::Status& why) {
@@ -176,8 +185,7 @@ void Switchboard::on(const sip::Invited& invited) {
     auto answer = leg.sdp->answer(*invited.offer);
     if (!answer.ok()) return cannot(absl::IsInvalidArgument(answer.status()) ? 400 : 488, answer.status());
     leg.answer = std::move(answer->sdp);
-    leg.codec = answer->remote.codec;
-    world_.media.set_remote(leg.stream, answer->remote);
+    set_remote(call, 0, answer->remote);
   } else {
     leg.answer = leg.sdp->offer();
     leg.offered = true;
@@ -226,8 +234,7 @@ void Switchboard::on(const sip::Answered& answered) {
     return;
   }
   leg.up = true;
-  leg.codec = remote->codec;
-  world_.media.set_remote(leg.stream, *remote);
+  set_remote(*call, number, *std::move(remote));
   if (number != 0) return step(*call, event::LegAnswered{number});
   call->record.answered = world_.clock.now();
   ++counters_.answered;
@@ -248,8 +255,7 @@ void Switchboard::on(const sip::Established& established) {
       world_.sip.hang_up(established.leg, "cannot use the answer: " + std::string(remote.status().message()));
       return;
     }
-    leg.codec = remote->codec;
-    world_.media.set_remote(leg.stream, *remote);
+    set_remote(*call, number, *std::move(remote));
   }
   if (leg.up || number != 0) return;
   leg.up = true;
@@ -270,8 +276,7 @@ void Switchboard::on(const sip::Offered& offered) {
   if (!answer.ok()) {
     return world_.sip.refuse_offer(offered.leg, absl::IsInvalidArgument(answer.status()) ? 400 : 488);
   }
-  leg.codec = answer->remote.codec;
-  world_.media.set_remote(leg.stream, answer->remote);
+  set_remote(*call, number, answer->remote);
   world_.sip.accept_offer(offered.leg, std::move(answer->sdp));
 }
 
@@ -282,8 +287,7 @@ void Switchboard::on(const sip::OfferAnswered& answered) {
   auto& leg = call->legs[static_cast<std::size_t>(number)];
   leg.offered = false;
   if (auto remote = leg.sdp->accept(answered.sdp); remote.ok()) {
-    leg.codec = remote->codec;
-    world_.media.set_remote(leg.stream, *remote);
+    set_remote(*call, number, *std::move(remote));
   }
 }
 

@@ -114,6 +114,7 @@ class Switchboard {
   const Route* route(std::string_view extension) const;
   ActiveCall& add(std::string id, CallSessionOptions session, std::unique_ptr<Script> script);
   absl::Status open_stream(ActiveCall& call, LegNumber leg);
+  void set_remote(ActiveCall& call, LegNumber leg, RemoteMedia remote);
   void prompt_ready(ActiveCall& call, PlayId play, absl::StatusOr<std::vector<ClipPtr>> clips, int loops);
   void later(ActiveCall& call, Event event);  // after what is being done now
   void press(ActiveCall& call, std::optional<char> digit, DigitSource source);
