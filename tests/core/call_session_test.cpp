@@ -511,6 +511,47 @@ TEST_F(Replay, AnotherScriptIsFoundOutAtItsFirstOtherCommand) {
   EXPECT_NE(result->logged, result->replayed);
 }
 
+TEST_F(Replay, KeysPressedAheadOfASecretAreKnownAgainWhereTheyAnsweredSomethingElse) {
+  const CallSessionOptions options{.secret_type_ahead = true};
+  const std::vector<Intent> script = {intent::Wait{1s}, intent::Collect{.max = 4}, intent::Wait{1s},
+                                      intent::Collect{.max = 8, .sensitive = true},
+                                      intent::Record{.beep = false, .finish_keys = "#"}};
+  auto owned = std::make_unique<Wants>(script);
+  const Wants* told = owned.get();
+  CallSession session(std::move(owned), options);
+  std::vector<LogEntry> entries;
+  std::string text;
+  Commands out;
+  const auto step = [&](const Event& event, Time now) {
+    out.clear();
+    const auto* heard = std::get_if<event::DigitHeard>(&event);
+    const bool secret = heard != nullptr && session.sensitive(heard->digit);
+    session.step(event, now, out);
+    const auto line =
+        log_line(static_cast<std::int64_t>(entries.size()), now, event, out, secret, session.revealed());
+    text += line;
+    entries.push_back(*parse_log_line(line));
+  };
+  step(event::Invited{CallInfo{"c1", Direction::inbound, "a", "2001", "", "", "", {}}}, at(0ms));
+  step(event::Established{}, at(10ms));
+  for (const char digit : std::string("1001739146#"))
+    step(event::DigitHeard{digit, DigitSource::inband}, at(20ms));
+  step(event::Tick{}, *session.deadline());
+  EXPECT_EQ(session.revealed(), "1001");
+  step(event::Tick{}, *session.deadline());
+  EXPECT_EQ(session.revealed(), "??????#");
+  EXPECT_EQ(std::get<outcome::Collected>(told->told[4]).digits, "739146");
+  step(event::DigitHeard{'#', DigitSource::inband}, at(3s));
+  step(event::RecordEnded{1, "r.wav", 1s, outcome::RecordEnd::finish_key, {}}, at(3s));
+  step(event::LegEnded{0, 0, "BYE", false}, at(4s));
+  EXPECT_TRUE(session.done());
+  EXPECT_EQ(text.find("739146"), std::string::npos);
+  EXPECT_EQ(text.find("\"digit\":\"7\""), std::string::npos);
+  const auto result = replay(entries, std::make_unique<Wants>(script), options);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->differs_at, -1) << result->logged << "\n" << result->replayed;
+}
+
 TEST_F(Replay, AGapInTheLogIsRefused) {
   log.erase(log.begin() + 3);
   EXPECT_EQ(replay(log, std::make_unique<Wants>(wants()), {}).status().code(), absl::StatusCode::kDataLoss);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -168,6 +169,12 @@ class CallSession {
   bool sensitive(
       char digit) const;  // this digit, pressed now, is secret: the log shows '?', see event_log.hpp
 
+  // Keys pressed ahead are logged as '?' where options.secret_type_ahead. Those that the last step took for a
+  // question, in order: as they were, or '?' where the question asks for a secret. reveal() gives them to the
+  // next step of a replay, which has only '?'.
+  const std::string& revealed() const { return revealed_; }
+  void reveal(std::string_view digits) { revealing_ = digits; }
+
   struct Summary {
     outcome::EndedBy ended_by = outcome::EndedBy::caller;
     std::string reason;
@@ -270,6 +277,7 @@ class CallSession {
   std::optional<Outcome> outcome_;  // to be told to the script
   std::optional<Time> deadline_;
   std::deque<char> queued_;  // digits nobody has asked for yet
+  std::string revealed_, revealing_;
   Summary summary_;
   CallInfo call_;
   PlayId next_play_ = 1;

@@ -11,19 +11,22 @@
 
 // The log of a call: what came in, when, and what was done about it, one JSON line a step. It is complete:
 // feeding the inputs back gives the same commands, byte for byte. Secrets are not in it: a secret digit is
-// logged as '?', a secret prompt or request as "***".
+// logged as '?', a secret prompt or request as "***". Where keys pressed ahead may be secret, a line says by
+// "ahead" what those were that answered a question which is not.
 //
 //   {"seq":3,"at":1763724000123456,"in":{"digit_heard":{"digit":"1","source":"rtp-event"}},"out":[{"stop_play":{"play":2}}]}
 
 namespace ivr {
 
-// `sequence` counts 0, 1, 2... without a gap. `secret` hides the digit of a DigitHeard.
+// `sequence` counts 0, 1, 2... without a gap. `secret` hides the digit of a DigitHeard; `ahead` is what the
+// session says by revealed().
 std::string log_line(std::int64_t sequence, Time at, const Event& event, std::span<const Command> commands,
-                     bool secret = false);
+                     bool secret = false, std::string_view ahead = {});
 
 struct LogEntry {
   std::int64_t sequence = 0;
   Time at{};
+  std::string ahead;  // keys that the log shows only here, see CallSession::reveal()
   Event event;
   std::string out;  // the commands, exactly as they stand in the line: a JSON array
 };

@@ -46,6 +46,11 @@ bool CallSession::sensitive(char digit) const {
   if (const auto* collect = std::get_if<Collecting>(&operation_)) {
     return collect->want.sensitive && !contains(collect->want.terminators, digit);
   }
+  if (const auto* recording =
+          std::get_if<Recording>(&operation_)) {  // the key that ends it, and nothing else
+    if (recording->phase == Recording::Phase::recording && contains(recording->want.finish_keys, digit))
+      return false;
+  }
   return options_.secret_type_ahead;
 }
 
@@ -53,6 +58,7 @@ void CallSession::step(const Event& event, Time now, Commands& out) {
   if (state_ == State::over) return;
   now_ = now;
   out_ = &out;
+  revealed_.clear();
   handle(event);
   run_script();
   if (!leg_up_ && open_records_ == 0) {
@@ -60,6 +66,7 @@ void CallSession::step(const Event& event, Time now, Commands& out) {
     disarm();
   }
   out_ = nullptr;
+  revealing_.clear();
 }
 
 void CallSession::handle(const Event& event) {
@@ -409,8 +416,13 @@ void CallSession::feed_queue() {
   while (!queued_.empty()) {
     auto* collect = std::get_if<Collecting>(&operation_);
     if (collect == nullptr) return;
-    const char digit = queued_.front();
+    char digit = queued_.front();
     queued_.pop_front();
+    if (!revealing_.empty()) {
+      digit = revealing_.front();
+      revealing_.erase(0, 1);
+    }
+    if (options_.secret_type_ahead) revealed_.push_back(sensitive(digit) ? '?' : digit);
     take_digit(*collect, digit);
   }
 }

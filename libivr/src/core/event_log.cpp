@@ -399,12 +399,13 @@ std::string_view to_string(outcome::RecordEnd end) noexcept {
 }
 
 std::string log_line(std::int64_t sequence, Time at, const Event& event, std::span<const Command> commands,
-                     bool secret) {
+                     bool secret, std::string_view ahead) {
   std::string line;
   line.reserve(192);
   JsonWriter out(line);
   FieldWriter write(out);
   out.open('{').field("seq", sequence).field("at", at.time_since_epoch().count());
+  if (ahead.find_first_not_of('?') != std::string_view::npos) out.field("ahead", ahead);
   out.key("in").open('{').key(kEventNames[event.index()]);
   if (const auto* heard = std::get_if<event::DigitHeard>(&event); heard != nullptr && secret) {
     write.object(event::DigitHeard{'?', heard->source});
@@ -436,8 +437,10 @@ absl::StatusOr<LogEntry> parse_log_line(std::string_view line) {
   auto event = read_event(in->begin().key(), in->begin().value());
   if (!event.ok()) return event.status();
   // The writer puts "out" last and keeps quotes inside texts escaped, so `},"out":[` cannot stand in one.
-  return LogEntry{seq->get<std::int64_t>(), Time(Micros(at->get<std::int64_t>())), *std::move(event),
-                  std::string(line.substr(out + 8, line.rfind('}') - out - 8))};
+  const auto ahead = document.find("ahead");
+  return LogEntry{seq->get<std::int64_t>(), Time(Micros(at->get<std::int64_t>())),
+                  ahead != document.end() && ahead->is_string() ? ahead->get<std::string>() : "",
+                  *std::move(event), std::string(line.substr(out + 8, line.rfind('}') - out - 8))};
 }
 
 absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::unique_ptr<Script> script,
@@ -454,6 +457,7 @@ absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::uniq
                                  " is missing, the next one there is " + std::to_string(entry.sequence));
     }
     commands.clear();
+    session.reveal(entry.ahead);
     session.step(entry.event, entry.at, commands);
     ++result.steps;
     std::string replayed = commands_json(commands);

@@ -392,8 +392,8 @@ void Switchboard::step(ActiveCall& call, const Event& event) {
   commands.clear();
   call.session.step(event, now, commands);
   if (world_.store != nullptr) {
-    log_.push_back(
-        {call.record.id, call.sequence, now, log_line(call.sequence, now, event, commands, secret)});
+    log_.push_back({call.record.id, call.sequence, now,
+                    log_line(call.sequence, now, event, commands, secret, call.session.revealed())});
   }
   ++call.sequence;
   for (const Command& command : commands) carry_out(call, command);
