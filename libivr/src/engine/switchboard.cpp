@@ -123,9 +123,14 @@ absl::Status Switchboard::open_stream(ActiveCall& call, LegNumber number) {
   if (!local.ok()) return local.status();
   leg.stream = stream;
   streams_[stream] = {call.key, number};
+  auto codecs = options_.codecs;
+  if (number !=
+      0) {  // whom the caller is connected with had better talk as he does: then nothing is transcoded
+    std::stable_partition(codecs.begin(), codecs.end(), [&](Codec c) { return c == call.legs[0].codec; });
+  }
   auto negotiator = MediaNegotiator::create({.local = *local,
                                              .session_id = stream,
-                                             .codecs = options_.codecs,
+                                             .codecs = std::move(codecs),
                                              .telephone_event = options_.telephone_event});
   if (!negotiator.ok()) return negotiator.status();
   leg.sdp = *std::move(negotiator);
