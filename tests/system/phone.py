@@ -39,6 +39,19 @@ def tone(hertz, amplitude=8000):
     return bytes(to_ulaw(int(amplitude * math.sin(2 * math.pi * hertz * i / 8000))) for i in range(FRAME))
 
 
+def to_alaw(sample):
+    """G.711, table 1a: even bits inverted."""
+    sign, magnitude = (0x80, sample) if sample >= 0 else (0, -sample - 1)
+    magnitude = min(magnitude, 32767) >> 4
+    exponent = max(magnitude.bit_length() - 4, 1) if magnitude >= 16 else 0
+    mantissa = (magnitude >> (exponent - 1 if exponent else 0)) & 15
+    return (sign | exponent << 4 | mantissa) ^ 0x55
+
+
+def tone_alaw(hertz, amplitude=8000):
+    return bytes(to_alaw(int(amplitude * math.sin(2 * math.pi * hertz * i / 8000))) for i in range(FRAME))
+
+
 def key_payload(key, duration, end):
     return struct.pack("!BBH", KEYS.index(key), 0x80 | 10 if end else 10, duration)
 
@@ -270,6 +283,9 @@ class Phone:
                 ip = line.split()[2]
             if line.startswith("m=audio "):
                 port = int(line.split()[1])
+                offered = [int(f) for f in line.split()[3:]]
+                # As RFC 3264, 6.1 would have it: what both know, in the offer's order.
+                self.codecs = [f for f in offered if f in self.codecs]
         self.remote = (ip, port)
 
     def on_response(self, status, reason, headers, body):
@@ -307,7 +323,7 @@ class Phone:
                       f"Contact: <{self.uri}>\r\n{kind}Content-Length: {len(sdp)}\r\n\r\n{sdp}", source)
 
         if method == "INVITE" and not retransmitted:
-            self.invited = headers
+            self.call_id = headers["call-id"]
             self.peer, self.respond_invite = source, respond
             self.take_sdp(body)
             contact = headers["contact"].partition("<")[2].partition(">")[0]
