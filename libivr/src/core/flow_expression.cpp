@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 
 namespace ivr::flow {
@@ -12,34 +11,7 @@ namespace {
 constexpr int kMaxNesting = 32;
 constexpr std::size_t kMaxText = 2000;
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
 absl::Status bad(std::string message) { return absl::InvalidArgumentError(message); }
-
-std::string in_quotes(std::string_view s) { return "'" + std::string(s) + "'"; }
-
-struct Builtin {
-  std::string_view name;
-  Path::Root root;
-};
-constexpr Builtin kBuiltins[] = {
-    {"language", Path::Root::language},
-    {"call.id", Path::Root::call_id},
-    {"call.caller", Path::Root::call_caller},
-    {"call.called", Path::Root::call_called},
-    {"call.direction", Path::Root::call_direction},
-    {"call.caller_uri", Path::Root::call_caller_uri},
-    {"call.called_uri", Path::Root::call_called_uri},
-    {"call.node", Path::Root::call_node},
-    {"now.hour", Path::Root::now_hour},
-    {"now.minute", Path::Root::now_minute},
-    {"now.weekday", Path::Root::now_weekday},
-    {"now.date", Path::Root::now_date},
-    {"now.time", Path::Root::now_time},
-    {"now.epoch", Path::Root::now_epoch},
-};
 
 struct Function {
   std::string_view name;
@@ -72,121 +44,9 @@ constexpr Operator kOperators[] = {
     {"not_exists", Expression::Op::not_exists},
 };
 
-template <class Table>
-std::vector<std::string> names_of(const Table& table) {
-  std::vector<std::string> names;
-  for (const auto& row : table) names.emplace_back(row.name);
-  return names;
-}
-
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t up = row[j];
-      row[j] = std::min({up + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = up;
-    }
-  }
-  return row[b.size()];
-}
-
 }  // namespace
 
-std::string suggestion(std::string_view wrong, const std::vector<std::string>& known) {
-  const std::string* best = nullptr;
-  std::size_t least = std::max<std::size_t>(2, wrong.size() / 3) + 1;
-  for (const std::string& name : known) {
-    if (wrong.size() > 100 || name.size() > 100) continue;
-    if (wrong.size() >= 3 && name.compare(0, wrong.size(), wrong) == 0)
-      return "; did you mean '" + name + "'?";
-    if (const std::size_t d = distance(wrong, name); d < least && d < std::max(name.size(), wrong.size()))
-      least = d, best = &name;
-  }
-  if (best) return "; did you mean '" + *best + "'?";
-  if (known.empty() || known.size() > 24) return "";
-  std::string list = "; known: ";
-  for (std::size_t i = 0; i < known.size(); ++i) list += (i ? ", " : "") + known[i];
-  return list;
-}
-
-// ---------------------------------------------------------------------------------------------------- names,
-// paths
-
-int Names::slot(std::string_view name) {
-  const auto [it, fresh] = slots_.try_emplace(std::string(name), size());
-  if (fresh) names_.emplace_back(name);
-  return it->second;
-}
-
-int Names::find(std::string_view name) const {
-  const auto it = slots_.find(std::string(name));
-  return it == slots_.end() ? -1 : it->second;
-}
-
-absl::StatusOr<Path> Path::parse(std::string_view text, Names& names) {
-  Path path;
-  std::vector<std::string> parts;
-  std::string part;
-  for (std::size_t i = 0; i <= text.size(); ++i) {
-    if (i == text.size() || text[i] == '.') {
-      if (part.empty()) return bad("'" + std::string(text) + "' is not a variable: a name is missing");
-      parts.push_back(std::move(part));
-      part.clear();
-    } else if (is_letter(text[i]) || is_digit(text[i])) {
-      part += text[i];
-    } else {
-      return bad(in_quotes(text) + " is not a variable: names are letters, digits and _, joined by '.'");
-    }
-  }
-  if (is_digit(parts[0][0]))
-    return bad(in_quotes(text) + " is not a variable: a name does not start with a digit");
-  if (parts.size() > 16)
-    return bad(in_quotes(text) + " goes " + std::to_string(parts.size()) + " levels deep, at most 16");
-  if (parts[0] == "calendar") {
-    if (parts.size() != 3 || parts[2] != "open")
-      return bad(in_quotes(text) + ": a calendar is read as calendar.NAME.open");
-    path.root = Root::calendar_open;
-    path.rest = {parts[1]};
-    return path;
-  }
-  if (parts[0] == "call" || parts[0] == "now" || parts[0] == "language") {
-    for (const Builtin& b : kBuiltins) {
-      if (b.name == text) {
-        path.root = b.root;
-        return path;
-      }
-    }
-    return bad("no built-in variable " + in_quotes(text) + suggestion(text, names_of(kBuiltins)));
-  }
-  path.slot = names.slot(parts[0]);
-  path.rest.assign(std::make_move_iterator(parts.begin() + 1), std::make_move_iterator(parts.end()));
-  return path;
-}
-
-View step_into(View value, const std::vector<std::string>& rest, std::size_t from) {
-  for (std::size_t i = from; i < rest.size(); ++i) {
-    const auto* j = std::get_if<const Json*>(&value);
-    if (!j) return {};
-    if ((*j)->is_object()) {
-      const auto it = (*j)->find(rest[i]);
-      if (it == (*j)->end()) return {};
-      value = view(*it);
-    } else {
-      std::size_t index = 0;
-      const auto r = std::from_chars(rest[i].data(), rest[i].data() + rest[i].size(), index);
-      if (r.ec != std::errc{} || r.ptr != rest[i].data() + rest[i].size() || index >= (*j)->size()) return {};
-      value = view((**j)[index]);
-    }
-  }
-  return value;
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// parsing
+// ---------------------------------------------------------------------------------------------- parsing
 
 // Recursive descent over: or, and, not, comparison, sum, product, unary, primary.
 class ExpressionParser {
@@ -506,8 +366,7 @@ absl::StatusOr<Expression> Expression::parse(const Json& json, Names& names, std
                     value == json.end() ? nullptr : &*value);
 }
 
-// ------------------------------------------------------------------------------------------------------
-// evaluating
+// ------------------------------------------------------------------------------------------- evaluating
 
 namespace {
 
@@ -694,8 +553,7 @@ bool Expression::is_constant() const {
   return std::none_of(nodes_.begin(), nodes_.end(), [](const Node& n) { return n.op == Op::path; });
 }
 
-// -------------------------------------------------------------------------------------------------------
-// templates
+// -------------------------------------------------------------------------------------------- templates
 
 namespace {
 

@@ -1,85 +1,17 @@
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
-#include "core/flow_value.hpp"
+#include "core/flow_names.hpp"
 
 // Conditions, calculations and texts with variables in them. Compiled once; evaluating is total: what has no
 // meaning (a text divided by a number, a missing key) is null, and null is false.
 
 namespace ivr::flow {
-
-// Variable names to slots.
-class Names {
- public:
-  int slot(std::string_view name);
-  int find(std::string_view name) const;  // -1: unknown
-  const std::string& name(int slot) const { return names_[static_cast<std::size_t>(slot)]; }
-  int size() const { return static_cast<int>(names_.size()); }
-  const std::vector<std::string>& all() const { return names_; }
-
- private:
-  std::vector<std::string> names_;
-  absl::flat_hash_map<std::string, int> slots_;
-};
-
-// Where a value is read from: a variable and the way into it, or something built in.
-struct Path {
-  enum class Root : std::uint8_t {
-    variable,
-    language,
-    call_id,
-    call_caller,
-    call_called,
-    call_direction,
-    call_caller_uri,
-    call_called_uri,
-    call_node,
-    now_hour,
-    now_minute,
-    now_weekday,
-    now_date,
-    now_time,
-    now_epoch,
-    calendar_open,  // rest[0] is the calendar
-  };
-  Root root = Root::variable;
-  int slot = -1;
-  std::vector<std::string> rest;  // keys and indexes into an object
-
-  static absl::StatusOr<Path> parse(std::string_view text, Names& names);
-};
-
-// What expressions read from, and the notes they leave about what they touched.
-class Reader {
- public:
-  virtual ~Reader() = default;
-  virtual View read(const Path& path) = 0;
-
-  bool secret = false;    // something read was secret
-  bool redacted = false;  // something read is not known in this replay
-
-  std::string& scratch() {  // lives until clear()
-    if (used_ == pool_.size()) pool_.emplace_back();
-    std::string& s = pool_[used_++];
-    s.clear();
-    return s;
-  }
-  void clear() { used_ = 0, secret = redacted = false; }
-
- private:
-  std::deque<std::string> pool_;
-  std::size_t used_ = 0;
-};
-
-// A step into a value that is an object or an array.
-View step_into(View value, const std::vector<std::string>& rest, std::size_t from = 0);
 
 // A variable that an expression reads; `guarded` reads mind that it may be unset (exists, default).
 struct Read {
@@ -222,8 +154,5 @@ class Template {
 };
 
 void append_escaped(std::string_view text, Escape escape, std::string& out);
-
-// "did you mean 'agent'?" or "known: a, b, c", with a leading "; ". Empty when there is nothing to suggest.
-std::string suggestion(std::string_view wrong, const std::vector<std::string>& known);
 
 }  // namespace ivr::flow

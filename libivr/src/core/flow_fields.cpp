@@ -7,9 +7,6 @@ namespace ivr::flow {
 
 namespace {
 
-bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool digit(char c) { return c >= '0' && c <= '9'; }
-
 std::string_view kind_name(const Json& json) {
   switch (json.type()) {
     case Json::value_t::null: return "null";
@@ -34,23 +31,6 @@ std::string shown(const Json& json) {
 
 }  // namespace
 
-bool is_name(std::string_view s) {
-  return !s.empty() && s.size() <= 64 && letter(s[0]) &&
-         std::all_of(s.begin(), s.end(), [](char c) { return letter(c) || digit(c); });
-}
-
-bool is_node_name(std::string_view s) {
-  return !s.empty() && s.size() <= 64 &&
-         std::all_of(s.begin(), s.end(), [](char c) { return letter(c) || digit(c) || c == '-'; });
-}
-
-bool is_token(std::string_view s) {
-  constexpr std::string_view kAlso = "!#$%&'*+-.^_`|~";
-  return !s.empty() && s.size() <= 100 && std::all_of(s.begin(), s.end(), [&](char c) {
-    return letter(c) || digit(c) || kAlso.find(c) != kAlso.npos;
-  });
-}
-
 absl::StatusOr<std::regex> compile_pattern(const std::string& pattern) {
   if (pattern.size() > 200)
     return absl::InvalidArgumentError("a pattern of " + std::to_string(pattern.size()) +
@@ -65,7 +45,7 @@ absl::StatusOr<std::regex> compile_pattern(const std::string& pattern) {
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
     if (c == '\\') {
-      if (i + 1 < pattern.size() && digit(pattern[i + 1]))
+      if (i + 1 < pattern.size() && is_digit(pattern[i + 1]))
         return absl::InvalidArgumentError("back references are not in the pattern language");
       ++i;
       after_group = false;
@@ -113,7 +93,7 @@ absl::StatusOr<std::regex> compile_pattern(const std::string& pattern) {
           const std::size_t end = pattern.find('}', i);
           int n = 0;
           for (std::size_t k = i + 1; k < std::min(end, pattern.size()); ++k) {
-            if (digit(pattern[k])) {
+            if (is_digit(pattern[k])) {
               n = n * 10 + (pattern[k] - '0');
             } else {
               n = 0;
@@ -137,8 +117,7 @@ absl::StatusOr<std::regex> compile_pattern(const std::string& pattern) {
   }
 }
 
-// ----------------------------------------------------------------------------------------------------
-// FieldContext
+// ----------------------------------------------------------------------------------------- FieldContext
 
 void FieldContext::error(std::string rule, std::string pointer, std::string message, std::string mend) {
   // Texts are read once for each language: what is wrong with them is said once.
@@ -220,7 +199,7 @@ std::pair<int, int> FieldContext::status(const std::string& text, const std::str
   if (text.size() == 3 && text[0] >= '1' && text[0] <= '5') {
     const int hundred = (text[0] - '0') * 100;
     if (text.substr(1) == "xx") return {hundred, hundred + 99};
-    if (digit(text[1]) && digit(text[2])) {
+    if (is_digit(text[1]) && is_digit(text[2])) {
       const int code = hundred + (text[1] - '0') * 10 + (text[2] - '0');
       return {code, code};
     }
@@ -287,7 +266,7 @@ Millis FieldContext::duration(const Json& json, const std::string& pointer, Mill
   while (good && i < s.size()) {
     std::int64_t n = 0;
     const auto r = std::from_chars(s.data() + i, s.data() + s.size(), n);
-    good = r.ec == std::errc{} && digit(s[i]) && n < 1'000'000'000;
+    good = r.ec == std::errc{} && is_digit(s[i]) && n < 1'000'000'000;
     i = static_cast<std::size_t>(r.ptr - s.data());
     if (!good) break;
     if (s.compare(i, 2, "ms") == 0) {
@@ -311,8 +290,7 @@ Millis FieldContext::duration(const Json& json, const std::string& pointer, Mill
   return sum;
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// Fields
+// ----------------------------------------------------------------------------------------------- Fields
 
 const Json* Fields::get(std::string_view key, bool required) {
   known_.emplace_back(key);
@@ -462,8 +440,7 @@ void Fields::done() {
   }
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// prompts
+// ---------------------------------------------------------------------------------------------- prompts
 
 namespace {
 

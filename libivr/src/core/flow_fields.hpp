@@ -16,10 +16,6 @@
 
 namespace ivr::flow {
 
-bool is_name(std::string_view s);       // of variables and calendars: letters, digits, _
-bool is_node_name(std::string_view s);  // also -
-bool is_token(std::string_view s);      // of headers (RFC 9110, 5.6.2)
-
 // ECMAScript without what makes matching take exponential time: back references, look-ahead, repeated groups
 // that repeat or choose inside.
 absl::StatusOr<std::regex> compile_pattern(const std::string& pattern);
