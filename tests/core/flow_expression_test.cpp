@@ -1,4 +1,4 @@
-#include "core/flow_expression.hpp"
+#include "core/flow_template.hpp"
 
 #include <gtest/gtest.h>
 

@@ -8,8 +8,8 @@
 #include "absl/status/statusor.h"
 #include "core/flow_names.hpp"
 
-// Conditions, calculations and texts with variables in them. Compiled once; evaluating is total: what has no
-// meaning (a text divided by a number, a missing key) is null, and null is false.
+// Conditions and calculations. Compiled once; evaluating is total: what has no meaning (a text divided by a
+// number, a missing key) is null, and null is false.
 
 namespace ivr::flow {
 
@@ -67,6 +67,8 @@ class Expression {
   // The structured form {"variable", "operator", "value"} with all/any/not, or the short form as a string.
   static absl::StatusOr<Expression> parse(const Json& json, Names& names, std::string& where);
   static absl::StatusOr<Expression> comparison(Path path, std::string_view op, const Json* value);
+  // The short form at the beginning of a text; `used` are its characters.
+  static absl::StatusOr<Expression> parse_part(std::string_view text, Names& names, std::size_t& used);
   static Expression constant(Value value);
 
   View eval(Reader& reader) const { return eval(root_, reader); }
@@ -92,67 +94,9 @@ class Expression {
   int root_ = -1;
 };
 
-// How a value is written into its surroundings.
-enum class Escape : std::uint8_t {
-  none,
-  url,     // percent-encoded, except what stands at the very start (the base address)
-  json,    // as the inside of a JSON string
-  header,  // control characters fall out
-  uri,     // SIP URI: control characters, spaces, <, > and " fall out
-};
-
-// "Dear {{name | default: 'customer'}}, you owe {{amount}}."
-class Template {
- public:
-  enum class Filter : std::uint8_t {
-    default_,
-    upper,
-    lower,
-    trim,
-    round,
-    first,
-    last,
-    length,
-    url,
-    json,
-    raw,
-    number,
-    text,
-  };
-  struct FilterCall {
-    Filter filter = Filter::raw;
-    Value argument;
-  };
-
-  static absl::StatusOr<Template> parse(std::string_view text, Names& names);
-
-  void render(Reader& reader, Escape escape, std::string& out) const;
-  // The value itself when the template is one expression and nothing else: numbers stay numbers.
-  View value(Reader& reader) const;
-
-  bool empty() const { return parts_.empty(); }
-  bool is_literal() const;             // no variable in it
-  const std::string& literal() const;  // of a literal template
-  void reads(std::vector<Read>& out) const;
-  void calendars(std::vector<std::string>& out) const;
-  bool speaks() const;  // has a letter or a digit of its own
-
-  // "round: 2" and the like, for values that come from elsewhere.
-  static absl::StatusOr<FilterCall> parse_filter(std::string_view text);
-  static View apply(const std::vector<FilterCall>& filters, View value, Reader& reader);
-
- private:
-  struct Part {
-    std::string literal;  // used when there is no expression
-    bool computed = false;
-    Expression expression;
-    std::vector<FilterCall> filters;
-  };
-  static View apply(const std::vector<FilterCall>& filters, View value, Reader& reader, bool& raw);
-  static View eval(const Part& part, Reader& reader, bool& raw);
-  std::vector<Part> parts_;
-};
-
-void append_escaped(std::string_view text, Escape escape, std::string& out);
+// What is a function in expressions and a filter in templates. Null stays null.
+View rounded(const View& value, const View& places);
+View cased(const View& value, bool up, Reader& reader);
+View length_of(const View& value);  // characters of a text (UTF-8), entries of a list
 
 }  // namespace ivr::flow

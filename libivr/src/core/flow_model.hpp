@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/flow_expression.hpp"
 #include "core/flow_json.hpp"
+#include "core/flow_template.hpp"
 #include "ivr/base.hpp"
 #include "ivr/flow.hpp"
 #include "ivr/script.hpp"
