@@ -188,6 +188,12 @@ int FieldContext::variable_name(const std::string& name, const std::string& poin
   return model.names.slot(name);
 }
 
+Variable& FieldContext::variable(int slot) {
+  if (static_cast<std::size_t>(slot) >= model.variables.size())
+    model.variables.resize(static_cast<std::size_t>(slot) + 1);
+  return model.variables[static_cast<std::size_t>(slot)];
+}
+
 void FieldContext::calendar(const std::string& name, const std::string& pointer) {
   if (std::find(calendars.begin(), calendars.end(), name) == calendars.end()) {
     error("unknown-calendar", pointer, "no calendar '" + name + "'" + suggestion(name, calendars),
@@ -218,6 +224,17 @@ std::vector<std::string> FieldContext::callers(const Json& json, const std::stri
   }
   for (const Json& one : json) out.push_back(one.get<std::string>());
   return out;
+}
+
+std::vector<std::string> FieldContext::list(const std::string& name, const std::string& pointer) {
+  std::vector<std::string> known;
+  for (const auto& [list_name, callers] : lists) {
+    if (list_name == name) return callers;
+    known.push_back(list_name);
+  }
+  error("unknown-list", pointer, "no list '" + name + "'" + suggestion(name, known),
+        "add it to the flow's 'lists'");
+  return {};
 }
 
 Template FieldContext::templ(const Json& json, const std::string& pointer) {

@@ -42,16 +42,19 @@ class FieldContext {
   int language(std::string_view name, const std::string& pointer);
   int key(std::string_view key, const std::string& pointer);
   int variable_name(const std::string& name, const std::string& pointer);  // its slot
+  Variable& variable(int slot);
   void calendar(const std::string& name, const std::string& pointer);
   std::pair<int, int> status(const std::string& text,
                              const std::string& pointer);  // "404" or "2xx"; {0, 0}: no status
   std::vector<std::string> callers(const Json& json, const std::string& pointer);
+  std::vector<std::string> list(const std::string& name, const std::string& pointer);  // of callers
   Template templ(const Json& json, const std::string& pointer);
   Expression condition(const Json& json, const std::string& pointer);
   Millis duration(const Json& json, const std::string& pointer, Millis least, Millis most);
 
   Model& model;
   std::vector<std::string> calendars;
+  std::vector<std::pair<std::string, std::vector<std::string>>> lists;  // of callers, by name
 
  private:
   std::vector<Finding>& findings_;
