@@ -6,6 +6,8 @@
 
 namespace ivr::flow {
 
+// -------------------------------------------------------------------------------------- in the document
+
 namespace {
 
 // "/a/0/b" (RFC 6901) or "a.0.b".
@@ -188,6 +190,156 @@ class ApiReader {
 
 void read_api(ApiNode& node, const std::string& pointer, Fields& fields, FieldContext& context) {
   ApiReader(pointer, context).read(node, fields);
+}
+
+// ------------------------------------------------------------------------------------------ the request
+
+namespace {
+
+std::string base64(std::string_view in) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  std::uint32_t bits = 0;
+  int have = 0;
+  for (const char c : in) {
+    bits = bits << 8 | static_cast<unsigned char>(c);
+    for (have += 8; have >= 6; have -= 6) out += kDigits[bits >> (have - 6) & 63];
+  }
+  if (have > 0) out += kDigits[bits << (6 - have) & 63];
+  while (out.size() % 4) out += '=';
+  return out;
+}
+
+// Writes the values into the body's texts, in the order in which they were compiled.
+void fill(Json& json, const ApiNode& a, std::size_t& next, Reader& reader) {
+  if (json.is_string()) {
+    std::string text;
+    append_json(a.body_texts[next++].value(reader), text);
+    json = Json::parse(text, nullptr, false);
+    if (json.is_discarded()) json = nullptr;
+  } else if (json.is_structured()) {
+    for (Json& one : json) fill(one, a, next, reader);
+  }
+}
+
+bool brings_its_type(const ApiNode& a) {
+  return std::any_of(a.headers.begin(), a.headers.end(), [](const auto& h) {
+    return h.first.size() == 12 && std::equal(h.first.begin(), h.first.end(), "content-type",
+                                              [](char x, char y) { return (x | 32) == y; });
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<HttpRequest> api_request(const ApiNode& a, Reader& reader) {
+  reader.clear();
+  HttpRequest request;
+  request.method = a.method;
+  a.url.render(reader, Escape::url, request.url);
+  std::string query;
+  const auto ask = [&](std::string_view key, const Template& value) {
+    if (!query.empty()) query += '&';
+    append_escaped(key, Escape::url, query);
+    query += '=';
+    std::string text;
+    value.render(reader, Escape::none, text);
+    append_escaped(text, Escape::url, query);
+  };
+  for (const auto& [key, value] : a.query) ask(key, value);
+  const auto header = [&](std::string key, const Template& value, std::string_view before = {}) {
+    std::string text(before);
+    value.render(reader, Escape::header, text);
+    request.headers.emplace_back(std::move(key), std::move(text));
+  };
+  for (const auto& [key, value] : a.headers) header(key, value);
+  switch (a.auth) {
+    case ApiNode::Auth::none: break;
+    case ApiNode::Auth::bearer: header("Authorization", a.token, "Bearer "); break;
+    case ApiNode::Auth::basic: {
+      std::string pair;
+      a.user.render(reader, Escape::none, pair);
+      pair += ':';
+      a.password.render(reader, Escape::none, pair);
+      request.headers.emplace_back("Authorization", "Basic " + base64(pair));
+      break;
+    }
+    case ApiNode::Auth::key:
+      if (a.key_in_query) {
+        ask(a.key_name, a.token);
+      } else {
+        header(a.key_name, a.token);
+      }
+      break;
+  }
+  if (!query.empty()) {
+    // Before a fragment there is none to expect: it is never sent (RFC 9110, 4.2.5).
+    request.url += request.url.find('?') == std::string::npos ? '?' : '&';
+    request.url += query;
+  }
+  switch (a.body_kind) {
+    case ApiNode::Body::none: break;
+    case ApiNode::Body::json: {
+      std::size_t next = 0;
+      Json json = a.body;
+      fill(json, a, next, reader);
+      request.body = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+      break;
+    }
+    case ApiNode::Body::text: {
+      const bool json = a.content_type.find("json") != std::string::npos,
+                 form = a.content_type.find("form-urlencoded") != std::string::npos;
+      a.body_text.render(reader, json ? Escape::json : form ? Escape::url : Escape::none, request.body);
+      break;
+    }
+  }
+  if (a.body_kind != ApiNode::Body::none && !brings_its_type(a))
+    request.headers.emplace_back("Content-Type", a.content_type);
+  request.timeout = a.timeout;
+  request.secret = reader.secret || a.auth != ApiNode::Auth::none;
+  if (request.url.rfind("http://", 0) != 0 && request.url.rfind("https://", 0) != 0) {
+    return absl::InvalidArgumentError("'" + (request.secret ? "***" : request.url) + "' is no http address");
+  }
+  return request;
+}
+
+// -------------------------------------------------------------------------------------------- the reply
+
+bool expects(const ApiNode& a, int status) {
+  return std::any_of(a.expect.begin(), a.expect.end(),
+                     [&](const auto& range) { return status >= range.first && status <= range.second; });
+}
+
+// No reply, overload, or the server's own trouble (RFC 9110, 15.6; 429 is RFC 6585).
+bool worth_another_try(const HttpReply& reply) {
+  return reply.status == 0 || reply.status >= 500 || reply.status == 429;
+}
+
+bool timed_out(const HttpReply& reply) {
+  if (reply.status != 0) return false;
+  std::string lower(reply.error);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return lower.find("timeout") != lower.npos || lower.find("timed out") != lower.npos ||
+         lower.find("deadline") != lower.npos;
+}
+
+ApiReply::ApiReply(const std::string& body) : body_(body), json_(Json::parse(body, nullptr, false)) {}
+
+Value ApiReply::whole() const { return json_.is_discarded() ? Value(body_) : value_of(json_); }
+
+absl::StatusOr<Value> ApiReply::take(const ApiNode::Mapping& mapping, Reader& reader) const {
+  reader.clear();
+  View v;
+  if (!json_.is_discarded()) {
+    v = step_into(view(json_), mapping.path);
+  } else if (mapping.path.empty()) {
+    v = std::string_view(body_);
+  }
+  v = Template::apply(mapping.transforms, v, reader);
+  if (exists(v)) return own(v);
+  if (mapping.fallback) return *mapping.fallback;
+  return absl::NotFoundError(
+      (json_.is_discarded() ? "the reply is no JSON, so it has no '" : "the reply has no '") + mapping.from +
+      "'");
 }
 
 }  // namespace ivr::flow

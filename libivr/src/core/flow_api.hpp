@@ -1,9 +1,12 @@
 #pragma once
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "core/flow_model.hpp"
+#include "ivr/script.hpp"
 
-// The api node: how it is written.
+// The api node, whole: how it is written, the request it makes, what it takes from the reply. When to ask,
+// ask again and leave is the run's.
 
 namespace ivr::flow {
 
@@ -12,5 +15,27 @@ class Fields;
 
 // Reads all fields but the exits.
 void read_api(ApiNode& node, const std::string& pointer, Fields& fields, FieldContext& context);
+
+// The request with the values of now, secret when one of them is. Refuses an address that is not HTTP's.
+absl::StatusOr<HttpRequest> api_request(const ApiNode& node, Reader& reader);
+
+bool expects(const ApiNode& node, int status);
+bool worth_another_try(const HttpReply& reply);
+bool timed_out(const HttpReply& reply);  // its words say so: there is no code for it
+
+// The body of a reply: JSON, or a text that is taken as it is. Borrows the text.
+class ApiReply {
+ public:
+  explicit ApiReply(const std::string& body);
+
+  Value whole() const;
+
+  // Follows the mapping's path, applies its transforms, and falls back where there is nothing.
+  absl::StatusOr<Value> take(const ApiNode::Mapping& mapping, Reader& reader) const;
+
+ private:
+  const std::string& body_;
+  Json json_;
+};
 
 }  // namespace ivr::flow

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cassert>
-#include <charconv>
 
 #include "absl/time/civil_time.h"
+#include "core/flow_api.hpp"
 #include "core/flow_model.hpp"
 #include "core/flow_prompts.hpp"
 
@@ -19,34 +19,12 @@ const Barge kToTheEnd{BargeIn::none};
 constexpr int kMaxErrors = 100;  // of one call; then it ends
 constexpr std::size_t kMaxText = 64 << 10;
 
-// Replies say in words why there was none; a time-out has its own exit.
-bool is_timeout(std::string_view error) {
-  std::string lower(error);
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return lower.find("timeout") != lower.npos || lower.find("timed out") != lower.npos ||
-         lower.find("deadline") != lower.npos;
-}
-
 bool matches(const std::vector<std::string>& callers, std::string_view caller) {
   return std::any_of(callers.begin(), callers.end(), [&](const std::string& one) {
     if (!one.empty() && one.back() == '*')
       return caller.substr(0, one.size() - 1) == std::string_view(one).substr(0, one.size() - 1);
     return caller == one;
   });
-}
-
-std::string base64(std::string_view in) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  std::uint32_t bits = 0;
-  int have = 0;
-  for (const char c : in) {
-    bits = bits << 8 | static_cast<unsigned char>(c);
-    for (have += 8; have >= 6; have -= 6) out += kDigits[bits >> (have - 6) & 63];
-  }
-  if (have > 0) out += kDigits[bits << (6 - have) & 63];
-  while (out.size() % 4) out += '=';
-  return out;
 }
 
 }  // namespace
@@ -158,8 +136,7 @@ class FlowRun::Machine : public Reader {
     return std::get<T>(node().body);
   }
 
-  // --------------------------------------------------------------------------------------------------- the
-  // way
+  // -------------------------------------------------------------------------------------------- the way
 
   void begin(const outcome::Started& started) {
     call_ = started.call;
@@ -259,8 +236,7 @@ class FlowRun::Machine : public Reader {
                                                   : std::string_view();
   }
 
-  // -------------------------------------------------------------------------------------------------
-  // entering
+  // ------------------------------------------------------------------------------------------- entering
 
   void enter() {
     const bool again = std::exchange(again_, false);
@@ -442,8 +418,7 @@ class FlowRun::Machine : public Reader {
     want(std::move(i));
   }
 
-  // -------------------------------------------------------------------------------------------------
-  // deciding
+  // ------------------------------------------------------------------------------------------- deciding
 
   void decide() {
     const DecisionNode& d = body<DecisionNode>();
@@ -523,8 +498,7 @@ class FlowRun::Machine : public Reader {
     }
   }
 
-  // ------------------------------------------------------------------------------------------------
-  // variables
+  // ------------------------------------------------------------------------------------------ variables
 
   void assign() {
     for (const SetNode::Assignment& a : body<SetNode>().assignments) {
@@ -562,83 +536,14 @@ class FlowRun::Machine : public Reader {
     out_->notes.push_back(note::LanguageChosen{model_.languages[static_cast<std::size_t>(language)]});
   }
 
-  // --------------------------------------------------------------------------------------------------- the
-  // web
+  // -------------------------------------------------------------------------------------------- the web
 
   void fetch() {
     const ApiNode& a = body<ApiNode>();
-    clear();
+    auto request = api_request(a, *this);
+    if (!request.ok()) return fail(std::string(request.status().message()));
     intent::Fetch f;
-    f.request.method = a.method;
-    a.url.render(*this, Escape::url, f.request.url);
-    std::string query;
-    const auto ask = [&](std::string_view key, const Template& value) {
-      if (!query.empty()) query += '&';
-      append_escaped(key, Escape::url, query);
-      query += '=';
-      std::string text;
-      value.render(*this, Escape::none, text);
-      append_escaped(text, Escape::url, query);
-    };
-    for (const auto& [key, value] : a.query) ask(key, value);
-    const auto header = [&](std::string key, const Template& value, std::string_view before = {}) {
-      std::string text(before);
-      value.render(*this, Escape::header, text);
-      f.request.headers.emplace_back(std::move(key), std::move(text));
-    };
-    for (const auto& [key, value] : a.headers) header(key, value);
-    switch (a.auth) {
-      case ApiNode::Auth::none: break;
-      case ApiNode::Auth::bearer: header("Authorization", a.token, "Bearer "); break;
-      case ApiNode::Auth::basic: {
-        std::string pair;
-        a.user.render(*this, Escape::none, pair);
-        pair += ':';
-        a.password.render(*this, Escape::none, pair);
-        f.request.headers.emplace_back("Authorization", "Basic " + base64(pair));
-        break;
-      }
-      case ApiNode::Auth::key:
-        if (a.key_in_query) {
-          ask(a.key_name, a.token);
-        } else {
-          header(a.key_name, a.token);
-        }
-        break;
-    }
-    if (!query.empty()) {
-      // Before a fragment there is none to expect: it is never sent (RFC 9110, 4.2.5).
-      f.request.url += f.request.url.find('?') == std::string::npos ? '?' : '&';
-      f.request.url += query;
-    }
-    switch (a.body_kind) {
-      case ApiNode::Body::none: break;
-      case ApiNode::Body::json: {
-        std::size_t next = 0;
-        Json json = a.body;
-        fill(json, a, next);
-        f.request.body = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-        break;
-      }
-      case ApiNode::Body::text: {
-        const bool json = a.content_type.find("json") != std::string::npos,
-                   form = a.content_type.find("form-urlencoded") != std::string::npos;
-        a.body_text.render(*this, json ? Escape::json : form ? Escape::url : Escape::none, f.request.body);
-        break;
-      }
-    }
-    if (a.body_kind != ApiNode::Body::none) {
-      const bool given = std::any_of(a.headers.begin(), a.headers.end(), [](const auto& h) {
-        return h.first.size() == 12 && std::equal(h.first.begin(), h.first.end(), "content-type",
-                                                  [](char x, char y) { return (x | 32) == y; });
-      });
-      if (!given) f.request.headers.emplace_back("Content-Type", a.content_type);
-    }
-    f.request.timeout = a.timeout;
-    f.request.secret = secret || a.auth != ApiNode::Auth::none;
-    if (f.request.url.rfind("http://", 0) != 0 && f.request.url.rfind("https://", 0) != 0) {
-      return fail("'" + (f.request.secret ? "***" : f.request.url) + "' is no http address");
-    }
+    f.request = *std::move(request);
     if (!a.filler.empty() && !render(a.filler, f.filler)) return;
     f.filler_after = a.filler_after;
     ++attempt_;
@@ -646,66 +551,39 @@ class FlowRun::Machine : public Reader {
     want(std::move(f));
   }
 
-  void fill(Json& json, const ApiNode& a, std::size_t& next) {
-    if (json.is_string()) {
-      const View v = a.body_texts[next++].value(*this);
-      std::string text;
-      append_json(v, text);
-      json = Json::parse(text, nullptr, false);
-      if (json.is_discarded()) json = nullptr;
-    } else if (json.is_structured()) {
-      for (Json& one : json) fill(one, a, next);
-    }
-  }
-
   void fetched(const outcome::Fetched& outcome) {
     const ApiNode& a = body<ApiNode>();
     const HttpReply& reply = outcome.reply;
     const std::string input = reply.status ? std::to_string(reply.status) : "";
-    const bool expected = std::any_of(a.expect.begin(), a.expect.end(), [&](const auto& range) {
-      return reply.status >= range.first && reply.status <= range.second;
-    });
+    const bool expected = expects(a, reply.status);
     const auto routed = std::find_if(a.on_status.begin(), a.on_status.end(),
                                      [&](const auto& s) { return s.first == reply.status; });
     const bool has_route = reply.status && routed != a.on_status.end();
     if (!expected && !has_route) {
-      // Worth another try: no reply, overload, or the server's own trouble (RFC 9110, 15.6; 429 is RFC 6585).
-      const bool worth = reply.status == 0 || reply.status >= 500 || reply.status == 429;
-      if (worth && attempt_ <= a.retries) {
+      if (worth_another_try(reply) && attempt_ <= a.retries) {
         if (a.backoff == 0ms) return fetch();
         phase_ = Phase::pause;
         return want(intent::Wait{a.backoff * (1 << std::min(attempt_ - 1, 6))});
       }
-      if (reply.status == 0 && is_timeout(reply.error)) return leave(ExitId::timeout, input, reply.error);
+      if (timed_out(reply)) return leave(ExitId::timeout, input, reply.error);
       return fail(reply.status          ? "status " + input + " was not expected"
                   : reply.error.empty() ? "no reply"
                                         : reply.error,
                   input);
     }
-    const Json json = Json::parse(reply.body, nullptr, false);
-    if (a.into >= 0) put(a.into, json.is_discarded() ? Value(reply.body) : value_of(json), false);
+    const ApiReply api_reply(reply.body);
+    if (a.into >= 0) put(a.into, api_reply.whole(), false);
     if (has_route && !expected) return leave("status:" + input, routed->second, input);
     for (const ApiNode::Mapping& m : a.map) {
-      clear();
-      View v = json.is_discarded() ? m.path.empty() ? View{std::string_view(reply.body)} : View{}
-                                   : step_into(view(json), m.path);
-      v = Template::apply(m.transforms, v, *this);
-      if (!exists(v)) {
-        if (!m.fallback) {
-          return fail((json.is_discarded() ? "the reply is no JSON, so it has no '" : "the reply has no '") +
-                          m.from + "'",
-                      input);
-        }
-        v = view(*m.fallback);
-      }
-      put(m.into, own(v), m.secret);
+      auto value = api_reply.take(m, *this);
+      if (!value.ok()) return fail(std::string(value.status().message()), input);
+      put(m.into, *std::move(value), m.secret);
     }
     if (has_route) return leave("status:" + input, routed->second, input);
     leave(ExitId::next, input);
   }
 
-  // --------------------------------------------------------------------------------------------------
-  // resuming
+  // ------------------------------------------------------------------------------------------- resuming
 
   void resume(const Outcome& outcome) {
     if (const auto* played = std::get_if<outcome::Played>(&outcome)) return after_play(*played);
