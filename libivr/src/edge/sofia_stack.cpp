@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <mutex>
+#include <system_error>
 
 #include "edge/sofia_guard.hpp"
 #include "edge/sofia_text.hpp"
@@ -45,6 +47,26 @@ std::uint16_t free_port(const SipOptions& options) {
     port = ntohs(address.sin_port);
   close(first);
   return port;
+}
+
+// The library does not say why it cannot listen; the system does when it is asked once more.
+std::string why_not(const SipOptions& options) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(options.port);
+  if (inet_pton(AF_INET, options.listen.c_str(), &address.sin_addr) != 1) return "";
+  std::string why;
+  for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
+    if (!why.empty() || !(type == SOCK_DGRAM ? options.udp : options.tcp)) continue;
+    const int fd = socket(AF_INET, type, 0);
+    const int on = 1;
+    if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      why = std::string(type == SOCK_DGRAM ? ", UDP: " : ", TCP: ") + std::generic_category().message(errno);
+    }
+    close(fd);
+  }
+  return why;
 }
 
 std::string bracketed(const std::string& ip) {
@@ -121,7 +143,7 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
   if (!nua_) {
     const std::string where = options.listen + ":" + std::to_string(local_.port);
     stop();
-    return absl::UnavailableError("SIP: cannot listen on " + where);
+    return absl::UnavailableError("SIP: cannot listen on " + where + why_not(options_));
   }
   return absl::OkStatus();
 }
