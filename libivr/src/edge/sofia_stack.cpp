@@ -254,7 +254,7 @@ LegId SofiaStack::invite(const sip::Invite& request) {
   };
   su_home_t home[1] = {SU_HOME_INIT(home)};
   const std::string uri = one_line(request.uri);
-  const url_t* url = url_hdup(home, URL_STRING_MAKE(uri.c_str())->us_url);
+  const url_t* url = url_make(home, uri.c_str());
   std::string host = url && url->url_host ? url->url_host : "";
   const bool usable = url && url->url_type == url_sip && !host.empty();
   const bool tcp = usable && url->url_params && url_has_param(url, "transport") && [&] {
