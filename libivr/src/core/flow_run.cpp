@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cassert>
 
-#include "absl/time/civil_time.h"
 #include "core/flow_api.hpp"
 #include "core/flow_model.hpp"
 #include "core/flow_prompts.hpp"
+#include "core/flow_scope.hpp"
 
 namespace ivr {
 
@@ -17,7 +17,6 @@ namespace {
 constexpr int kErrorFuel = 32;  // visits left for the goodbye after the fuel is out
 const Barge kToTheEnd{BargeIn::none};
 constexpr int kMaxErrors = 100;  // of one call; then it ends
-constexpr std::size_t kMaxText = 64 << 10;
 
 bool matches(const std::vector<std::string>& callers, std::string_view caller) {
   return std::any_of(callers.begin(), callers.end(), [&](const std::string& one) {
@@ -29,28 +28,20 @@ bool matches(const std::vector<std::string>& callers, std::string_view caller) {
 
 }  // namespace
 
-class FlowRun::Machine : public Reader {
+class FlowRun::Machine {
  public:
   Machine(std::shared_ptr<const Flow> flow, FlowRunOptions options)
-      : flow_(std::move(flow)), model_(flow_->model()), options_(std::move(options)) {
+      : flow_(std::move(flow)),
+        model_(flow_->model()),
+        options_(std::move(options)),
+        scope_(model_, options_) {
     fuel_ = options_.fuel;
     random_ = options_.seed;
-    slots_.resize(static_cast<std::size_t>(model_.names.size()));
     visits_.resize(model_.nodes.size());
-    for (std::size_t i = 0; i < slots_.size(); ++i) {
-      slots_[i].value = model_.variables[i].initial;
-      slots_[i].secret = model_.variables[i].secret;
-    }
-    for (const auto& [name, json] : options_.variables) {
-      const int slot = model_.names.find(name);
-      if (slot < 0) continue;
-      const Json parsed = Json::parse(json, nullptr, false);
-      if (!parsed.is_discarded()) slots_[static_cast<std::size_t>(slot)].value = value_of(parsed);
-    }
   }
 
   void step(const Outcome& outcome, Time now, ScriptOutput& out) {
-    now_ = now;
+    scope_.now = now;
     out_ = &out;
     if (!ended_) {
       if (std::holds_alternative<outcome::Ended>(outcome)) {
@@ -66,55 +57,8 @@ class FlowRun::Machine : public Reader {
     out_ = nullptr;
   }
 
-  View read(const Path& path) override {
-    switch (path.root) {
-      case Path::Root::variable: {
-        const Slot& slot = slots_[static_cast<std::size_t>(path.slot)];
-        secret = secret || slot.secret;
-        redacted = redacted || slot.redacted;
-        return step_into(view(slot.value), path.rest);
-      }
-      case Path::Root::language:
-        return std::string_view(model_.languages[static_cast<std::size_t>(language_)]);
-      case Path::Root::call_id: return std::string_view(call_.id);
-      case Path::Root::call_caller: return std::string_view(call_.caller);
-      case Path::Root::call_called: return std::string_view(call_.called);
-      case Path::Root::call_direction:
-        return std::string_view(call_.direction == Direction::inbound ? "inbound" : "outbound");
-      case Path::Root::call_caller_uri: return std::string_view(call_.caller_uri);
-      case Path::Root::call_called_uri: return std::string_view(call_.called_uri);
-      case Path::Root::call_node: return at_ < 0 ? View{} : View{std::string_view(node().name)};
-      case Path::Root::now_epoch:
-        return std::int64_t{std::chrono::floor<std::chrono::seconds>(now_).time_since_epoch().count()};
-      case Path::Root::now_hour:
-      case Path::Root::now_minute:
-      case Path::Root::now_weekday:
-      case Path::Root::now_date:
-      case Path::Root::now_time: return local(path.root);
-      case Path::Root::calendar_open: return open(path.rest[0]);
-    }
-    return {};
-  }
-
-  std::string variables_json() const {
-    Json out = Json::object();
-    for (std::size_t i = 0; i < slots_.size(); ++i) {
-      const Slot& slot = slots_[i];
-      if (slot.value.index() == 0) continue;
-      if (slot.secret) {
-        out[model_.names.name(static_cast<int>(i))] = "***";
-      } else {
-        std::string text;
-        append_json(view(slot.value), text);
-        out[model_.names.name(static_cast<int>(i))] = Json::parse(text, nullptr, false);
-      }
-    }
-    return out.dump(-1, ' ', false, Json::error_handler_t::replace);
-  }
-
-  const std::string& language() const noexcept {
-    return model_.languages[static_cast<std::size_t>(language_)];
-  }
+  std::string variables_json() const { return scope_.variables_json(); }
+  const std::string& language() const noexcept { return scope_.language_name(); }
   const std::string& node_name() const noexcept {
     static const std::string kNone;
     return at_ < 0 ? kNone : node().name;
@@ -123,10 +67,6 @@ class FlowRun::Machine : public Reader {
   const std::shared_ptr<const Flow>& flow() const noexcept { return flow_; }
 
  private:
-  struct Slot {
-    Value value;
-    bool secret = false, redacted = false;
-  };
   // What the open intent of a node is for.
   enum class Phase : std::uint8_t { none, say, ask, act, pause, goodbye };
 
@@ -139,8 +79,8 @@ class FlowRun::Machine : public Reader {
   // -------------------------------------------------------------------------------------------- the way
 
   void begin(const outcome::Started& started) {
-    call_ = started.call;
-    if (const int l = model_.language(call_.language); l >= 0) language_ = l;
+    scope_.call = started.call;
+    if (const int l = model_.language(scope_.call.language); l >= 0) scope_.language = l;
     next_ = model_.start;
     at_ = kNowhere;
     arrive();
@@ -156,7 +96,8 @@ class FlowRun::Machine : public Reader {
   void arrive() {
     at_ = next_;
     next_ = kNowhere;
-    Node const& n = node();
+    const Node& n = node();
+    scope_.node = n.name;
     const int visit = ++visits_[static_cast<std::size_t>(at_)];
     out_->notes.push_back(note::NodeEntered{n.name, std::string(n.type_name), visit});
     phase_ = Phase::none;
@@ -273,20 +214,19 @@ class FlowRun::Machine : public Reader {
     }
   }
 
-  // False, and the node has left by its error exit, when a text cannot be made.
+  // Appends what is said of `say` now. False, and the node has left by its error exit, when a text cannot be
+  // made.
   bool render(const Say& say, Prompts& prompts) {
-    clear();
-    const absl::Status status = flow::render(model_, say, language_, *this, prompts);
-    if (status.ok()) return true;
-    prompts.clear();
-    fail(std::string(status.message()));
-    return false;
+    scope_.clear();
+    const absl::Status status = flow::render(model_, say, scope_.language, scope_, prompts);
+    if (!status.ok()) fail(std::string(status.message()));
+    return status.ok();
   }
 
   void play(const Say& say, int loops, const Barge& barge, Phase phase) {
     Prompts prompts;
-    clear();
-    const absl::Status status = flow::render(model_, say, language_, *this, prompts);
+    scope_.clear();
+    const absl::Status status = flow::render(model_, say, scope_.language, scope_, prompts);
     if (!status.ok())
       return phase == Phase::goodbye ? goodbye(std::string(status.message()))
                                      : fail(std::string(status.message()));
@@ -298,11 +238,11 @@ class FlowRun::Machine : public Reader {
 
   void send_digits() {
     const SendDigitsNode& s = body<SendDigitsNode>();
-    clear();
+    scope_.clear();
     intent::SendDigits i;
-    s.digits.render(*this, Escape::none, i.digits);
+    s.digits.render(scope_, Escape::none, i.digits);
     if (const auto bad = i.digits.find_first_not_of(kSentKeys); bad != std::string::npos)
-      return fail("'" + (secret ? "***" : i.digits) + "' has a character that is no key and no pause");
+      return fail("'" + (scope_.secret ? "***" : i.digits) + "' has a character that is no key and no pause");
     i.tone = s.tone;
     i.gap = s.gap;
     phase_ = Phase::act;
@@ -323,14 +263,8 @@ class FlowRun::Machine : public Reader {
       return play(w.say, 1, w.barge, Phase::act);
     }
     intent::Collect c;
-    if (!again && !w.say.empty() && !render(w.say, c.prompts)) return;
-    const Say& ask = w.ask.empty() && again ? w.say : w.ask;
-    if (!ask.empty()) {
-      Prompts more;
-      if (!render(ask, more)) return;
-      c.prompts.insert(c.prompts.end(), std::make_move_iterator(more.begin()),
-                       std::make_move_iterator(more.end()));
-    }
+    if (!again && !render(w.say, c.prompts)) return;
+    if (!render(w.ask.empty() && again ? w.say : w.ask, c.prompts)) return;
     w.barge.give(c);
     c.terminators.clear();
     c.first_timeout = w.timeout;
@@ -372,15 +306,8 @@ class FlowRun::Machine : public Reader {
 
   // The question; before it, on another try, what was wrong with the last one.
   bool prompts_of(bool again, const Say& say, const Say& invalid, const Say& no_input, Prompts& prompts) {
-    if (again) {
-      const Say& first = was_silent_ ? no_input : invalid;
-      if (!first.empty() && !render(first, prompts)) return false;
-    }
-    if (say.empty()) return true;
-    Prompts more;
-    if (!render(say, more)) return false;
-    prompts.insert(prompts.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-    return true;
+    if (again && !render(was_silent_ ? no_input : invalid, prompts)) return false;
+    return render(say, prompts);
   }
 
   void enter_record() {
@@ -404,12 +331,12 @@ class FlowRun::Machine : public Reader {
 
   void dial() {
     const TransferNode& t = body<TransferNode>();
-    clear();
+    scope_.clear();
     intent::Transfer i;
-    t.to.render(*this, Escape::uri, i.uri);
-    t.caller_id.render(*this, Escape::uri, i.caller_id);
+    t.to.render(scope_, Escape::uri, i.uri);
+    t.caller_id.render(scope_, Escape::uri, i.caller_id);
     if (i.uri.rfind("sip:", 0) != 0 && i.uri.rfind("sips:", 0) != 0)
-      return fail("'" + (secret ? "***" : i.uri) + "' is no SIP address");
+      return fail("'" + (scope_.secret ? "***" : i.uri) + "' is no SIP address");
     if (!t.ringback.empty() && !render(t.ringback, i.ringback)) return;
     i.ring_limit = t.ring_limit;
     i.record = t.record;
@@ -422,9 +349,9 @@ class FlowRun::Machine : public Reader {
 
   void decide() {
     const DecisionNode& d = body<DecisionNode>();
-    clear();
+    scope_.clear();
     if (d.kind == DecisionNode::Kind::time) {
-      const bool is_open = truth(open(d.calendar));
+      const bool is_open = scope_.open(d.calendar);
       return leave(is_open ? ExitId::open : ExitId::closed);
     }
     const double draw = d.kind == DecisionNode::Kind::percent ? random() * 100 : 0;
@@ -433,18 +360,18 @@ class FlowRun::Machine : public Reader {
     for (const Case& c : d.cases) {
       bool holds = false;
       switch (d.kind) {
-        case DecisionNode::Kind::caller: holds = matches(c.callers, call_.caller); break;
+        case DecisionNode::Kind::caller: holds = matches(c.callers, scope_.call.caller); break;
         case DecisionNode::Kind::percent: holds = draw < (sum += c.percent); break;
         case DecisionNode::Kind::custom:
         case DecisionNode::Kind::variable:
-        case DecisionNode::Kind::time: holds = c.when.test(*this); break;
+        case DecisionNode::Kind::time: holds = c.when.test(scope_); break;
       }
       if (holds) {
         taken = &c;
         break;
       }
     }
-    if (redacted && !recorded().empty()) {
+    if (scope_.redacted && !recorded().empty()) {
       taken = nullptr;
       for (const Case& c : d.cases) {
         if (c.exit == recorded()) taken = &c;
@@ -462,52 +389,16 @@ class FlowRun::Machine : public Reader {
     return static_cast<double>((z ^ z >> 31) >> 11) * 0x1p-53;
   }
 
-  View open(const std::string& calendar) const {
-    return options_.calendars && options_.calendars(calendar, now_);
-  }
-
-  View local(Path::Root what) {
-    const absl::CivilMinute minute = absl::ToCivilMinute(absl::FromChrono(now_), options_.zone);
-    const auto two = [](std::string& s, int n) {
-      s += {static_cast<char>('0' + n / 10 % 10), static_cast<char>('0' + n % 10)};
-    };
-    switch (what) {
-      case Path::Root::now_hour: return std::int64_t{minute.hour()};
-      case Path::Root::now_minute: return std::int64_t{minute.minute()};
-      case Path::Root::now_weekday: {
-        static constexpr std::string_view kDays[] = {"monday", "tuesday",  "wednesday", "thursday",
-                                                     "friday", "saturday", "sunday"};
-        return kDays[static_cast<std::size_t>(absl::GetWeekday(minute))];
-      }
-      case Path::Root::now_date: {
-        std::string& s = scratch();
-        s = std::to_string(minute.year());
-        s += '-';
-        two(s, minute.month());
-        s += '-';
-        two(s, minute.day());
-        return std::string_view(s);
-      }
-      default: {
-        std::string& s = scratch();
-        two(s, minute.hour());
-        s += ':';
-        two(s, minute.minute());
-        return std::string_view(s);
-      }
-    }
-  }
-
   // ------------------------------------------------------------------------------------------ variables
 
   void assign() {
     for (const SetNode::Assignment& a : body<SetNode>().assignments) {
-      clear();
-      const View v = a.text         ? a.text->value(*this)
-                     : a.expression ? a.expression->eval(*this)
+      scope_.clear();
+      const View v = a.text         ? a.text->value(scope_)
+                     : a.expression ? a.expression->eval(scope_)
                                     : view(a.literal);
       if (a.slot >= 0) {
-        put(a.slot, own(v), secret || a.secret, redacted);
+        put(a.slot, own(v), scope_.secret || a.secret, scope_.redacted);
       } else if (const auto* s = std::get_if<std::string_view>(&v)) {
         if (const int l = model_.language(*s); l >= 0) choose(l);
       }
@@ -517,30 +408,20 @@ class FlowRun::Machine : public Reader {
 
   void put(int slot, Value value, bool is_secret, bool is_redacted = false) {
     if (slot < 0) return;
-    if (auto* s = std::get_if<std::string>(&value); s && s->size() > kMaxText) s->resize(kMaxText);
-    Slot& target = slots_[static_cast<std::size_t>(slot)];
-    target.secret = is_secret || model_.variables[static_cast<std::size_t>(slot)].secret;
-    target.redacted = is_redacted;
-    target.value = std::move(value);
-    std::string text;
-    if (target.secret) {
-      text = "***";
-    } else {
-      append_json(view(target.value), text);
-    }
-    out_->notes.push_back(note::VariableSet{model_.names.name(slot), std::move(text)});
+    out_->notes.push_back(note::VariableSet{model_.names.name(slot),
+                                            scope_.set(slot, std::move(value), is_secret, is_redacted)});
   }
 
   void choose(int language) {
-    language_ = language;
-    out_->notes.push_back(note::LanguageChosen{model_.languages[static_cast<std::size_t>(language)]});
+    scope_.language = language;
+    out_->notes.push_back(note::LanguageChosen{scope_.language_name()});
   }
 
   // -------------------------------------------------------------------------------------------- the web
 
   void fetch() {
     const ApiNode& a = body<ApiNode>();
-    auto request = api_request(a, *this);
+    auto request = api_request(a, scope_);
     if (!request.ok()) return fail(std::string(request.status().message()));
     intent::Fetch f;
     f.request = *std::move(request);
@@ -575,7 +456,7 @@ class FlowRun::Machine : public Reader {
     if (a.into >= 0) put(a.into, api_reply.whole(), false);
     if (has_route && !expected) return leave("status:" + input, routed->second, input);
     for (const ApiNode::Mapping& m : a.map) {
-      auto value = api_reply.take(m, *this);
+      auto value = api_reply.take(m, scope_);
       if (!value.ok()) return fail(std::string(value.status().message()), input);
       put(m.into, *std::move(value), m.secret);
     }
@@ -656,7 +537,7 @@ class FlowRun::Machine : public Reader {
     }
     was_silent_ = c.digits.empty();
     if (++tries_ < w.tries) return retry(c.digits);
-    choose(w.language >= 0 ? w.language : language_);
+    choose(w.language >= 0 ? w.language : scope_.language);
     leave(ExitId::next, c.digits);
   }
 
@@ -739,13 +620,10 @@ class FlowRun::Machine : public Reader {
   std::shared_ptr<const Flow> flow_;
   const Model& model_;
   FlowRunOptions options_;
-  CallInfo call_;
-  Time now_{};
+  Scope scope_;
   ScriptOutput* out_ = nullptr;
 
-  std::vector<Slot> slots_;
   std::vector<int> visits_;
-  int language_ = 0;
   int at_ = kNowhere, next_ = kNowhere;
   Phase phase_ = Phase::none;
   int tries_ = 0, invalid_ = 0, silent_ = 0;  // of the menu or gather
@@ -758,24 +636,6 @@ class FlowRun::Machine : public Reader {
   int status_ = intent::Hangup{}.status;  // of the rejection, when the call was not answered
   bool hanging_up_ = false, ended_ = false;
 };
-
-absl::StatusOr<CalendarLookup> flow_calendars(const Flow& flow, const ZoneLoader& load_zone,
-                                              CalendarLookup also) {
-  auto calendars = std::make_shared<std::vector<std::pair<std::string, Calendar>>>();
-  for (const auto& [name, options] : flow.calendars()) {
-    const auto zone = load_zone(options.time_zone);
-    if (!zone.ok()) return zone.status();
-    auto calendar = Calendar::create(options, *zone);
-    if (!calendar.ok()) return calendar.status();
-    calendars->emplace_back(name, *std::move(calendar));
-  }
-  return [calendars, also = std::move(also)](std::string_view name, Time at) {
-    for (const auto& [known, calendar] : *calendars) {
-      if (known == name) return calendar.open(at);
-    }
-    return also && also(name, at);
-  };
-}
 
 FlowRun::FlowRun(std::shared_ptr<const Flow> flow, FlowRunOptions options)
     : machine_(std::make_unique<Machine>(std::move(flow), std::move(options))) {}
