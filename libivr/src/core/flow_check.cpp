@@ -145,8 +145,7 @@ class GraphCheck {
         {std::move(rule), Severity::error, std::move(pointer), std::move(message), std::move(mend)});
   }
 
-  // ------------------------------------------------------------------------------------------------
-  // reachability
+  // --------------------------------------------------------------------------------------- reachability
 
   void unreachable() {
     reached_.assign(model_.nodes.size(), false);
@@ -176,8 +175,7 @@ class GraphCheck {
     }
   }
 
-  // ----------------------------------------------------------------------------------------- definite
-  // assignment
+  // -------------------------------------------------------------------------------- definite assignment
 
   using Bits = std::vector<std::uint64_t>;
   static bool has(const Bits& bits, int i) { return bits[static_cast<std::size_t>(i) / 64] >> (i % 64) & 1; }
@@ -283,8 +281,7 @@ class GraphCheck {
     return text;
   }
 
-  // --------------------------------------------------------------------------------------------------------
-  // loops
+  // ---------------------------------------------------------------------------------------------- loops
 
   bool waits(int i) const {
     const Node& n = node(i);
