@@ -10,7 +10,8 @@
 
 #include "ivr/flow_run.hpp"
 
-// A caller for tests of flows: drives a FlowRun with outcomes made up by hand and keeps what it was told.
+// For tests of flows: small documents, and a caller who drives a FlowRun with outcomes made up by hand and
+// keeps what it was told.
 
 namespace ivr {
 
@@ -18,6 +19,20 @@ inline std::string read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
+
+// A flow that starts at its node "a", with a goodbye for everything that fails.
+inline std::string flow_of(const std::string& nodes, const std::string& more = "") {
+  return R"({"ivr": 1, "id": "t", "start": "a", "on_error": "sorry")" + (more.empty() ? "" : ", " + more) +
+         R"(, "nodes": {)" + nodes +
+         R"(, "sorry": {"type": "hangup", "say": "Sorry.", "reason": "trouble"}}})";
+}
+
+// Nodes for flow_of(): a menu and a goodbye for each way out of it.
+inline constexpr const char* kMenu = R"(
+  "a": {"type": "menu", "say": "Press 1 or 2.", "invalid_say": "No such key.", "no_input_say": "Nothing heard.",
+        "keys": {"1": "one", "2": "two", "#": "one", "*": "two", "0": "two"}, "invalid": "bad", "no_input": "quiet"},
+  "one": {"type": "hangup", "reason": "one"}, "two": {"type": "hangup", "reason": "two"},
+  "bad": {"type": "hangup", "reason": "bad"}, "quiet": {"type": "hangup", "reason": "quiet"})";
 
 class FlowCaller {
  public:

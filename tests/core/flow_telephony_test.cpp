@@ -1,13 +1,28 @@
 #include "core/flow_caller.hpp"
 
-// What a flow asks of the line itself: what stops a prompt, when the call is answered, keys for the far side.
+// What a flow asks of the line itself: what stops a prompt, keys typed ahead, when the call is answered, keys
+// for the far side.
 
 namespace ivr {
 namespace {
 
-std::string flow(const std::string& nodes, const std::string& more = "") {
-  return R"({"ivr": 1, "id": "t", "start": "a", "on_error": "sorry", )" + more + R"("nodes": {)" + nodes +
-         R"(, "sorry": {"type": "hangup", "reason": "sorry"}}})";
+TEST(FlowTelephony, S3_28_BargeInIsOnUnlessAFlagTurnsItOff) {
+  const std::pair<const char*, const char*> kinds[] = {
+      {"play", R"("type": "play", "say": "x", "next": "sorry")"},
+      {"sequence", R"("type": "play_sequence", "sequence": ["x"], "next": "sorry")"},
+      {"digits", R"("type": "play_digits", "digits": "12", "next": "sorry")"},
+      {"collect",
+       R"("type": "gather", "say": "x", "into": "v", "next": "sorry", "invalid": "sorry", "no_input": "sorry")"},
+  };
+  for (const auto& [name, node] : kinds) {
+    for (const bool off : {false, true}) {
+      FlowCaller c(flow_of("\"a\": {" + std::string(node) + (off ? ", \"barge_in\": false}" : "}")));
+      c.start();
+      const BargeIn mode = name == std::string("collect") ? c.wants<intent::Collect>().barge_in
+                                                          : c.wants<intent::Play>().barge_in;
+      EXPECT_EQ(mode, off ? BargeIn::none : BargeIn::digits) << name;
+    }
+  }
 }
 
 TEST(FlowTelephony, P_01_EveryBargeInIsOfferedByEveryPromptThatCanBeStopped) {
@@ -27,8 +42,8 @@ TEST(FlowTelephony, P_01_EveryBargeInIsOfferedByEveryPromptThatCanBeStopped) {
     for (const auto& [word, mode] : modes) {
       SCOPED_TRACE(node + " " + word);
       const bool speech = mode == BargeIn::speech || mode == BargeIn::both;
-      FlowCaller c(flow(R"("a": {)" + node + R"(, "grace": "700ms", "barge_in": )" + word +
-                        (speech ? R"(, "min_speech": "300ms"})" : "}")));
+      FlowCaller c(flow_of(R"("a": {)" + node + R"(, "grace": "700ms", "barge_in": )" + word +
+                           (speech ? R"(, "min_speech": "300ms"})" : "}")));
       c.start();
       c.visit([&](const auto& intent) {
         if constexpr (requires { intent.barge_in; }) {
@@ -45,14 +60,50 @@ TEST(FlowTelephony, P_01_EveryBargeInIsOfferedByEveryPromptThatCanBeStopped) {
 
 TEST(FlowTelephony, P_01_AnUnknownBargeInIsRefusedWithTheNearestWord) {
   const auto found =
-      Flow::check(flow(R"("a": {"type": "play", "say": "x", "barge_in": "speach", "next": "sorry"})"));
+      Flow::check(flow_of(R"("a": {"type": "play", "say": "x", "barge_in": "speach", "next": "sorry"})"));
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].pointer, "/nodes/a/barge_in");
   EXPECT_NE(found[0].message.find("did you mean 'speech'"), std::string::npos) << found[0].message;
   const auto useless =
-      Flow::check(flow(R"("a": {"type": "play", "say": "x", "min_speech": "1s", "next": "sorry"})"));
+      Flow::check(flow_of(R"("a": {"type": "play", "say": "x", "min_speech": "1s", "next": "sorry"})"));
   ASSERT_EQ(useless.size(), 1u);
   EXPECT_EQ(useless[0].rule, "conflict");
+}
+
+TEST(FlowTelephony, S3_29_KeysTypedAheadCountForBranchesAndForPromptlessCollects) {
+  struct Row {
+    const char* node;
+    bool carry;
+  };
+  const Row rows[] = {
+      {R"({"type": "menu", "say": "x", "keys": {"1": "sorry"}, "invalid": "sorry", "no_input": "sorry"})",
+       true},
+      {R"({"type": "menu", "say": "x", "carry": false, "keys": {"1": "sorry"}, "invalid": "sorry", "no_input": "sorry"})",
+       false},
+      {R"({"type": "gather", "into": "v", "next": "sorry", "invalid": "sorry", "no_input": "sorry"})", true},
+      {R"({"type": "gather", "say": "x", "into": "v", "next": "sorry", "invalid": "sorry", "no_input": "sorry"})",
+       false},
+      {R"({"type": "gather", "say": "x", "carry": true, "into": "v", "next": "sorry", "invalid": "sorry", "no_input": "sorry"})",
+       true},
+  };
+  for (const Row& row : rows) {
+    FlowCaller c(flow_of("\"a\": " + std::string(row.node)));
+    c.start();
+    EXPECT_EQ(c.wants<intent::Collect>().carry, row.carry) << row.node;
+  }
+}
+
+TEST(FlowTelephony, S3_30_ThreeTriesOfTenSecondsByDefault) {
+  FlowCaller c(flow_of(
+      R"("a": {"type": "gather", "say": "x", "into": "v", "next": "sorry", "invalid": "sorry", "no_input": "quiet"}, "quiet": {"type": "hangup", "reason": "quiet"})"));
+  c.start();
+  Millis waited{0};
+  for (int i = 0; i < 3; ++i) {
+    waited += c.wants<intent::Collect>().first_timeout;
+    c.silent();
+  }
+  EXPECT_EQ(waited, 30s);
+  EXPECT_EQ(c.wants<intent::Hangup>().reason, "quiet");
 }
 
 TEST(FlowTelephony, P_04_AnotherTrySaysTheShortQuestion) {
@@ -62,7 +113,7 @@ TEST(FlowTelephony, P_04_AnotherTrySaysTheShortQuestion) {
   };
   for (const std::string node : nodes) {
     FlowCaller c(
-        flow(R"("a": {)" + node + R"(, "say": "long", "short_say": "short", "invalid_say": "wrong"})"));
+        flow_of(R"("a": {)" + node + R"(, "say": "long", "short_say": "short", "invalid_say": "wrong"})"));
     c.start();
     ASSERT_EQ(c.wants<intent::Collect>().prompts.size(), 1u);
     EXPECT_EQ(c.wants<intent::Collect>().prompts[0].value, "long");
@@ -77,10 +128,10 @@ TEST(FlowTelephony, P_04_AnotherTrySaysTheShortQuestion) {
 }
 
 TEST(FlowTelephony, P_09_KeysAreSentToTheFarSide) {
-  const std::string json = flow(
+  const std::string json = flow_of(
       R"("a": {"type": "send_digits", "digits": "w{{pin}}#", "tone": "80ms", "gap": "50ms", "next": "done"},
          "done": {"type": "hangup", "reason": "done"})",
-      R"("variables": {"pin": "47"}, )");
+      R"("variables": {"pin": "47"})");
   FlowCaller c(json);
   c.start();
   EXPECT_EQ(c.wants<intent::SendDigits>().digits, "w47#");
@@ -91,20 +142,21 @@ TEST(FlowTelephony, P_09_KeysAreSentToTheFarSide) {
 
   FlowCaller bad(json, {.variables = {{"pin", "\"4 7\""}}});
   bad.start();
-  EXPECT_EQ(bad.wants<intent::Hangup>().reason, "sorry");
-  const auto found = Flow::check(flow(R"("a": {"type": "send_digits", "digits": "12x", "next": "sorry"})"));
+  EXPECT_EQ(bad.hears(), "Sorry.");
+  const auto found =
+      Flow::check(flow_of(R"("a": {"type": "send_digits", "digits": "12x", "next": "sorry"})"));
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].rule, "bad-name");
   EXPECT_EQ(found[0].pointer, "/nodes/a/digits");
 }
 
 TEST(FlowTelephony, P_38_ACallIsTakenByItsAnswerNodeOrRefusedWithAStatus) {
-  const std::string json = flow(
+  const std::string json = flow_of(
       R"("a": {"type": "decision", "cases": [{"if": "vip", "next": "take"}], "else": "busy"},
          "take": {"type": "answer", "next": "hello"},
          "hello": {"type": "hangup", "reason": "hello"},
          "busy": {"type": "hangup", "status": 486, "reason": "busy"})",
-      R"("answer": "later", "variables": {"vip": true}, )");
+      R"("answer": "later", "variables": {"vip": true})");
   EXPECT_TRUE((*Flow::load(json))->answers_later());
   FlowCaller c(json);
   c.start();
@@ -117,7 +169,7 @@ TEST(FlowTelephony, P_38_ACallIsTakenByItsAnswerNodeOrRefusedWithAStatus) {
   EXPECT_EQ(refused.wants<intent::Hangup>().reason, "busy");
 
   const auto found =
-      Flow::check(flow(R"("a": {"type": "answer", "next": "sorry"})", R"("answer": "soon", )"));
+      Flow::check(flow_of(R"("a": {"type": "answer", "next": "sorry"})", R"("answer": "soon")"));
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].pointer, "/answer");
 }
