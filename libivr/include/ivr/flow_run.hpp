@@ -44,8 +44,7 @@ struct FlowRunOptions {
 //
 // Thread:   one at a time.
 // Realtime: no. A step through decisions and settings does not allocate once warm, while names, values and
-// texts
-//           are short (15 bytes); prompts and requests do.
+//           texts are short (15 bytes); prompts and requests do.
 class FlowRun : public Script {
  public:
   FlowRun(std::shared_ptr<const Flow> flow, FlowRunOptions options = {});
