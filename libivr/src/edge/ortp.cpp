@@ -150,7 +150,10 @@ void RtpLink::received_rtcp(std::span<const std::uint8_t> packet, Endpoint from,
 
 void RtpLink::pump(Time now) noexcept {
   // oRTP takes the asked-for timestamp as the arrival time, and reads its sockets only when it changes.
-  const auto samples = static_cast<std::uint32_t>(now.time_since_epoch().count() * kSampleRateHz / 1'000'000);
+  // Divided at once: microseconds since 1970 leave no room to multiply.
+  static_assert(1'000'000 % kSampleRateHz == 0);
+  const auto samples =
+      static_cast<std::uint32_t>(now.time_since_epoch().count() / (1'000'000 / kSampleRateHz));
   arrival_ = samples == arrival_ ? samples + 1 : samples;
   while (mblk_t* message = rtp_session_recvm_with_ts(session_, arrival_)) {
     freemsg(message);
