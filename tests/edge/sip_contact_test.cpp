@@ -11,6 +11,10 @@
 // Peers whose addresses cannot be called back. NUA answered such an INVITE with 200, got no ACK, could not
 // build its BYE and recursed until the process died. Nothing below may do that, or keep a leg.
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
 namespace ivr::test {
 namespace {
 
@@ -235,6 +239,12 @@ TEST(SofiaSip, RepliesWithSuchAddressesLeaveUsAliveAndTheCallCanBeGivenUp) {
       peers.push_back(std::make_unique<RawPeer>(RawPeer::Kind::udp, caller->local_address()));
       RawPeer& peer = *peers.back();
       ++calls;
+#if defined(__SANITIZE_ADDRESS__)
+      // libsofia 1.12.11 loses the request of an INVITE (2.5 KB) when it cannot send the PRACK for its 183 by
+      // TLS.
+      std::optional<__lsan::ScopedDisabler> known_leak;
+      if (hostile.name == std::string_view("sips") && first == std::string_view("183")) known_leak.emplace();
+#endif
       const LegId leg =
           caller->invite({.uri = "sip:a@127.0.0.1:" + std::to_string(peer.port()), .sdp = kOffer});
       const auto invite = peer.wait({&caller}, [](const std::string& m) { return m.starts_with("INVITE"); });
