@@ -138,9 +138,10 @@ class Crowd {
   std::atomic<bool> measuring{false};
   std::vector<double> off_grid_us;
   std::uint64_t keys = 0, received = 0;
-  // By stream: when its last key was sent, and whether that one is still to be heard.
+  // By stream: when its last key was sent, and whether that one is still to be heard, and counts.
+  enum Awaited { nothing, not_counted, counted };
   std::vector<std::atomic<std::int64_t>> key_sent = std::vector<std::atomic<std::int64_t>>(kMostCalls);
-  std::vector<std::atomic<bool>> key_counts = std::vector<std::atomic<bool>>(kMostCalls);
+  std::vector<std::atomic<Awaited>> awaited = std::vector<std::atomic<Awaited>>(kMostCalls);
 
  private:
   void say(Caller& caller, std::size_t index) {
@@ -168,7 +169,7 @@ class Crowd {
     if (at == 1) {
       key_sent[index + 1].store(Steady::now().time_since_epoch().count());
       if (measuring) ++keys;
-      key_counts[index + 1].store(measuring);
+      awaited[index + 1].store(measuring ? counted : not_counted);
     }
     caller.timestamp += 160;
     const auto head = write_rtp_header(header);
@@ -267,10 +268,12 @@ void Calls(benchmark::State& state) {
         while (media->next_event(event)) {
           const auto* began = std::get_if<media::DigitBegan>(&event);
           if (began == nullptr) continue;
-          if (began->digit != '5' || !crowd.key_counts[began->stream].exchange(false)) {
+          const auto awaited = crowd.awaited[began->stream].exchange(Crowd::nothing);
+          if (began->digit != '5' || awaited == Crowd::nothing) {
             if (crowd.measuring) ++extra;
             continue;
           }
+          if (awaited == Crowd::not_counted) continue;  // pressed before the window
           ++heard;
           const auto sent = crowd.key_sent[began->stream].load();
           reaction_us.push_back(static_cast<double>(Steady::now().time_since_epoch().count() - sent) / 1e3);

@@ -36,8 +36,7 @@ Time at(const std::string& text) {
 const char* const kWeek =
     R"({"time_zone": "UTC", "hours": {"mon-fri": ["09:00-17:30"], "sat": ["10:00-14:00"]}})";
 
-// --------------------------------------------------------------------------------------------- a year of
-// minutes
+// ------------------------------------------------------------------------------- a year of minutes
 
 // The same rules twice: as a document, and below as plain comparisons over local time made by hand.
 const char* const kYear = R"({
@@ -132,8 +131,7 @@ TEST(Calendar, S0_17_EveryMinuteOfAYearOnLordHowe) {
   check_year("Australia/Lord_Howe", {{0, 660}, {1775314800, 630}, {1791041400, 660}});
 }
 
-// -------------------------------------------------------------------------------------------------------
-// rules
+// ------------------------------------------------------------------------------------------- rules
 
 TEST(Calendar, S0_18_AListedDateIsClosedWhateverTheWeekSays) {
   const auto business = calendar(R"({"time_zone": "UTC", "hours": {"mon-sun": ["00:00-24:00"]},
@@ -228,8 +226,7 @@ TEST(Calendar, ChangingTheClocksMayOpenOrClose) {
             at("2026-10-25 01:00"));  // closed by the clock going back
 }
 
-// -----------------------------------------------------------------------------------------------------
-// document
+// ---------------------------------------------------------------------------------------- document
 
 TEST(Calendar, ReadsTheDocument) {
   const auto options = parse_calendar(

@@ -129,5 +129,54 @@ TEST(FlowGather, AReplayWithoutTheSecretDigitsGoesTheRecordedWay) {
   EXPECT_EQ(replay.log(), original.log());
 }
 
+constexpr const char* kToken = R"(
+  "a": {"type": "api", "url": "http://h/", "map": {"token": {"from": "user.token", "secret": true, "transform": "trim"},
+        "name": "/user/name"}, "next": "b"},
+  "b": {"type": "decision", "cases": [{"if": "token == '4711'", "next": "c"}], "else": "bad"},
+  "c": {"type": "play", "say": ["Hello {{name}}", {"digits": "{{token}}"}], "next": "f"},
+  "f": {"type": "hangup"}, "bad": {"type": "hangup", "reason": "bad"})";
+
+TEST(FlowGather, P_10_ASecretOfAReplyIsKeptFromTheLogAndTheReplayGoesTheRecordedWay) {
+  FlowCaller original(flow_of(kToken));
+  original.start();
+  EXPECT_THAT(original.wants<intent::Fetch>().request.secret_reply, testing::ElementsAre("/user/token"));
+  original.reply(200, R"({"user": {"token": " 4711", "name": "Ada"}})");
+  EXPECT_EQ(original.hears(), "Hello Ada|four|seven|one|one");
+  EXPECT_TRUE(original.wants<intent::Play>().prompts[1].secret);
+  original.played();
+  EXPECT_EQ(original.log().find("4711"), std::string::npos) << original.log();
+  FlowCaller replay(flow_of(kToken), {.recorded_exits = original.exits()});
+  replay.start();
+  replay.reply(200, R"({"user": {"token": "***", "name": "Ada"}})");
+  EXPECT_EQ(replay.hears().substr(0, 13), "Hello Ada|***");
+  replay.played();
+  EXPECT_EQ(replay.log(), original.log());
+}
+
+TEST(FlowGather, P_10_WhatAReplyHidesIsWhatTheFlowKeepsSecret) {
+  using testing::ElementsAre;
+  using testing::IsEmpty;
+  const auto secrets = [](const std::string& node, const std::string& more, const std::string& variables) {
+    FlowCaller c(flow_of(
+        "\"a\": {\"type\": \"api\", \"url\": \"http://h/\", " + node + ", \"next\": \"sorry\"}", more));
+    c.start();
+    auto pointers = c.wants<intent::Fetch>().request.secret_reply;
+    c.reply(200, R"({"pin": "4711"})");
+    EXPECT_EQ(c.run().variables_json(), variables) << node;
+    return pointers;
+  };
+  const std::string clear = R"({"pin":"4711"})";
+  EXPECT_THAT(secrets(R"("into": "all")", "", "{\"all\":" + clear + "}"), IsEmpty());
+  EXPECT_THAT(secrets(R"("map": {"p": "pin"})", R"("secrets": ["p"])", R"({"p":"***"})"),
+              ElementsAre("/pin"));
+  // Whatever is kept whole beside a secret is secret; a secret whole makes its parts so.
+  EXPECT_THAT(secrets(R"("into": "all", "map": {"p": {"from": "pin", "secret": true}})", "",
+                      R"({"p":"***","all":"***"})"),
+              ElementsAre("/pin"));
+  EXPECT_THAT(
+      secrets(R"("into": "all", "map": {"p": "pin"})", R"("secrets": ["all"])", R"({"all":"***","p":"***"})"),
+      ElementsAre(""));
+}
+
 }  // namespace
 }  // namespace ivr

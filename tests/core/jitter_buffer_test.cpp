@@ -149,8 +149,7 @@ TEST(JitterBuffer, TooLongPacketsAreRefused) {
   EXPECT_EQ(line.pop(10), -3);
 }
 
-// ------------------------------------------------------------------------------------------- networks in
-// virtual time
+// ------------------------------------------------------------------------ networks in virtual time
 
 struct Result {
   double delay_ms = 0, late = 0;  // of all packets that arrived

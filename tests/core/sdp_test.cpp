@@ -44,8 +44,7 @@ std::vector<std::string> media_lines(const std::string& sdp) {
   return lines;
 }
 
-// ------------------------------------------------------------------------------------------------------
-// parsing
+// ----------------------------------------------------------------------------------------- parsing
 
 TEST(Sdp, ReadsTheExampleOfRfc8866Section5) {
   const auto sdp = SessionDescription::parse(
@@ -170,8 +169,7 @@ TEST(Sdp, KnowsIpAddressesFromNames) {
   EXPECT_FALSE(is_multicast("223.255.255.255") || is_multicast("240.0.0.1") || is_multicast("2001:db8::1"));
 }
 
-// ----------------------------------------------------------------------------------------------------
-// answering
+// --------------------------------------------------------------------------------------- answering
 
 TEST(MediaNegotiator, AnswersAPhone) {
   const auto answer = negotiator({.session_id = 77}).answer(kPhone);
@@ -450,8 +448,7 @@ TEST(MediaNegotiator, AReofferKeepsTheStreamThatCarriesTheCall) {
             4000);
 }
 
-// -----------------------------------------------------------------------------------------------------
-// offering
+// ---------------------------------------------------------------------------------------- offering
 
 TEST(MediaNegotiator, OffersAllCodecsAndEvents) {
   EXPECT_EQ(negotiator({.session_id = 9}).offer(),

@@ -23,8 +23,7 @@ std::string text(const absl::StatusOr<T>& result) {
   return result.ok() ? *result : std::string(result.status().message());
 }
 
-// ------------------------------------------------------------------------------------------------------
-// English
+// ----------------------------------------------------------------------------------------- English
 
 TEST(SpokenEnglish, Numbers) {
   const struct {
@@ -156,8 +155,7 @@ TEST(SpokenEnglish, DigitsOneByOne) {
   EXPECT_TRUE(say_digits(std::string(128, '1'), "en").ok());
 }
 
-// -------------------------------------------------------------------------------------------------------
-// Arabic
+// ------------------------------------------------------------------------------------------ Arabic
 
 TEST(SpokenArabic, S3_34_RulesOneByOne) {
   const struct {
@@ -378,8 +376,7 @@ TEST(SpokenArabic, DatesTimesOrdinalsAndDigits) {
   EXPECT_EQ(text(say_digits("+٢#", "ar")), "زائد اثنان مربع");
 }
 
-// -------------------------------------------------------------------------------------------------------
-// refusing
+// ---------------------------------------------------------------------------------------- refusing
 
 TEST(Spoken, SaysWhatLanguagesAndCurrenciesThereAre) {
   EXPECT_THAT(spoken_languages(), ElementsAre("ar", "en"));

@@ -303,8 +303,7 @@ TEST(TelephoneEventReceiver, RefusesOptionsThatMakeNoSense) {
   EXPECT_FALSE(TelephoneEventSender::create({.level_dbm0 = 3}).ok());
 }
 
-// ------------------------------------------------------------------------------------------ many keys, bad
-// weather
+// -------------------------------------------------------------------------- many keys, bad weather
 
 struct Weather {
   double loss = 0.10, duplicated = 0.05, reordered = 0.10, marker_lost = 0.10;
@@ -480,8 +479,7 @@ TEST(TelephoneEventReceiver, EveryKeyOfWhichAPacketSurvivesIsToldExactlyOnce) {
   }
 }
 
-// -----------------------------------------------------------------------------------------------------
-// sender
+// ------------------------------------------------------------------------------------------ sender
 
 struct Sent {
   int tick;

@@ -264,8 +264,7 @@ TEST_F(Rig, FailsRatherThanWaitForADiskThatStands) {
   EXPECT_NE(event.error.find(path), std::string::npos) << event.error;
 }
 
-// ------------------------------------------------------------------------------------------ with a stream
-// around it
+// ------------------------------------------------------------------------- with a stream around it
 
 using MediaRecording = MediaFixture;
 

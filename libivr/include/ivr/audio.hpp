@@ -11,8 +11,7 @@
 
 namespace ivr {
 
-// -------------------------------------------------------------------------------------------------------
-// codecs
+// ------------------------------------------------------------------------------------------ codecs
 
 // Thread: any. Realtime: table look-ups, never allocate.
 std::uint8_t encode_ulaw(std::int16_t sample) noexcept;  // ITU-T G.711, u-law
@@ -38,8 +37,7 @@ std::size_t decode(Codec codec, std::span<const std::uint8_t> bytes, std::span<s
 // A clip ready to play: encoded, the last frame padded with silence.
 ClipPtr make_clip(Codec codec, std::span<const std::int16_t> pcm);
 
-// -------------------------------------------------------------------------------------------------- sample
-// rates
+// ------------------------------------------------------------------------------------ sample rates
 
 // From any rate to any rate, in a stream. A polyphase windowed sinc: flat within 0.5 dB to 0.42 of the lower
 // rate, and at least 60 dB down from 0.55 of it, so nothing folds back into speech.
@@ -70,8 +68,7 @@ class Resampler {
 // All at once.
 absl::StatusOr<std::vector<std::int16_t>> resample(std::span<const std::int16_t> pcm, int from_hz, int to_hz);
 
-// --------------------------------------------------------------------------------------------------------
-// levels
+// ------------------------------------------------------------------------------------------ levels
 
 // Mean power; a full-scale sine is +3.14 dBm0 (G.711). Silence, and nothing at all, is -100.
 double level_dbm0(std::span<const std::int16_t> pcm) noexcept;

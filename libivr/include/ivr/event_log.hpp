@@ -18,10 +18,13 @@
 
 namespace ivr {
 
-// `sequence` counts 0, 1, 2... without a gap. `secret` hides the digit of a DigitHeard; `ahead` is what the
-// session says by revealed().
+// `sequence` counts 0, 1, 2... without a gap. `event` is what the session gave for_log(), and `ahead` what it
+// says by revealed() after the step.
 std::string log_line(std::int64_t sequence, Time at, const Event& event, std::span<const Command> commands,
-                     bool secret = false, std::string_view ahead = {});
+                     std::string_view ahead = {});
+
+// The reply with "***" in place of what these JSON pointers name. A body that is no JSON is hidden whole.
+HttpReply hide(HttpReply reply, std::span<const std::string> pointers);
 
 struct LogEntry {
   std::int64_t sequence = 0;

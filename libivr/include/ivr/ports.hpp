@@ -29,8 +29,7 @@ struct Address {
   friend bool operator==(const Address&, const Address&) = default;
 };
 
-// ----------------------------------------------------------------------------------------------------------
-// SIP
+// --------------------------------------------------------------------------------------------- SIP
 
 namespace sip {
 
@@ -136,8 +135,7 @@ class SipPort {
   virtual void stop() = 0;  // ends all legs, waits for the stack at most 2 s; no event afterwards
 };
 
-// --------------------------------------------------------------------------------------------------------
-// media
+// ------------------------------------------------------------------------------------------- media
 
 enum class Codec { pcmu, pcma, l16 };  // l16: 16-bit linear, network byte order, 8 kHz mono
 
@@ -276,8 +274,7 @@ class MediaPort {
   virtual void stop() = 0;
 };
 
-// ------------------------------------------------------------------------------------------------- speech,
-// HTTP
+// ------------------------------------------------------------------------------------ speech, HTTP
 
 struct Pcm {  // linear 16-bit mono
   int sample_rate_hz = kSampleRateHz;
@@ -303,8 +300,7 @@ class HttpPort {
   virtual void cancel(RequestId id) = 0;
 };
 
-// --------------------------------------------------------------------------------------------------------
-// store
+// ------------------------------------------------------------------------------------------- store
 
 struct CallRecord {
   std::string id;                         // CallInfo::id

@@ -39,6 +39,8 @@ struct HttpRequest {
   std::string body;
   Millis timeout = 5s;  // for the whole exchange
   bool secret = false;  // logs and events show "***" in place of query, headers and body
+  // Of the reply, JSON pointers (RFC 6901): logs show "***" in place of what is there. "" is all of it.
+  std::vector<std::string> secret_reply;
 
   friend bool operator==(const HttpRequest&, const HttpRequest&) = default;
 };

@@ -44,8 +44,7 @@ absl::CivilSecond civil_at(sys_days date, int minute) {
 // Monday is 0.
 std::size_t weekday_of(sys_days date) { return std::chrono::weekday(date).iso_encoding() - 1; }
 
-// --------------------------------------------------------------------------------------------------------
-// JSON
+// -------------------------------------------------------------------------------------------- JSON
 
 absl::Status bad(const std::string& pointer, const std::string& what) {
   return absl::InvalidArgumentError(pointer + ": " + what);
@@ -243,8 +242,7 @@ absl::StatusOr<CalendarOptions> parse_calendar(std::string_view text) {
   return options;
 }
 
-// ----------------------------------------------------------------------------------------------------
-// calendar
+// ---------------------------------------------------------------------------------------- calendar
 
 absl::StatusOr<Calendar> Calendar::create(const CalendarOptions& options, absl::TimeZone zone) {
   const auto stretches = [](const std::vector<OpenHours>& hours, const std::string& where, Stretches& out) {

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "ivr/event_log.hpp"
+
 namespace ivr {
 namespace {
 
@@ -52,6 +54,16 @@ bool CallSession::sensitive(char digit) const {
       return false;
   }
   return options_.secret_type_ahead;
+}
+
+Event CallSession::for_log(const Event& event) const {
+  if (const auto* heard = std::get_if<event::DigitHeard>(&event); heard != nullptr && sensitive(heard->digit))
+    return event::DigitHeard{'?', heard->source};
+  const auto* replied = std::get_if<event::HttpReplied>(&event);
+  const auto* fetch = std::get_if<Fetching>(&operation_);
+  if (replied != nullptr && fetch != nullptr && fetch->request == replied->request && !fetch->secrets.empty())
+    return event::HttpReplied{replied->request, hide(replied->reply, fetch->secrets)};
+  return event;
 }
 
 void CallSession::step(const Event& event, Time now, Commands& out) {
@@ -217,6 +229,7 @@ void CallSession::begin(const Intent& intent) {
                  [&](const intent::Fetch& want) {
                    auto& fetch = operation_.emplace<Fetching>();
                    fetch.request = next_request_++;
+                   fetch.secrets = want.request.secret_reply;
                    fetch.filler = want.filler;
                    fetch.give_up = now_ + want.request.timeout + kHttpGrace;
                    out_->push_back(command::Fetch{fetch.request, want.request});
@@ -310,8 +323,7 @@ void CallSession::stop_play(PlayId& play) {
   if (play != 0) out_->push_back(command::StopPlay{std::exchange(play, 0)});
 }
 
-// -------------------------------------------------------------------------------------------------------
-// digits
+// ------------------------------------------------------------------------------------------ digits
 
 void CallSession::on_digit(char digit) {
   if (auto* collect = std::get_if<Collecting>(&operation_)) {
@@ -348,8 +360,7 @@ void CallSession::on_digit(char digit) {
   }
 }
 
-// --------------------------------------------------------------------------------------------------------
-// voice
+// ------------------------------------------------------------------------------------------- voice
 
 template <class Want>
 CallSession::Barge CallSession::barge(const Want& want) {
@@ -431,8 +442,7 @@ void CallSession::settle_collect(Collecting& collect, outcome::CollectEnd end, c
   finish(outcome::Collected{std::move(collect.digits), end, terminator, collect.redacted});
 }
 
-// ------------------------------------------------------------------------------------------------ what plays
-// ends
+// --------------------------------------------------------------------------------- what plays ends
 
 void CallSession::on_play_ended(const event::PlayEnded& ended) {
   if (auto* playing = std::get_if<Playing>(&operation_)) {
@@ -500,8 +510,7 @@ void CallSession::on_record_ended(const event::RecordEnded& ended) {
   }
 }
 
-// -----------------------------------------------------------------------------------------------------------
-// legs
+// -------------------------------------------------------------------------------------------- legs
 
 void CallSession::on_leg_ended(const event::LegEnded& ended) {
   if (ended.leg != 0) {

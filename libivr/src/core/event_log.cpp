@@ -14,8 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-// ----------------------------------------------------------------------------- the words: enums, then every
-// struct
+// ------------------------------------------------------------- the words: enums, then every struct
 
 template <class E>
 struct Words;
@@ -195,8 +194,7 @@ constexpr std::array<std::string_view, std::variant_size_v<Command> - 1> kComman
 constexpr std::array<std::string_view, std::variant_size_v<Note>> kNoteNames{
     "node_entered", "node_left", "variable_set", "language_chosen"};
 
-// ---------------------------------------------------------------------------------------------------------
-// writing
+// ----------------------------------------------------------------------------------------- writing
 
 // Writes the fields that differ from nothing: no empty text, no zero, no false.
 class FieldWriter {
@@ -229,6 +227,16 @@ class FieldWriter {
     if (list.empty()) return;
     json_.key(name).open('[');
     for (const T& x : list) object(x);
+    json_.close(']');
+  }
+  // Secret prompts in a row are one: how many keys a PIN has is nobody's business.
+  void operator()(std::string_view name, const Prompts& list) {
+    json_.key(name).open('[');
+    bool hidden = false;
+    for (const Prompt& x : list) {
+      if (!(x.secret && hidden)) object(x);
+      hidden = x.secret;
+    }
     json_.close(']');
   }
   void operator()(std::string_view name, const HttpRequest& x) {
@@ -291,8 +299,7 @@ std::string commands_json(std::span<const Command> commands) {
   return text;
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// reading
+// ----------------------------------------------------------------------------------------- reading
 
 // Reads the fields that are there; remembers the first of a wrong type.
 class FieldReader {
@@ -399,7 +406,7 @@ std::string_view to_string(outcome::RecordEnd end) noexcept {
 }
 
 std::string log_line(std::int64_t sequence, Time at, const Event& event, std::span<const Command> commands,
-                     bool secret, std::string_view ahead) {
+                     std::string_view ahead) {
   std::string line;
   line.reserve(192);
   JsonWriter out(line);
@@ -407,15 +414,30 @@ std::string log_line(std::int64_t sequence, Time at, const Event& event, std::sp
   out.open('{').field("seq", sequence).field("at", at.time_since_epoch().count());
   if (ahead.find_first_not_of('?') != std::string_view::npos) out.field("ahead", ahead);
   out.key("in").open('{').key(kEventNames[event.index()]);
-  if (const auto* heard = std::get_if<event::DigitHeard>(&event); heard != nullptr && secret) {
-    write.object(event::DigitHeard{'?', heard->source});
-  } else {
-    std::visit([&](const auto& x) { write.object(x); }, event);
-  }
+  std::visit([&](const auto& x) { write.object(x); }, event);
   out.close('}').key("out").open('[');
   for (const Command& command : commands) write_command(out, command);
   out.close(']').close('}');
   return line;
+}
+
+HttpReply hide(HttpReply reply, std::span<const std::string> pointers) {
+  nlohmann::ordered_json body = nlohmann::ordered_json::parse(reply.body, nullptr, false);
+  if (body.is_discarded()) {
+    if (!pointers.empty() && !reply.body.empty()) reply.body = "***";
+    return reply;
+  }
+  for (const std::string& text : pointers) {
+    try {
+      const nlohmann::ordered_json::json_pointer pointer(text);
+      if (body.contains(pointer)) body[pointer] = "***";
+    } catch (
+        const nlohmann::ordered_json::exception&) {  // no pointer at all: rather too little than too much
+      body = "***";
+    }
+  }
+  reply.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return reply;
 }
 
 absl::StatusOr<LogEntry> parse_log_line(std::string_view line) {

@@ -1,6 +1,7 @@
 #include "core/flow_api.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/flow_fields.hpp"
 
@@ -78,6 +79,7 @@ class ApiReader {
     expect(a, f);
     mapping(a, f);
     a.into = f.variable("into");
+    a.into_is_secret = a.into >= 0 && context_.variable(a.into).secret;
     a.filler = f.say("filler");
     a.filler_after = f.duration("filler_after", 1500ms, 0ms, 1min);
   }
@@ -177,7 +179,6 @@ class ApiReader {
                        "");
       }
       m.path = split_path(m.from);
-      if (m.secret && m.into >= 0) context_.variable(m.into).secret = true;
       a.map.push_back(std::move(m));
     }
   }
@@ -190,6 +191,26 @@ class ApiReader {
 
 void read_api(ApiNode& node, const std::string& pointer, Fields& fields, FieldContext& context) {
   ApiReader(pointer, context).read(node, fields);
+}
+
+bool settle_secrets(ApiNode& a, FieldContext& context) {
+  bool became = false;
+  const auto keep = [&](int slot) {
+    if (slot >= 0) became |= !std::exchange(context.variable(slot).secret, true);
+  };
+  a.secret_reply.clear();
+  if (a.into_is_secret) a.secret_reply = {""};
+  for (ApiNode::Mapping& m : a.map) {
+    m.secret |= a.into_is_secret || (m.into >= 0 && context.variable(m.into).secret);
+    if (!m.secret) continue;
+    keep(m.into);
+    keep(a.into);
+    if (a.into_is_secret) continue;
+    std::string pointer;
+    for (const std::string& part : m.path) pointer = pointer_to(pointer, part);
+    a.secret_reply.push_back(std::move(pointer));
+  }
+  return became;
 }
 
 // ------------------------------------------------------------------------------------------ the request
@@ -295,6 +316,7 @@ absl::StatusOr<HttpRequest> api_request(const ApiNode& a, Reader& reader) {
   if (a.body_kind != ApiNode::Body::none && !brings_its_type(a))
     request.headers.emplace_back("Content-Type", a.content_type);
   request.timeout = a.timeout;
+  request.secret_reply = a.secret_reply;
   request.secret = reader.secret || a.auth != ApiNode::Auth::none;
   if (request.url.rfind("http://", 0) != 0 && request.url.rfind("https://", 0) != 0) {
     return absl::InvalidArgumentError("'" + (request.secret ? "***" : request.url) + "' is no http address");
@@ -325,6 +347,27 @@ bool timed_out(const HttpReply& reply) {
 ApiReply::ApiReply(const std::string& body) : body_(body), json_(Json::parse(body, nullptr, false)) {}
 
 Value ApiReply::whole() const { return json_.is_discarded() ? Value(body_) : value_of(json_); }
+
+namespace {
+
+bool is_stars(const View& v) {
+  const auto* text = std::get_if<std::string_view>(&v);
+  return text != nullptr && *text == "***";
+}
+
+}  // namespace
+
+bool ApiReply::hidden(const ApiNode::Mapping& mapping) const {
+  if (!mapping.secret) return false;
+  if (json_.is_discarded()) return body_ == "***";
+  return is_stars(view(json_)) || is_stars(step_into(view(json_), mapping.path));
+}
+
+bool ApiReply::hides_some(const ApiNode& node) const {
+  if (node.into_is_secret && is_stars(json_.is_discarded() ? View(std::string_view(body_)) : view(json_)))
+    return true;
+  return std::any_of(node.map.begin(), node.map.end(), [this](const auto& m) { return hidden(m); });
+}
 
 absl::StatusOr<Value> ApiReply::take(const ApiNode::Mapping& mapping, Reader& reader) const {
   reader.clear();

@@ -1,3 +1,4 @@
+#include "core/flow_api.hpp"
 #include "core/flow_fields.hpp"
 #include "core/flow_model.hpp"
 #include "core/flow_nodes.hpp"
@@ -45,6 +46,7 @@ class ModelBuilder {
     top.done();
     model_.variables.resize(static_cast<std::size_t>(model_.names.size()));
     settle_exits();
+    settle_replies();
   }
 
  private:
@@ -144,6 +146,15 @@ class ModelBuilder {
       }
     }
     context_.calendars.insert(context_.calendars.end(), options_.calendars.begin(), options_.calendars.end());
+  }
+
+  void settle_replies() {
+    for (bool again = true; again;) {
+      again = false;
+      for (Node& n : model_.nodes) {
+        if (auto* api = std::get_if<ApiNode>(&n.body)) again |= settle_secrets(*api, context_);
+      }
+    }
   }
 
   // Exits that the document leaves open lead where the language says, or are a defect.

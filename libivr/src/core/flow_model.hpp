@@ -173,6 +173,8 @@ struct ApiNode {
   };
   std::vector<Mapping> map;
   int into = -1;
+  bool into_is_secret = false;            // by the document's word
+  std::vector<std::string> secret_reply;  // see HttpRequest
   Say filler;
   Millis filler_after = 1500ms;
   std::vector<std::pair<int, int>> on_status;  // status, target

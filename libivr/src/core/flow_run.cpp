@@ -453,9 +453,13 @@ class FlowRun::Machine {
                   input);
     }
     const ApiReply api_reply(reply.body);
-    if (a.into >= 0) put(a.into, api_reply.whole(), false);
+    if (a.into >= 0) put(a.into, api_reply.whole(), false, api_reply.hides_some(a));
     if (has_route && !expected) return leave("status:" + input, routed->second, input);
     for (const ApiNode::Mapping& m : a.map) {
+      if (api_reply.hidden(m)) {
+        put(m.into, std::string("***"), true, true);
+        continue;
+      }
       auto value = api_reply.take(m, scope_);
       if (!value.ok()) return fail(std::string(value.status().message()), input);
       put(m.into, *std::move(value), m.secret);

@@ -212,8 +212,7 @@ Playout JitterBuffer::pop(std::span<std::uint8_t> out, Time now) noexcept {
   return Playout::lost;
 }
 
-// ------------------------------------------------------------------------------- the distribution of
-// lateness
+// -------------------------------------------------------------------- the distribution of lateness
 
 int JitterBuffer::bin_of(double lateness_ms) const noexcept {
   return static_cast<int>(std::clamp(std::floor(lateness_ms - base_), 0.0, kBins - 1.0));

@@ -52,8 +52,7 @@ MediaDirection direction_of(bool send, bool receive) {
       ->direction;
 }
 
-// -------------------------------------------------------------------------------------------------------
-// text
+// -------------------------------------------------------------------------------------------- text
 
 template <class Number>
 std::optional<Number> number(std::string_view text, Number max) {
@@ -160,8 +159,7 @@ std::string connection_text(bool ipv6, std::string_view address) {
   return std::string(ipv6 ? "IN IP6 " : "IN IP4 ").append(address);
 }
 
-// -----------------------------------------------------------------------------------------------------
-// formats
+// ----------------------------------------------------------------------------------------- formats
 
 // "97 L16/8000/1": what a payload number stands for.
 struct RtpMap {
@@ -342,8 +340,7 @@ absl::Status check_local(const Address& local) {
 
 }  // namespace
 
-// --------------------------------------------------------------------------------------------------
-// description
+// ------------------------------------------------------------------------------------- description
 
 const SdpAttribute* SdpMedia::find(std::string_view name) const { return find_in(attributes, name); }
 const SdpAttribute* SessionDescription::find(std::string_view attribute) const {
@@ -463,8 +460,7 @@ std::string SessionDescription::to_string() const {
   return out;
 }
 
-// ---------------------------------------------------------------------------------------------------
-// negotiator
+// -------------------------------------------------------------------------------------- negotiator
 
 struct MediaNegotiator::Choice {
   Codec codec{};

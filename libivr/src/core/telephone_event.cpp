@@ -27,8 +27,7 @@ constexpr int kNoPress = -2;  // nothing to tell
 
 }  // namespace
 
-// ---------------------------------------------------------------------------------------------------
-// receiver
+// ---------------------------------------------------------------------------------------- receiver
 
 absl::StatusOr<TelephoneEventReceiver> TelephoneEventReceiver::create(const TelephoneEventOptions& options) {
   if (options.clock_rate_hz < 8000 || options.clock_rate_hz > 192'000) {
@@ -298,8 +297,7 @@ std::optional<Time> TelephoneEventReceiver::deadline() const noexcept {
   return keys_[static_cast<std::size_t>(open_)].heard + options_.timeout;
 }
 
-// -----------------------------------------------------------------------------------------------------
-// sender
+// ------------------------------------------------------------------------------------------ sender
 
 namespace {
 

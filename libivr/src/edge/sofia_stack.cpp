@@ -219,8 +219,7 @@ void SofiaStack::stop() {
   su_root_destroy(std::exchange(root_, nullptr));
 }
 
-// ------------------------------------------------------------------------------------------------------
-// requests
+// ---------------------------------------------------------------------------------------- requests
 
 SofiaLeg* SofiaStack::find(LegId id) {
   const auto found = legs_.find(id);

@@ -83,8 +83,7 @@ class Engine::Impl {
   bool over_ = true;
 };
 
-// -------------------------------------------------------------------------------------------------------
-// starting
+// ---------------------------------------------------------------------------------------- starting
 
 absl::Status Engine::Impl::open_store() {
   std::error_code why;
@@ -205,8 +204,7 @@ absl::Status Engine::Impl::start() {
   return *result;
 }
 
-// ------------------------------------------------------------------------------------------- the control
-// thread
+// ------------------------------------------------------------------------------ the control thread
 
 void Engine::Impl::control() {
   SipPort& sip = *ports_.sip;
@@ -256,8 +254,7 @@ void Engine::Impl::stop(Millis grace) {
   events_ready_.notify_all();
 }
 
-// ------------------------------------------------------------------------------------------------- from
-// outside
+// ------------------------------------------------------------------------------------ from outside
 
 absl::Status Engine::Impl::ask(Request request) {
   if (!running_) return absl::FailedPreconditionError("the engine is not running");
@@ -328,8 +325,7 @@ EngineStats Engine::Impl::stats() const {
   return stats;
 }
 
-// ----------------------------------------------------------------------------------------------------- the
-// surface
+// ------------------------------------------------------------------------------------- the surface
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EnginePorts ports) {
   for (const Route& route : options.routes) {

@@ -6,8 +6,7 @@
 
 namespace ivr {
 
-// ----------------------------------------------------------------------------------------------------------
-// chunks
+// ------------------------------------------------------------------------------------------ chunks
 
 std::ptrdiff_t ChunkPool::share(int tracks) noexcept {
   return tracks * (kStallSeconds * kSampleRateHz / static_cast<std::ptrdiff_t>(AudioChunk::kSamples) + 1);
@@ -41,8 +40,7 @@ void ChunkPool::give_back(ChunkPtr chunk) {
   if (home.made_.load() > home.wanted_.load() || !home.free_.push(std::move(chunk))) home.made_.fetch_sub(1);
 }
 
-// -------------------------------------------------------------------------------------------------------
-// recording
+// --------------------------------------------------------------------------------------- recording
 
 Recording::Recording(StreamId stream, RecordId id, const RecordSpec& spec, ChunkPool& pool)
     : stream_(stream),

@@ -53,8 +53,7 @@ std::string Switchboard::new_id(Time now) {
   return utc(now, "%Y%m%d-%H%M%S") + tail;
 }
 
-// -----------------------------------------------------------------------------------------------------
-// finding
+// ----------------------------------------------------------------------------------------- finding
 
 ActiveCall* Switchboard::find(Key key) {
   const auto it = calls_.find(key);
@@ -90,8 +89,7 @@ const Route* Switchboard::route(std::string_view extension) const {
   return best;
 }
 
-// --------------------------------------------------------------------------------------------------- new
-// calls
+// --------------------------------------------------------------------------------------- new calls
 
 void Switchboard::refuse(const sip::Invited& invited, int status, const std::string& reason, bool retry) {
   ++counters_.refused;
@@ -215,8 +213,7 @@ void Switchboard::originate(std::string id, Originate request) {
   step(call, event::Invited{std::move(info)});
 }
 
-// ------------------------------------------------------------------------------------------------------ from
-// SIP
+// ---------------------------------------------------------------------------------------- from SIP
 
 void Switchboard::on_sip(const sip::Event& event) {
   std::visit([this](const auto& e) { on(e); }, event);
@@ -323,8 +320,7 @@ void Switchboard::on(const sip::Ended& ended) {
   schedule(*still);
 }
 
-// ---------------------------------------------------------------------------------------------------- from
-// media
+// -------------------------------------------------------------------------------------- from media
 
 void Switchboard::heard(StreamId stream, const Event& event) {
   LegNumber number = 0;
@@ -384,21 +380,20 @@ void Switchboard::on(const media::Closed& closed) {
   if (call->session.done()) settle(*call);
 }
 
-// ----------------------------------------------------------------------------------------------- one step of
-// a call
+// ------------------------------------------------------------------------------ one step of a call
 
 void Switchboard::later(ActiveCall& call, Event event) { later_.emplace_back(call.key, std::move(event)); }
 
 void Switchboard::step(ActiveCall& call, const Event& event) {
   const Time now = world_.clock.now();
-  const auto* digit = std::get_if<event::DigitHeard>(&event);
-  const bool secret = digit != nullptr && call.session.sensitive(digit->digit);
+  const bool kept = world_.store != nullptr;
+  const Event logged = kept ? call.session.for_log(event) : Event{};
   Commands commands = std::move(commands_);
   commands.clear();
   call.session.step(event, now, commands);
-  if (world_.store != nullptr) {
+  if (kept) {
     log_.push_back({call.record.id, call.sequence, now,
-                    log_line(call.sequence, now, event, commands, secret, call.session.revealed())});
+                    log_line(call.sequence, now, logged, commands, call.session.revealed())});
   }
   ++call.sequence;
   for (const Command& command : commands) carry_out(call, command);
@@ -484,8 +479,7 @@ Micros Switchboard::until_next() const {
   return std::clamp(due_.begin()->first - world_.clock.now(), Micros{0}, kIdle);
 }
 
-// ----------------------------------------------------------------------------------------------------
-// commands
+// ---------------------------------------------------------------------------------------- commands
 
 void Switchboard::carry_out(ActiveCall& call, const Command& command) {
   std::visit([&](const auto& c) { carry_out(call, c); }, command);
@@ -630,8 +624,7 @@ void Switchboard::visit(ActiveCall& call, const Note& note) {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------ the
-// end
+// ----------------------------------------------------------------------------------------- the end
 
 void Switchboard::hang_up(std::string_view id, std::string reason) {
   const auto it = by_id_.find(std::string(id));
