@@ -14,7 +14,7 @@ import xml.dom.minidom
 import server
 from server import IVR, run, wait_for
 
-COMMANDS = ("serve", "call", "check", "graph", "log", "replay", "dtmf")
+COMMANDS = ("serve", "call", "check", "graph", "diff", "log", "replay", "dtmf")
 GOOD = {"ivr": 1, "id": "shop", "start": "menu", "on_error": "bye", "nodes": {
     "menu": {"type": "menu", "say": "Press 1.", "keys": {"1": "bye"}, "tries": 1, "timeout": "20s", "invalid": "bye",
              "no_input": "bye"},
@@ -92,6 +92,23 @@ class Commands(unittest.TestCase):
         self.refuses("check", "nothing.json", code=2, says="nothing.json: cannot be read")
         self.refuses("check", code=2, says="no flow given")
         self.ivr("check", "-", input=json.dumps(GOOD))
+
+    def test_s3_25_diff_says_nothing_of_flows_that_run_alike(self):
+        before = self.file("before.json", GOOD)
+        alike = self.file("alike.json", json.dumps(dict(reversed(GOOD.items())), indent=8))
+        self.assertEqual(self.ivr("diff", before, alike).stdout, "")
+        changed = json.loads(json.dumps(GOOD))
+        changed["nodes"]["menu"]["timeout"] = "8s"
+        changed["nodes"]["menu"]["keys"]["2"] = "bye"
+        del changed["nodes"]["menu"]["say"]
+        after = self.file("after.json", changed)
+        self.assertEqual(self.ivr("diff", before, after, code=1).stdout.splitlines(), [
+            '+ /nodes/menu/keys/2: "bye"', '- /nodes/menu/say: "Press 1."',
+            '- /nodes/menu/timeout: "20s"', '+ /nodes/menu/timeout: "8s"'])
+        told = json.loads(self.ivr("diff", before, after, "--json", code=1).stdout)
+        self.assertEqual(told["differences"][2], {"pointer": "/nodes/menu/timeout", "before": "20s", "after": "8s"})
+        self.assertIn("agnet", self.ivr("diff", before, self.file("bad.json", BAD), code=2).stderr)
+        self.ivr("diff", before, "nowhere.json", code=2)
 
     def test_graph_draws(self):
         good = self.file("good.json", GOOD)

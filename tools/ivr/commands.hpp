@@ -8,5 +8,6 @@ int call_main(int argc, char** argv);
 int check_main(int argc, char** argv);
 int graph_main(int argc, char** argv);
 int replay_main(int argc, char** argv);
+int diff_main(int argc, char** argv);
 int dtmf_main(int argc, char** argv);
 int log_main(int argc, char** argv);

@@ -19,6 +19,7 @@ constexpr Command kCommands[] = {
     {"call", call_main, "call somebody as a robot, and say how it went"},
     {"check", check_main, "find every defect of flow documents"},
     {"graph", graph_main, "draw a flow"},
+    {"diff", diff_main, "what is different between two flows, in what they mean"},
     {"log", log_main, "show calls and their timelines"},
     {"replay", replay_main, "run a recorded call through its flow again and compare"},
     {"dtmf", dtmf_main, "find the digits in a WAV file"},

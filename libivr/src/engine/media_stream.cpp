@@ -196,7 +196,8 @@ void MediaStream::detect_voice(bool on) noexcept {
   reports_voice_ = on;
   if (voice_) voice_before_ += voice_->voice_samples();
   voice_.reset();
-  if (on || options_.measure_voice) voice_ = *VoiceActivity::create();  // afresh: who speaks already has begun
+  if (on || options_.measure_voice)
+    voice_ = *VoiceActivity::create();  // afresh: who speaks already has begun
 }
 
 void MediaStream::report_keys(std::span<const TelephoneEvent> events) noexcept {
