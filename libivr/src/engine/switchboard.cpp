@@ -684,10 +684,11 @@ void Switchboard::finish(ActiveCall& call) {
   if (call.due) due_.erase({*call.due, call.key});
   if (call.admitted) admission_.left(call.address);
   ++counters_.ended;
-  tell(call, EngineEvent::CallEnded{record, call.media});
+  EngineEvent last{record.id, world_.clock.now(), EngineEvent::CallEnded{record, call.media}};
   by_id_.erase(record.id);
   calls_.erase(call.key);
   counters_.calls = calls();
+  world_.tell(std::move(last));  // whoever hears of it finds it counted
 }
 
 void Switchboard::tell(const ActiveCall& call, decltype(EngineEvent::what) what) {
