@@ -11,3 +11,4 @@ int replay_main(int argc, char** argv);
 int diff_main(int argc, char** argv);
 int dtmf_main(int argc, char** argv);
 int log_main(int argc, char** argv);
+int doctor_main(int argc, char** argv);

@@ -23,6 +23,7 @@ constexpr Command kCommands[] = {
     {"log", log_main, "show calls and their timelines"},
     {"replay", replay_main, "run a recorded call through its flow again and compare"},
     {"dtmf", dtmf_main, "find the digits in a WAV file"},
+    {"doctor", doctor_main, "say why calls go wrong, from a capture or a configuration"},
 };
 
 void help(std::FILE* out) {
