@@ -200,6 +200,17 @@ class ServedCalls(unittest.TestCase):
         call.check(self)
         return call
 
+    def test_the_robot_expects_the_end_of_a_call(self):
+        with open(self.flow, "w") as f:
+            f.write(json.dumps(GOOD).replace("20s", "200ms"))
+        ivr = self.serve().ready()
+        robot = server.call(ivr.uri("2001"), "expect-audio; expect-hangup")
+        self.assertEqual((robot["ended_by"], robot["steps"][-1]["ok"]), ("peer", True), robot)
+        self.assertRegex(robot["steps"][-1]["detail"], r"^hung up after \d+ ms$")
+        done = run(IVR, "call", ivr.uri("2001"), "--do", "expect-hangup 300ms", "--json", cwd=self.folder)
+        robot = json.loads(done.stdout)
+        self.assertEqual((done.returncode, robot["ended_by"], robot["steps"][-1]["detail"]), (1, "robot", "nobody hung up"))
+
     def test_log_and_replay_show_a_call_and_its_first_difference(self):
         ivr = self.serve().ready()
         call = self.called(ivr, "alice")

@@ -29,6 +29,7 @@ int call_main(int argc, char** argv) {
       "  wait 2s             does nothing for so long (ms, s or m)\n"
       "  press 12345#        sends keys, RFC 4733 or in-band as agreed; w pauses half a second\n"
       "  expect-audio [10s]  waits until the other side speaks; fails when it does not\n"
+      "  expect-hangup [10s] waits until the other side ends the call; fails when it does not\n"
       "  listen [30s]        waits until the other side has spoken and fallen silent\n"
       "  say FILE.wav        plays a file; say \"text\" speaks it\n"
       "  hangup              ends the call; so does the end of the list",

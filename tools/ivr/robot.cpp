@@ -50,8 +50,8 @@ absl::StatusOr<RobotStep> parse_step(std::string_view text, std::string_view lan
     std::ranges::transform(keys, keys.begin(),
                            [](char c) { return c >= 'a' && c <= 'd' ? static_cast<char>(c - 32) : c; });
     step.intent = ivr::intent::SendDigits{keys};
-  } else if (verb == "expect-audio" || verb == "listen") {
-    const bool expects = verb == "expect-audio";
+  } else if (verb == "expect-audio" || verb == "expect-hangup" || verb == "listen") {
+    const bool expects = verb != "listen";
     Millis limit = expects ? 10s : 30s;
     if (!argument.empty()) {
       const auto d = duration(argument);
@@ -59,7 +59,11 @@ absl::StatusOr<RobotStep> parse_step(std::string_view text, std::string_view lan
       limit = *d;
     }
     step.expectation = expects;
-    step.intent = ivr::intent::Listen{limit, !expects};
+    if (verb == "expect-hangup") {
+      step.intent = ivr::intent::Wait{limit};
+    } else {
+      step.intent = ivr::intent::Listen{limit, !expects};
+    }
   } else if (verb == "say") {
     if (argument.empty()) return bad("say wants a WAV file or a text in quotes");
     ivr::Prompt prompt;
@@ -77,7 +81,7 @@ absl::StatusOr<RobotStep> parse_step(std::string_view text, std::string_view lan
   } else if (verb == "hangup") {
     step.intent = ivr::intent::Hangup{};
   } else {
-    return bad("there are wait, press, expect-audio, listen, say and hangup");
+    return bad("there are wait, press, expect-audio, expect-hangup, listen, say and hangup");
   }
   return step;
 }
@@ -97,6 +101,11 @@ class Robot final : public ivr::Script {
                           : ended->by == ivr::outcome::EndedBy::caller ? "peer"
                                                                        : "system";
       report_->reason = ended->reason;
+      if (report_->ended_by == "peer" && next_ > 0 && awaits_hangup(steps_[next_ - 1])) {
+        auto& done = report_->steps.back();
+        done.ok = true;
+        done.detail = "hung up after " + std::to_string((since_up(now) - done.at).count()) + " ms";
+      }
       return;
     } else {
       finish(outcome);
@@ -117,6 +126,10 @@ class Robot final : public ivr::Script {
  private:
   Millis since_up(ivr::Time now) const { return std::chrono::duration_cast<Millis>(now - report_->up); }
 
+  static bool awaits_hangup(const RobotStep& step) {
+    return step.expectation && std::holds_alternative<ivr::intent::Wait>(step.intent);
+  }
+
   void finish(const ivr::Outcome& outcome) {
     auto& done = report_->steps.back();
     done.ok = true;
@@ -125,6 +138,9 @@ class Robot final : public ivr::Script {
       done.ok = heard->voice || !steps_[next_ - 1].expectation;
       done.detail =
           heard->voice ? "heard after " + std::to_string(heard->after.count()) + " ms" : "heard nothing";
+    } else if (awaits_hangup(steps_[next_ - 1])) {
+      done.ok = false;
+      done.detail = "nobody hung up";
     } else if (const auto* played = std::get_if<ivr::outcome::Played>(&outcome)) {
       done.ok = played->end != ivr::outcome::PlayEnd::failed;
       done.detail = done.ok ? std::to_string(played->heard.count()) + " ms" : played->error;

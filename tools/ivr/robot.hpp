@@ -11,7 +11,7 @@
 struct RobotStep {
   std::string text;  // as it was written
   ivr::Intent intent;
-  bool expectation = false;  // it fails when nobody speaks
+  bool expectation = false;  // it fails when nobody speaks, or hangs up
 };
 
 struct RobotReport {
