@@ -124,7 +124,7 @@ ivr_status ivr_dtmf_generator_create(ivr_dtmf_generator** generator,
                                             .level_dbm0 = given.level_dbm0,
                                             .twist_db = given.twist_db});
     if (!made.ok()) return report(made.status());
-    *generator = std::make_unique<ivr_dtmf_generator>(*std::move(made)).release();
+    *generator = std::make_unique<ivr_dtmf_generator>(ivr_dtmf_generator{*std::move(made)}).release();
     return IVR_OK;
   });
 }

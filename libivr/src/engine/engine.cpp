@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
-#include <ranges>
 #include <thread>
 #include <utility>
 
@@ -114,7 +113,8 @@ absl::Status Engine::Impl::recover() {
   const Time now = clock_.now();
   if (auto begun = ports_.store->begin(); !begun.ok()) return begun;
   const std::vector<OpenCall> open = journal_ ? journal_->recover() : std::vector<OpenCall>{};
-  for (CallRecord record : open | std::views::transform(&OpenCall::record)) {
+  for (const OpenCall& call : open) {
+    CallRecord record = call.record;
     if (auto known = ports_.store->call(record.id); known.ok() && known->ended != Time{}) continue;
     record.status = "failed";
     record.cause = "system";
