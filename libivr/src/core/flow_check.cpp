@@ -314,7 +314,7 @@ class GraphCheck {
   };
 
   // Every cycle that is left without waiting edges must count; found by components, each cut at its counters.
-  void spinning(const std::vector<bool>& in, std::vector<Removed> cut, int depth) {
+  void spinning(const std::vector<bool>& in, const std::vector<Removed>& cut, int depth) {
     for (const std::vector<int>& component : components(in, cut)) {
       std::vector<bool> inside(model_.nodes.size());
       for (const int i : component) inside[static_cast<std::size_t>(i)] = true;

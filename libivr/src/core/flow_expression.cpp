@@ -11,7 +11,7 @@ namespace {
 constexpr int kMaxNesting = 32;
 constexpr std::size_t kMaxText = 2000;
 
-absl::Status bad(std::string message) { return absl::InvalidArgumentError(message); }
+absl::Status bad(const std::string& message) { return absl::InvalidArgumentError(message); }
 
 struct Function {
   std::string_view name;

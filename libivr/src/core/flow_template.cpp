@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kMaxComputed = 2000;
 
-absl::Status bad(std::string message) { return absl::InvalidArgumentError(message); }
+absl::Status bad(const std::string& message) { return absl::InvalidArgumentError(message); }
 
 struct FilterRow {
   std::string_view name;
