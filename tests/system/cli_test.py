@@ -5,10 +5,8 @@ import os
 import re
 import shutil
 import sqlite3
-import struct
 import threading
 import unittest
-import wave
 import xml.dom.minidom
 
 import server
@@ -34,12 +32,7 @@ def dtmf_wav(path, digits, on=0.1, off=0.1, rate=8000):
         samples += [int(6000 * (math.sin(2 * math.pi * row * i / rate) + math.sin(2 * math.pi * column * i / rate)))
                     for i in range(int(on * rate))]
         samples += [0] * int(off * rate)
-    with wave.open(path, "wb") as w:
-        w.setnchannels(1)
-        w.setsampwidth(2)
-        w.setframerate(rate)
-        w.writeframes(struct.pack(f"<{len(samples)}h", *samples))
-    return path
+    return server.write_wav(path, samples, rate)
 
 
 class Commands(unittest.TestCase):

@@ -183,16 +183,21 @@ def folder():
     return tempfile.mkdtemp(prefix="ivr-test-")
 
 
-def write_tone(path, hertz, seconds, amplitude=8000, rate=8000):
-    """A WAV of one tone (or of the sum of several: a list of hertz)."""
-    tones = hertz if isinstance(hertz, (list, tuple)) else [hertz]
-    samples = [int(amplitude * sum(math.sin(2 * math.pi * f * i / rate) for f in tones)) for i in range(int(seconds * rate))]
+def write_wav(path, samples, rate=8000):
+    """16 bits, one channel."""
     with wave.open(path, "wb") as w:
         w.setnchannels(1)
         w.setsampwidth(2)
         w.setframerate(rate)
         w.writeframes(struct.pack(f"<{len(samples)}h", *samples))
     return path
+
+
+def write_tone(path, hertz, seconds, amplitude=8000, rate=8000):
+    """A WAV of one tone (or of the sum of several: a list of hertz)."""
+    tones = hertz if isinstance(hertz, (list, tuple)) else [hertz]
+    samples = [int(amplitude * sum(math.sin(2 * math.pi * f * i / rate) for f in tones)) for i in range(int(seconds * rate))]
+    return write_wav(path, samples, rate)
 
 
 def read_wav(path):
