@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 // The words that every other header uses: time, and the few numbers that name things.
 
@@ -19,5 +20,12 @@ using Time = std::chrono::sys_time<Micros>;
 inline constexpr int kSampleRateHz = 8000;
 inline constexpr Millis kFrame = 20ms;
 inline constexpr int kFrameSamples = 160;
+
+// What an agent can do, or a caller needs.
+struct Skill {
+  std::string name;
+  int level = 1;  // of an agent: proficiency, 0 to 5; of a need: the least that will do
+  friend bool operator==(const Skill&, const Skill&) = default;
+};
 
 }  // namespace ivr

@@ -1,0 +1,360 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ivr/base.hpp"
+
+// Automatic call distribution: who waits in which queue, which agent may take whom, and who is offered to
+// whom. The Router decides; an engine rings telephones and tells it how that went.
+
+namespace ivr {
+
+using EntryId = std::uint64_t;  // one stay of a caller in the router, also across queues; never used again
+using OfferId = std::uint64_t;  // one caller offered to one agent; never used again
+
+enum class AgentState { available, on_call, wrap_up, on_break, offline };
+
+struct AgentOptions {
+  std::string id;  // ties between agents end at their position in the queue, then at this
+  std::string name;
+  std::string department;
+  std::string uri;   // a fixed SIP URI; empty: where the registrar finds `user`
+  std::string user;  // of the registrar; empty: id
+  std::vector<Skill> skills;
+  std::map<std::string, int> capacity = {{"voice", 1}};       // contacts at once, by channel
+  int score = 100;                                            // of strategy "priority": higher is first
+  std::optional<Millis> wrap_up;                              // in place of the queue's
+  Millis no_answer_delay{0}, busy_delay{0}, reject_delay{0};  // not offered for so long after one
+  int max_misses = 0;                                         // in a row, then `after_misses`; 0: never
+  AgentState after_misses = AgentState::on_break;
+  bool standby = false;  // keeps a leg open between calls: offered on it, not dialled
+};
+
+// Why a member of a queue cannot be offered now; the join_empty and leave_when_empty rules name them.
+enum class Unavailable {
+  none,         // it can
+  paused,       // on a break
+  penalty,      // above what the caller's penalty window, tier or ring allows by now
+  in_use,       // as many contacts as its capacity
+  ringing,      // an offer is out
+  unreachable,  // no registered contact, no fixed URI
+  offline,      // logged out
+  wrap_up,
+  delayed,    // after a missed, busy or rejected offer
+  unskilled,  // lacks a required skill
+  tried,      // this caller has been offered to it, and the queue offers once
+  unknown,    // a member that is no agent
+};
+std::string_view to_string(Unavailable why);
+std::string_view to_string(AgentState state);
+
+struct QueueMember {
+  std::string agent;
+  int penalty = 0;   // lower is preferred; also the tier's level
+  int position = 0;  // in its tier; equal ones keep the order of the list
+};
+
+// As a caller's wait grows: the window of penalties moves, optional skills are dropped, more agents count.
+struct QueueStep {
+  Millis after{0};
+  std::optional<int> min_penalty, max_penalty;
+  std::optional<int> raise_penalty;            // members below it count as having it
+  bool drop_preferred = false;                 // preferred skills are no longer asked for
+  std::optional<std::vector<Skill>> required;  // in place of the queue's from then on (bullseye rings)
+};
+
+struct TierRules {
+  bool apply = false;
+  Millis wait{0};  // before the next tier may be offered
+  bool multiply_by_level = false;
+  bool skip_empty = true;  // a tier in which nobody is logged in costs no wait
+};
+
+struct QueueAnnouncements {
+  Millis first{0};       // after joining; 0: not before `every`
+  Millis every{0};       // position; 0: never
+  Millis at_least{15s};  // between two announcements of any kind
+  bool only_when_improved = false;
+  int more_than = 0;          // positions beyond it are told as "more than n"; 0: told exactly
+  bool wait_time = false;     // the estimate too
+  Millis rounding{60s};       // of the estimate, upwards
+  Millis periodic{0};         // periodic messages; 0: never
+  int periodic_messages = 0;  // how many there are
+  bool periodic_random = false;
+};
+
+struct QueueOptions {
+  std::string id;
+  std::string strategy = "longest_idle";  // see strategy_names()
+  std::vector<QueueMember> members;       // in order; empty: every agent that has the required skills
+  std::string department;                 // with empty members: only its agents
+  std::vector<Skill> required, preferred;
+  std::vector<QueueStep> steps;  // by `after`, rising
+  TierRules tiers;
+  int max_size = 0;                // callers; 0: no limit
+  Millis max_wait{0};              // 0: no limit
+  Millis ring_limit{30s};          // an agent rings so long
+  Millis retry{1s};                // after a failed offer, before this caller is offered again
+  Millis ring_progressively{10s};  // of that strategy: one more agent each
+  Millis wrap_up{0};
+  int weight = 0;                       // of two queues that want the same agent: higher is first
+  double age_score = 1;                 // points a second of waiting, added to the caller's priority x 1000
+  bool age_from_system = false;         // the age counts from the first join of any queue
+  bool autofill = true;                 // n callers to n agents at once; false: one caller at a time
+  bool shared_last_call = true;         // wrap-up and idleness count the calls of all queues
+  bool oldest_first = false;            // a caller of this queue is passed over while an older one of another
+                                        // queue with the flag waits for the same agent
+  bool once = false;                    // each agent is tried once, then the caller leaves as unavailable
+  std::vector<Unavailable> join_empty;  // refuse to join when every member is in one of these; empty: never
+  std::vector<Unavailable> leave_empty;  // leave then
+  Millis sticky{0};  // the agent who last served this caller comes first, waited for so long
+  Millis resume{0};  // a caller who dropped keeps the place for so long
+  QueueAnnouncements announce;
+  Millis service_level{20s};  // SL: served within it
+  Millis short_abandon{5s};   // given up within it counts for nothing
+  int callback_tries = 1;
+  Millis callback_retry{300s};
+};
+
+// ringall, ring_progressively, longest_idle, fewest_calls, least_talk_time, rrmemory, rrordered, round_robin,
+// linear, top_down, random, wrandom, sequential, skills_based, load_balanced, least_busy, priority, and what
+// other engines call them ("leastrecent", "ring-all", "longest-idle-agent"...).
+const std::vector<std::string_view>& strategy_names();
+bool known_strategy(std::string_view name);
+
+// What happened. `now` of the step says when.
+namespace acd {
+
+struct AgentSet {
+  AgentOptions agent;
+};  // new, or changed: its state, counters and calls stay
+struct AgentRemoved {
+  std::string agent;
+};  // calls in progress go on
+struct QueueSet {
+  QueueOptions queue;
+};  // unknown strategies were refused before, by check()
+struct QueueRemoved {
+  std::string queue;
+};  // its callers leave as unavailable
+
+struct AgentStatus {  // what the agent, a supervisor or a feature code asks for
+  std::string agent;
+  AgentState state = AgentState::available;  // available ends a wrap-up too
+  std::string reason;
+};
+struct AgentReachable {
+  std::string agent;
+  bool reachable = false;
+};  // the registrar's or the standby leg's word; with a fixed URI reachable from the start
+struct AgentBusy {
+  std::string agent, channel;
+  int contacts = 1;  // +1 begins, -1 ends a contact that the router did not offer
+};
+
+struct Join {
+  std::string call;  // CallInfo::id
+  std::string queue;
+  std::string caller;  // number: for sticky agents and for resuming a place
+  std::string channel = "voice";
+  int priority = 0;
+  std::vector<Skill> required, preferred;  // besides the queue's
+  std::string agent;                       // preferred above all others while it can be offered
+  bool direct = false;                     // `agent` and nobody else
+};
+struct Leave {
+  std::string call;
+  enum class Why { hung_up, key, moved } why = Why::hung_up;
+};  // not with the talk that follows a Connect: that is Ended
+struct Move {
+  std::string call, queue;
+};  // the age stays
+
+struct CallbackRequested {
+  std::string call;    // it waits, or has left by key and its place is kept
+  std::string number;  // or URI to dial
+};
+struct CallbackDialled {  // how the call back to the caller went
+  EntryId entry = 0;
+  std::string call;  // the new one
+  bool answered = false;
+};
+
+struct Ringing {
+  OfferId offer = 0;
+};
+struct Accepted {
+  OfferId offer = 0;
+};  // answered, and the accept key pressed where one is asked for
+struct Refused {
+  OfferId offer = 0;
+  enum class Why { no_answer, busy, rejected, unreachable } why = Why::no_answer;
+};
+struct TalkEnded {
+  OfferId offer = 0;
+};                    // the agent's leg is free: wrap-up begins
+struct Restarted {};  // after a crash: legs are gone, callers who waited or talked are closed, callbacks stay
+struct Tick {};
+
+using Event = std::variant<AgentSet, AgentRemoved, QueueSet, QueueRemoved, AgentStatus, AgentReachable,
+                           AgentBusy, Join, Leave, Move, CallbackRequested, CallbackDialled, Ringing,
+                           Accepted, Refused, TalkEnded, Restarted, Tick>;
+
+// What to do about it, in this order.
+struct Offer {
+  OfferId offer = 0;
+  EntryId entry = 0;
+  std::string call, agent, queue;
+  Millis ring_limit{0};
+};
+struct Withdraw {
+  OfferId offer = 0;
+  std::string why;  // "answered elsewhere", "caller left", "time-out", "agent away"
+};
+struct Connect {  // the one winner; every other offer of the caller has been withdrawn before
+  OfferId offer = 0;
+  EntryId entry = 0;
+  std::string call, agent;
+  Millis waited{0};
+  std::vector<std::string> tried;  // agents offered before, in order
+};
+enum class Exit { served, timeout, full, unavailable, abandoned, key, moved, callback, system };
+struct Left {  // exactly once an entry; served: when the talk has ended
+  EntryId entry = 0;
+  std::string call, queue;
+  Exit exit = Exit::served;
+  std::string agent;
+  Millis waited{0}, talked{0};
+  std::vector<std::string> tried;
+};
+struct Joined {
+  EntryId entry = 0;
+  std::string call, queue;
+  int position = 0;
+  bool resumed = false;
+};
+struct Announce {
+  EntryId entry = 0;
+  std::string call;
+  int position = 0;            // 1 is next
+  bool more_than = false;      // position is the configured "more than n"
+  std::optional<Millis> wait;  // the estimate, rounded
+  int message = -1;            // periodic message number, or -1: the position
+};
+struct DialCallback {
+  EntryId entry = 0;
+  std::string number, queue;
+  int attempt = 1;
+};
+struct AgentChanged {
+  std::string agent;
+  AgentState state = AgentState::offline;
+  int contacts = 0;
+  std::string reason;
+};
+struct Decided {  // before its Offers: why this agent, why not another
+  std::uint64_t decision = 0;
+  EntryId entry = 0;
+  std::string call, queue, strategy;
+  struct Candidate {
+    std::string agent;
+    Unavailable why = Unavailable::none;  // none: it could have been offered
+    int rank = 0;                         // 1 is offered first; 0: none
+    std::string metric;                   // what the strategy compared, "idle 93 s", "load 1/2"
+  };
+  std::vector<Candidate> candidates;  // the first explain_limit of them, those offered first
+  int others = 0;                     // how many more there were: explain() has them all
+};
+
+using Command =
+    std::variant<Offer, Withdraw, Connect, Left, Joined, Announce, DialCallback, AgentChanged, Decided>;
+using Commands = std::vector<Command>;
+
+// One line of JSON each, and back: the router's log. Reading what write wrote gives an equal value.
+std::string to_json(const Event& event);
+absl::StatusOr<Event> event_from_json(std::string_view json);
+std::string to_json(const Command& command);
+
+}  // namespace acd
+
+struct RouterOptions {
+  std::uint64_t seed = 1;
+  int explain_limit = 16;  // candidates in a Decided; 0: no Decided at all
+};
+
+// All queues and all agents of an engine. A pure state machine: the same events at the same times give the
+// same commands, so its log replays, and a decision can be taken again with its reasons.
+//
+// Invariants, whatever comes: no agent above its capacity; a caller is offered to one agent at a time (or to
+// a ring of them, of whom one wins); an accepted offer binds one pair; each entry leaves in exactly one way.
+// Events about what is not there (any more) do nothing. Joining an unknown queue leaves as unavailable.
+//
+// Cost: a decision grows no faster than the logarithm of the number of agents, whatever the strategy.
+// Thread: one at a time.
+class Router {
+ public:
+  explicit Router(RouterOptions options = {});
+  ~Router();
+  Router(Router&&) noexcept;
+  Router& operator=(Router&&) noexcept;
+
+  // Names the value and what is allowed: an unknown strategy, a step out of order, a duplicate member.
+  static absl::Status check(const QueueOptions& queue);
+  static absl::Status check(const AgentOptions& agent);
+
+  void step(const acd::Event& event, Time now, acd::Commands& out);
+  std::optional<Time> deadline() const;
+
+  // Everything it knows, as JSON; restore() of it goes on as if nothing had been.
+  std::string save() const;
+  static absl::StatusOr<Router> restore(std::string_view json);
+
+  struct AgentView {
+    std::string id, name, department;
+    AgentState state = AgentState::offline;
+    std::string reason;
+    Unavailable unavailable = Unavailable::none;
+    int contacts = 0, capacity = 0;
+    int calls_taken = 0, misses = 0;
+    Millis talk_time{0};
+    Time since{}, last_call_ended{};
+  };
+  struct QueueView {
+    std::string id;
+    int waiting = 0, talking = 0, agents_logged_in = 0, agents_available = 0;
+    Millis longest_wait{0}, average_wait{0};  // of those who wait now; of those served today
+    int joined = 0, served = 0, abandoned = 0, short_abandoned = 0, timed_out = 0, overflowed = 0;
+    double service_level = 1, service_level_2 = 1;  // SL: served in time of served; SL2: of all that count
+  };
+  struct EntryView {
+    EntryId id = 0;
+    std::string call, queue, caller, agent;  // agent: who talks or rings
+    int position = 0;                        // 0: talks
+    Time joined{};
+    int priority = 0;
+    bool callback = false;
+  };
+  std::vector<AgentView> agents(Time now) const;
+  std::vector<QueueView> queues(Time now) const;
+  std::vector<EntryView> entries(Time now) const;          // those of a queue in the order they are served
+  int position(std::string_view call) const;               // 1 is next; 0: does not wait
+  Millis estimate(std::string_view call, Time now) const;  // of the wait still to come; never negative
+
+  // All candidates of the decision that would be taken for this caller now.
+  std::optional<acd::Decided> explain(std::string_view call, Time now) const;
+
+ private:
+  class Machine;
+  std::unique_ptr<Machine> machine_;
+};
+
+}  // namespace ivr
