@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "edge/sip_peer.hpp"
@@ -113,6 +114,27 @@ TEST(SofiaSip, WakeEndsAWaitFromAnotherThread) {
   station->run(30s);
   other.join();
   EXPECT_LT(std::chrono::steady_clock::now() - before, 20s);
+}
+
+// Store, media and speech wake the stack whenever they have something, whatever it is doing.
+TEST(SofiaSip, MayBeWokenWhileItComesUpAndGoesDown) {
+  SofiaSip sip;
+  std::atomic<bool> over{false};
+  std::atomic<int> woken{0};
+  std::thread other([&] {
+    while (!over) {
+      sip.wake();
+      ++woken;
+    }
+  });
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(sip.start({.port = 0}, [](const sip::Event&) {}).ok());
+    sip.run(0ms);
+    sip.stop();
+  }
+  over = true;
+  other.join();
+  EXPECT_GT(woken, 0);
 }
 
 TEST(SofiaSip, StopEndsEveryLegInAnyStateAndTellsNothingAfterwards) {

@@ -82,7 +82,12 @@ SofiaLeg::~SofiaLeg() {
   if (timer) su_timer_destroy(timer);
 }
 
-SofiaStack::~SofiaStack() { stop(); }
+SofiaStack::SofiaStack() : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+SofiaStack::~SofiaStack() {
+  stop();
+  if (wake_fd_ >= 0) close(wake_fd_);
+}
 
 absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
   if (nua_) return absl::FailedPreconditionError("SIP: already started");
@@ -99,7 +104,6 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
   root_ = su_root_create(this);
   if (!root_) return absl::ResourceExhaustedError("SIP: no event loop");
   su_root_threading(root_, 0);
-  wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   su_wait_t wait[1] = {SU_WAIT_INIT};
   if (wake_fd_ >= 0 && su_wait_create(wait, wake_fd_, SU_WAIT_IN) == 0)
     wake_index_ = su_root_register(
@@ -215,7 +219,6 @@ void SofiaStack::stop() {
     nua_destroy(std::exchange(nua_, nullptr));
   }
   if (wake_index_ >= 0) su_root_deregister(root_, std::exchange(wake_index_, -1));
-  if (wake_fd_ >= 0) close(std::exchange(wake_fd_, -1));
   su_root_destroy(std::exchange(root_, nullptr));
 }
 

@@ -53,8 +53,10 @@ struct SofiaLeg {
 // NUA and its root: what SofiaSip hides. Requests post to NUA; events come back in run().
 class SofiaStack {
  public:
-  SofiaStack() = default;
+  SofiaStack();
   ~SofiaStack();
+  SofiaStack(const SofiaStack&) = delete;
+  SofiaStack& operator=(const SofiaStack&) = delete;
 
   absl::Status start(const SipOptions& options, SipPort::Sink sink);
   const Address& local() const { return local_; }
@@ -108,7 +110,7 @@ class SofiaStack {
   Address local_;
   su_root_t* root_ = nullptr;
   nua_t* nua_ = nullptr;
-  int wake_fd_ = -1;
+  const int wake_fd_;  // of the whole life: others wake a stack that comes up or goes down
   int wake_index_ = -1;
   bool stopping_ = false;
   bool down_ = false;
