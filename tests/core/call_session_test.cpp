@@ -428,10 +428,17 @@ TEST(EventLog, EveryEventSurvivesWritingAndReading) {
       event::LegAnswered{2},
       event::LegEnded{0, 486, "Busy", true},
       event::LegEnded{1, 0, "", false},
+      event::QueueAnnounced{{.position = 3, .more_than = true, .wait = 0ms, .message = 0}},
+      event::QueueAnnounced{{.position = 1}},
+      event::QueueLeft{outcome::QueueEnd::full, 3s, {"ann", "bob\""}},
+      event::CallbackTaken{true},
+      event::Bridged{"c2", "ann", 12s, {"bob"}},
+      event::Unbridged{"sip:x@y", true},
+      event::PeerHeld{true},
       event::MediaLost{},
       event::Stop{"line\nbreak"},
       event::Tick{}};
-  ASSERT_EQ(events.size(), std::variant_size_v<Event> + 2);
+  ASSERT_EQ(events.size(), std::variant_size_v<Event> + 3);
   std::int64_t sequence = 0;
   for (const Event& event : events) {
     const Commands commands = {command::Play{1, {Prompt{Prompt::Kind::text, "},\"out\":[", "en"}}, 2},

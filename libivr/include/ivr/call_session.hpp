@@ -60,6 +60,31 @@ struct LegEnded {
   std::string reason;
   bool by_peer = true;
 };
+struct QueueAnnounced {
+  outcome::QueueNews news;
+};
+struct QueueLeft {  // without having talked: served is not among the ends
+  outcome::QueueEnd end = outcome::QueueEnd::unavailable;
+  Millis waited{0};
+  std::vector<std::string> tried;
+};
+struct CallbackTaken {
+  bool taken = false;
+};
+// Another call talks with leg 0 from now on.
+struct Bridged {
+  std::string call;   // the other one
+  std::string agent;  // of the caller: who serves; of an agent's call: empty
+  Millis waited{0};
+  std::vector<std::string> tried;
+};
+struct Unbridged {
+  std::string target;     // where the agent sent the caller; empty: the talk is over
+  bool by_other = false;  // the other side ended it
+};
+struct PeerHeld {
+  bool held = false;
+};                    // the other side of the bridge has put leg 0 on hold, or is back
 struct MediaLost {};  // no RTP from leg 0 for the stream's time-out
 struct Stop {
   std::string reason;
@@ -71,7 +96,8 @@ struct Tick {};  // the deadline has come
 using Event = std::variant<event::Invited, event::Established, event::DigitHeard, event::PlayEnded,
                            event::RecordEnded, event::HttpReplied, event::DigitsSent, event::VoiceBegan,
                            event::VoiceEnded, event::LegRinging, event::LegAnswered, event::LegEnded,
-                           event::MediaLost, event::Stop, event::Tick>;
+                           event::QueueAnnounced, event::QueueLeft, event::CallbackTaken, event::Bridged,
+                           event::Unbridged, event::PeerHeld, event::MediaLost, event::Stop, event::Tick>;
 
 // What to do about it, in this order.
 namespace command {
@@ -129,6 +155,17 @@ struct Drop {
   LegNumber leg = 0;
   std::string reason;
 };  // CANCEL or BYE; leg 0 too: then the call is over
+struct JoinQueue {
+  intent::Queue want;
+};
+struct LeaveQueue {
+  bool key = false;
+};  // by an exit key: the place is kept
+struct RequestCallback {
+  std::string number;
+};
+struct Part {};   // ends the talk with the other call; Unbridged follows, leg 0 stays
+struct Serve {};  // an agent's leg is ready: connect it
 struct Report {
   Note note;
 };
@@ -138,7 +175,8 @@ struct Report {
 using Command = std::variant<command::Ring, command::Answer, command::Reject, command::Dial, command::Play,
                              command::StopPlay, command::StartRecord, command::StopRecord, command::Fetch,
                              command::CancelFetch, command::SendDigits, command::DetectVoice,
-                             command::Connect, command::Drop, command::Report>;
+                             command::Connect, command::Drop, command::JoinQueue, command::LeaveQueue,
+                             command::RequestCallback, command::Part, command::Serve, command::Report>;
 using Commands = std::vector<Command>;
 
 struct CallSessionOptions {
@@ -235,6 +273,11 @@ class CallSession {
     Time answered{};
     outcome::Transferred result;
   };
+  struct Queueing {
+    intent::Queue want;
+  };
+  struct CallingBack {};
+  struct Serving {};
   struct Listening {
     bool until_silence;
     Time since{};
@@ -242,8 +285,9 @@ class CallSession {
     Millis after{0};
   };
 
-  using Operation = std::variant<std::monostate, Playing, Collecting, Recording, Fetching, Transferring,
-                                 Waiting, SendingDigits, Listening, Answering>;
+  using Operation =
+      std::variant<std::monostate, Playing, Collecting, Recording, Fetching, Transferring, Waiting,
+                   SendingDigits, Listening, Answering, Queueing, CallingBack, Serving>;
 
   void handle(const Event& event);
   void on_digit(char digit);

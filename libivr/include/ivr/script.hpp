@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -144,6 +145,35 @@ struct Listen {
   bool until_silence = false;
 };
 
+// Waits in a queue until an agent talks to the caller, and talks. The caller hears `say`, then `hold` over
+// and over. When the router wants something announced the script hears QueueNews, and answers with a Queue of
+// the same name: the caller stays where he is and hears the new `say` first. Any other intent leaves the
+// queue.
+struct Queue {
+  std::string queue;
+  int priority = 0;
+  std::vector<Skill> required, preferred;  // besides the queue's own
+  std::string agent;                       // preferred above all others while it can be offered
+  bool direct = false;                     // `agent` and nobody else
+  Prompts say;
+  Prompts hold;             // empty: the engine's hold music
+  std::string exit_keys;    // leave the queue; the place is kept for a while
+  Prompts whisper;          // to the agent, before they talk
+  std::string accept_keys;  // the agent presses one of them to take the call; empty: answering takes it
+  std::string caller_id;    // shown to the agent; empty: the caller's number
+  bool record = false;      // both sides, stereo
+  bool pass_digits = true;  // keys reach the other side; false: they are cut out of what it hears
+  Millis max_talk{0};       // 0: no limit
+};
+
+// Asks the router to call back: the place of the caller, who waits or has just left by an exit key, is kept.
+struct Callback {
+  std::string number;  // or URI
+};
+
+// The other side is an agent who is offered a caller, or waits on an open leg: connects when it is time.
+struct Serve {};
+
 // Takes the call, when the session was made to answer later: until then audio is early media (183).
 struct Answer {};
 
@@ -155,7 +185,8 @@ struct Hangup {
 }  // namespace intent
 
 using Intent = std::variant<intent::Play, intent::Collect, intent::Record, intent::Fetch, intent::Transfer,
-                            intent::Wait, intent::SendDigits, intent::Listen, intent::Answer, intent::Hangup>;
+                            intent::Wait, intent::SendDigits, intent::Listen, intent::Answer, intent::Queue,
+                            intent::Callback, intent::Serve, intent::Hangup>;
 
 namespace outcome {
 
@@ -217,6 +248,41 @@ struct Transferred {
   std::string recording;
 };
 
+// The caller still waits: to be announced, see intent::Queue.
+struct QueueNews {
+  int position = 0;            // 1 is next; 0: not told
+  bool more_than = false;      // the position is "more than" that many
+  std::optional<Millis> wait;  // an estimate, rounded
+  int message = -1;            // which periodic message, or -1
+};
+
+enum class QueueEnd {
+  served,       // they talked, and one of them ended it
+  timeout,      // nobody in time
+  full,         // no room
+  unavailable,  // nobody can serve, or none who could did
+  key,          // an exit key
+  transferred,  // the agent sent the caller on, to `target`
+};
+struct Queued {
+  QueueEnd end = QueueEnd::unavailable;
+  std::string agent;               // who served
+  std::vector<std::string> tried;  // who was offered the caller before, in order
+  Millis waited{0}, talked{0};
+  std::string recording;
+  char key = 0;
+  std::string target;
+  bool by_agent = false;  // served: who ended it
+};
+
+struct CallbackTaken {
+  bool taken = false;  // false: there is no place to keep
+};
+
+struct Served {
+  Millis talked{0};
+};
+
 struct Waited {};
 struct Answered {};
 struct DigitsSent {};
@@ -236,7 +302,8 @@ struct Ended {
 
 using Outcome = std::variant<outcome::Started, outcome::Played, outcome::Collected, outcome::Recorded,
                              outcome::Fetched, outcome::Transferred, outcome::Waited, outcome::DigitsSent,
-                             outcome::Listened, outcome::Answered, outcome::Ended>;
+                             outcome::Listened, outcome::Answered, outcome::QueueNews, outcome::Queued,
+                             outcome::CallbackTaken, outcome::Served, outcome::Ended>;
 
 // What a script wants known about its way: goes to the event log, the store and the application, in order.
 namespace note {

@@ -149,6 +149,18 @@ void CallSession::handle(const Event& event) {
             }
           },
           [&](const event::LegEnded& ended) { on_leg_ended(ended); },
+          [&](const event::QueueAnnounced&) {},
+          [&](const event::QueueLeft& left) {
+            if (!std::holds_alternative<Queueing>(operation_)) return;
+            finish(outcome::Queued{.end = left.end, .tried = left.tried, .waited = left.waited});
+          },
+          [&](const event::CallbackTaken& callback) {
+            if (std::holds_alternative<CallingBack>(operation_))
+              finish(outcome::CallbackTaken{callback.taken});
+          },
+          [&](const event::Bridged&) {},
+          [&](const event::Unbridged&) {},
+          [&](const event::PeerHeld&) {},
           [&](const event::MediaLost&) {
             if (state_ != State::up || !answered_) return;  // nobody needs to send before the answer
             dismiss("no audio from the caller", 480);
@@ -277,6 +289,18 @@ void CallSession::begin(const Intent& intent) {
                      operation_ = Answering{};
                      out_->push_back(command::Answer{});
                    }
+                 },
+                 [&](const intent::Queue& want) {
+                   operation_ = Queueing{want};
+                   out_->push_back(command::JoinQueue{want});
+                 },
+                 [&](const intent::Callback& want) {
+                   operation_ = CallingBack{};
+                   out_->push_back(command::RequestCallback{want.number});
+                 },
+                 [&](const intent::Serve&) {
+                   operation_ = Serving{};
+                   out_->push_back(command::Serve{});
                  },
                  [&](const intent::Hangup& want) {
                    dismiss(want.reason, want.status);

@@ -32,6 +32,11 @@ struct Words<outcome::RecordEnd> {
                                                         "failed"};
 };
 template <>
+struct Words<outcome::QueueEnd> {
+  static constexpr std::array<std::string_view, 6> kAll{"served",      "timeout", "full",
+                                                        "unavailable", "key",     "transferred"};
+};
+template <>
 struct Words<Prompt::Kind> {
   static constexpr std::array<std::string_view, 4> kAll{"text", "file", "tone", "silence"};
 };
@@ -103,6 +108,31 @@ void fields(event::LegEnded& x, F&& f) {
   f("leg", x.leg), f("status", x.status), f("reason", x.reason), f("by_peer", x.by_peer);
 }
 template <class F>
+void fields(event::QueueAnnounced& x, F&& f) {
+  f("position", x.news.position), f("more_than", x.news.more_than), f("wait_ms", x.news.wait),
+      f("message", x.news.message);
+}
+template <class F>
+void fields(event::QueueLeft& x, F&& f) {
+  f("end", x.end), f("waited_ms", x.waited), f("tried", x.tried);
+}
+template <class F>
+void fields(event::CallbackTaken& x, F&& f) {
+  f("taken", x.taken);
+}
+template <class F>
+void fields(event::Bridged& x, F&& f) {
+  f("call", x.call), f("agent", x.agent), f("waited_ms", x.waited), f("tried", x.tried);
+}
+template <class F>
+void fields(event::Unbridged& x, F&& f) {
+  f("target", x.target), f("by_other", x.by_other);
+}
+template <class F>
+void fields(event::PeerHeld& x, F&& f) {
+  f("held", x.held);
+}
+template <class F>
 void fields(event::MediaLost&, F&&) {}
 template <class F>
 void fields(event::Stop& x, F&& f) {
@@ -112,9 +142,11 @@ template <class F>
 void fields(event::Tick&, F&&) {}
 
 constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames{
-    "invited",      "established", "digit_heard", "play_ended",  "record_ended",
-    "http_replied", "digits_sent", "voice_began", "voice_ended", "leg_ringing",
-    "leg_answered", "leg_ended",   "media_lost",  "stop",        "tick"};
+    "invited",      "established", "digit_heard",     "play_ended",  "record_ended",
+    "http_replied", "digits_sent", "voice_began",     "voice_ended", "leg_ringing",
+    "leg_answered", "leg_ended",   "queue_announced", "queue_left",  "callback_taken",
+    "bridged",      "unbridged",   "peer_held",       "media_lost",  "stop",
+    "tick"};
 
 template <class F>
 void fields(command::Ring&, F&&) {}
@@ -171,6 +203,32 @@ void fields(command::Drop& x, F&& f) {
 }
 
 template <class F>
+void fields(Skill& x, F&& f) {
+  f("name", x.name), f("level", x.level);
+}
+// What the caller hears is not here: the session plays it.
+template <class F>
+void fields(command::JoinQueue& x, F&& f) {
+  f("queue", x.want.queue), f("priority", x.want.priority), f("required", x.want.required),
+      f("preferred", x.want.preferred), f("agent", x.want.agent), f("direct", x.want.direct),
+      f("exit_keys", x.want.exit_keys), f("whisper", x.want.whisper), f("accept_keys", x.want.accept_keys),
+      f("caller_id", x.want.caller_id), f("record", x.want.record), f("pass_digits", x.want.pass_digits),
+      f("max_talk_ms", x.want.max_talk);
+}
+template <class F>
+void fields(command::LeaveQueue& x, F&& f) {
+  f("key", x.key);
+}
+template <class F>
+void fields(command::RequestCallback& x, F&& f) {
+  f("number", x.number);
+}
+template <class F>
+void fields(command::Part&, F&&) {}
+template <class F>
+void fields(command::Serve&, F&&) {}
+
+template <class F>
 void fields(note::NodeEntered& x, F&& f) {
   f("node", x.node), f("type", x.type), f("visit", x.visit);
 }
@@ -189,8 +247,10 @@ void fields(note::LanguageChosen& x, F&& f) {
 }
 
 constexpr std::array<std::string_view, std::variant_size_v<Command> - 1> kCommandNames{
-    "ring",        "answer", "reject",       "dial",        "play",         "stop_play", "start_record",
-    "stop_record", "fetch",  "cancel_fetch", "send_digits", "detect_voice", "connect",   "drop"};
+    "ring",        "answer",           "reject",      "dial",  "play",
+    "stop_play",   "start_record",     "stop_record", "fetch", "cancel_fetch",
+    "send_digits", "detect_voice",     "connect",     "drop",  "join_queue",
+    "leave_queue", "request_callback", "part",        "serve"};
 constexpr std::array<std::string_view, std::variant_size_v<Note>> kNoteNames{
     "node_entered", "node_left", "variable_set", "language_chosen"};
 
@@ -213,6 +273,9 @@ class FieldWriter {
   void operator()(std::string_view name, Millis x) {
     if (x.count() != 0) json_.field(name, x.count());
   }
+  void operator()(std::string_view name, std::optional<Millis> x) {
+    if (x) json_.field(name, x->count());
+  }
   template <std::integral I>
   void operator()(std::string_view name, I x) {
     if (x != 0) json_.field(name, x);
@@ -227,6 +290,12 @@ class FieldWriter {
     if (list.empty()) return;
     json_.key(name).open('[');
     for (const T& x : list) object(x);
+    json_.close(']');
+  }
+  void operator()(std::string_view name, const std::vector<std::string>& list) {
+    if (list.empty()) return;
+    json_.key(name).open('[');
+    for (const std::string& x : list) json_.value(std::string_view(x));
     json_.close(']');
   }
   // Secret prompts in a row are one: how many keys a PIN has is nobody's business.
@@ -326,8 +395,12 @@ class FieldReader {
   void operator()(const char* name, Millis& x) {
     if (const json* v = find(name, &json::is_number_integer)) x = Millis(v->get<std::int64_t>());
   }
+  void operator()(const char* name, std::optional<Millis>& x) {
+    if (const json* v = find(name, &json::is_number_integer)) x = Millis(v->get<std::int64_t>());
+  }
   template <std::integral I>
   void operator()(const char* name, I& x) {
+    x = 0;  // as above
     if (const json* v = find(name, &json::is_number_integer)) x = v->get<I>();
   }
   template <class E>
@@ -344,6 +417,17 @@ class FieldReader {
     bad_ = name;
   }
 
+  void operator()(const char* name, std::vector<std::string>& x) {
+    const json* v = find(name, &json::is_array);
+    if (v == nullptr) return;
+    for (const json& element : *v) {
+      if (!element.is_string()) {
+        bad_ = name;
+        return;
+      }
+      x.push_back(element.get_ref<const std::string&>());
+    }
+  }
   void operator()(const char* name, std::vector<std::pair<std::string, std::string>>& x) {
     const json* v = find(name, &json::is_array);
     if (v == nullptr) return;

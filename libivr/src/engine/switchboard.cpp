@@ -603,6 +603,17 @@ void Switchboard::carry_out(ActiveCall& call, const command::Drop& drop) {
   if (leg.sip != 0) world_.sip.hang_up(leg.sip, drop.reason);
 }
 
+// Without a router nobody waits for anybody.
+void Switchboard::carry_out(ActiveCall& call, const command::JoinQueue&) { later(call, event::QueueLeft{}); }
+
+void Switchboard::carry_out(ActiveCall& call, const command::RequestCallback&) {
+  later(call, event::CallbackTaken{});
+}
+
+void Switchboard::carry_out(ActiveCall& call, const command::Serve&) {
+  later(call, event::Stop{"no agent's call"});
+}
+
 void Switchboard::carry_out(ActiveCall& call, const command::Report& report) {
   visit(call, report.note);
   if (options_.narrate) tell(call, EngineEvent::Noted{report.note});

@@ -108,6 +108,11 @@ class Switchboard {
   void carry_out(ActiveCall& call, const command::DetectVoice& detect);
   void carry_out(ActiveCall& call, const command::Connect& connect);
   void carry_out(ActiveCall& call, const command::Drop& drop);
+  void carry_out(ActiveCall& call, const command::JoinQueue&);
+  void carry_out(ActiveCall&, const command::LeaveQueue&) {}
+  void carry_out(ActiveCall& call, const command::RequestCallback&);
+  void carry_out(ActiveCall&, const command::Part&) {}
+  void carry_out(ActiveCall& call, const command::Serve&);
   void carry_out(ActiveCall& call, const command::Report& report);
 
   void refuse(const sip::Invited& invited, int status, const std::string& reason, bool retry = false);
