@@ -1,0 +1,185 @@
+#include <utility>
+
+#include "engine/active_call.hpp"
+#include "engine/switchboard.hpp"
+
+// What SIP and media say, turned into events of a session.
+
+namespace ivr {
+namespace {
+
+// How long after the last leg a call waits for its recordings to be on disk.
+constexpr Millis kRecordingGrace = 5s;
+
+Millis millis(std::int64_t samples) { return Millis(samples * 1000 / kSampleRateHz); }
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------- from SIP
+
+void Switchboard::on_sip(const sip::Event& event) {
+  std::visit([this](const auto& e) { on(e); }, event);
+}
+
+void Switchboard::on(const sip::Ringing& ringing) {
+  LegNumber number = 0;
+  if (ActiveCall* call = find_leg(ringing.leg, number)) step(*call, event::LegRinging{number});
+}
+
+void Switchboard::on(const sip::Answered& answered) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_leg(answered.leg, number);
+  if (call == nullptr) return;
+  auto& leg = call->legs[static_cast<std::size_t>(number)];
+  auto remote = leg.sdp->accept(answered.sdp);
+  leg.offered = false;
+  if (!remote.ok()) {  // nothing we could talk with: RFC 3261 13.2.2.4 wants the dialog ended
+    world_.sip.hang_up(answered.leg, "cannot use the answer: " + std::string(remote.status().message()));
+    return;
+  }
+  leg.up = true;
+  set_remote(*call, number, *std::move(remote));
+  if (number != 0) return step(*call, event::LegAnswered{number});
+  call->record.answered = world_.clock.now();
+  ++counters_.answered;
+  tell(*call, EngineEvent::CallAnswered{});
+  call->limit = world_.clock.now() + options_.limits.call_length;
+  step(*call, event::Established{});
+}
+
+void Switchboard::on(const sip::Established& established) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_leg(established.leg, number);
+  if (call == nullptr) return;
+  auto& leg = call->legs[static_cast<std::size_t>(number)];
+  if (leg.offered && established.answer) {
+    leg.offered = false;
+    auto remote = leg.sdp->accept(*established.answer);
+    if (!remote.ok()) {
+      world_.sip.hang_up(established.leg, "cannot use the answer: " + std::string(remote.status().message()));
+      return;
+    }
+    set_remote(*call, number, *std::move(remote));
+  }
+  if (leg.up || number != 0) return;
+  leg.up = true;
+  call->limit = world_.clock.now() + options_.limits.call_length;
+  step(*call, event::Established{});
+}
+
+void Switchboard::on(const sip::Offered& offered) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_leg(offered.leg, number);
+  if (call == nullptr) return world_.sip.refuse_offer(offered.leg, 481);
+  auto& leg = call->legs[static_cast<std::size_t>(number)];
+  if (!offered.offer) {
+    leg.offered = true;
+    return world_.sip.accept_offer(offered.leg, leg.sdp->offer());
+  }
+  auto answer = leg.sdp->answer(*offered.offer);
+  if (!answer.ok()) {
+    return world_.sip.refuse_offer(offered.leg, absl::IsInvalidArgument(answer.status()) ? 400 : 488);
+  }
+  set_remote(*call, number, answer->remote);
+  world_.sip.accept_offer(offered.leg, std::move(answer->sdp));
+}
+
+void Switchboard::on(const sip::OfferAnswered& answered) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_leg(answered.leg, number);
+  if (call == nullptr) return;
+  auto& leg = call->legs[static_cast<std::size_t>(number)];
+  leg.offered = false;
+  if (auto remote = leg.sdp->accept(answered.sdp); remote.ok()) {
+    set_remote(*call, number, *std::move(remote));
+  }
+}
+
+void Switchboard::on(const sip::Digit& digit) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_leg(digit.leg, number);
+  if (call == nullptr || number != 0) return;
+  const Time now = world_.clock.now();
+  press(*call, call->digits.ended(DigitSource::sip_info, digit.digit, 0, digit.duration, now),
+        DigitSource::sip_info);
+}
+
+void Switchboard::on(const sip::Ended& ended) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_leg(ended.leg, number);
+  legs_.erase(ended.leg);
+  if (call == nullptr) return;
+  auto& leg = call->legs[static_cast<std::size_t>(number)];
+  leg.sip = 0;
+  leg.up = false;
+  const Key key = call->key;
+  if (number == 0) call->limit = world_.clock.now() + kRecordingGrace;
+  step(*call, event::LegEnded{number, ended.status, ended.reason, ended.by_peer});
+  ActiveCall* const still = find(key);
+  if (still == nullptr) return;
+  auto& gone = still->legs[static_cast<std::size_t>(number)];
+  if (gone.stream != 0 && !std::exchange(gone.closing, true)) world_.media.close(gone.stream);
+  schedule(*still);
+}
+
+// -------------------------------------------------------------------------------------- from media
+
+void Switchboard::heard(StreamId stream, const Event& event) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_stream(stream, number);
+  if (call != nullptr && number == 0) step(*call, event);
+}
+
+void Switchboard::press(ActiveCall& call, std::optional<char> digit, DigitSource source) {
+  if (!digit) return;
+  if (options_.narrate) {
+    tell(call, EngineEvent::Pressed{call.session.sensitive(*digit) ? '?' : *digit, source});
+  }
+  step(call, event::DigitHeard{*digit, source});
+}
+
+void Switchboard::on(const media::DigitBegan& digit) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_stream(digit.stream, number);
+  if (call == nullptr || number != 0) return;
+  press(*call, call->digits.began(digit.source, digit.digit, digit.key, world_.clock.now()), digit.source);
+}
+
+void Switchboard::on(const media::DigitEnded& digit) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_stream(digit.stream, number);
+  if (call == nullptr || number != 0) return;
+  press(*call, call->digits.ended(digit.source, digit.digit, digit.key, digit.duration, world_.clock.now()),
+        digit.source);
+}
+
+void Switchboard::on(const media::PlayEnded& ended) {
+  heard(ended.stream, event::PlayEnded{ended.play, millis(ended.samples), ended.completed, {}});
+}
+
+void Switchboard::on(const media::RecordEnded& ended) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_stream(ended.stream, number);
+  if (call == nullptr) return;
+  std::string file = call->files[ended.record];
+  tell(*call, EngineEvent::Recorded{file, millis(ended.samples)});
+  step(*call,
+       event::RecordEnded{ended.record, std::move(file), millis(ended.samples), ended.end, ended.error});
+}
+
+void Switchboard::on(const media::DigitsSent& sent) { heard(sent.stream, event::DigitsSent{}); }
+void Switchboard::on(const media::VoiceBegan& began) { heard(began.stream, event::VoiceBegan{}); }
+void Switchboard::on(const media::VoiceEnded& ended) { heard(ended.stream, event::VoiceEnded{}); }
+void Switchboard::on(const media::TimedOut& timed_out) { heard(timed_out.stream, event::MediaLost{}); }
+
+void Switchboard::on(const media::Closed& closed) {
+  LegNumber number = 0;
+  ActiveCall* const call = find_stream(closed.stream, number);
+  if (call == nullptr) return;
+  call->legs[static_cast<std::size_t>(number)].closed = true;
+  if (number != 0) return;
+  call->media = closed.stats;
+  if (call->session.done()) settle(*call);
+}
+
+}  // namespace ivr
