@@ -207,9 +207,9 @@ class CallSession {
   bool sensitive(
       char digit) const;  // this digit, pressed now, is secret: the log shows '?', see event_log.hpp
 
-  // The event as a log may show it, asked for before the step that takes it: a secret digit is '?', what a
-  // reply tells in secret is "***".
-  Event for_log(const Event& event) const;
+  // What a log may show in place of the event, asked for before the step that takes it: a secret digit is '?',
+  // what a reply tells in secret is "***". Nothing: the event hides nothing and may be shown as it is.
+  std::optional<Event> for_log(const Event& event) const;
 
   // Keys pressed ahead are logged as '?' where options.secret_type_ahead. Those that the last step took for a
   // question, in order: as they were, or '?' where the question asks for a secret. reveal() gives them to the

@@ -18,8 +18,8 @@
 
 namespace ivr {
 
-// `sequence` counts 0, 1, 2... without a gap. `event` is what the session gave for_log(), and `ahead` what it
-// says by revealed() after the step.
+// `sequence` counts 0, 1, 2... without a gap. `event` is what came, or what the session gave for_log() in its place,
+// and `ahead` what it says by revealed() after the step.
 std::string log_line(std::int64_t sequence, Time at, const Event& event, std::span<const Command> commands,
                      std::string_view ahead = {});
 

@@ -56,14 +56,14 @@ bool CallSession::sensitive(char digit) const {
   return options_.secret_type_ahead;
 }
 
-Event CallSession::for_log(const Event& event) const {
+std::optional<Event> CallSession::for_log(const Event& event) const {
   if (const auto* heard = std::get_if<event::DigitHeard>(&event); heard != nullptr && sensitive(heard->digit))
     return event::DigitHeard{'?', heard->source};
   const auto* replied = std::get_if<event::HttpReplied>(&event);
   const auto* fetch = std::get_if<Fetching>(&operation_);
   if (replied != nullptr && fetch != nullptr && fetch->request == replied->request && !fetch->secrets.empty())
     return event::HttpReplied{replied->request, hide(replied->reply, fetch->secrets)};
-  return event;
+  return std::nullopt;
 }
 
 void CallSession::step(const Event& event, Time now, Commands& out) {

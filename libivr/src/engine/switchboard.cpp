@@ -214,13 +214,14 @@ void Switchboard::later(ActiveCall& call, Event event) { later_.emplace_back(cal
 void Switchboard::step(ActiveCall& call, const Event& event) {
   const Time now = world_.clock.now();
   const bool kept = world_.store != nullptr;
-  const Event logged = kept ? call.session.for_log(event) : Event{};
+  const std::optional<Event> masked = kept ? call.session.for_log(event) : std::nullopt;
   Commands commands = std::move(commands_);
   commands.clear();
   call.session.step(event, now, commands);
   if (kept) {
-    log_.push_back({call.record.id, call.sequence, now,
-                    log_line(call.sequence, now, logged, commands, call.session.revealed())});
+    log_.push_back(
+        {call.record.id, call.sequence, now,
+         log_line(call.sequence, now, masked ? *masked : event, commands, call.session.revealed())});
   }
   ++call.sequence;
   for (const Command& command : commands) carry_out(call, command);
