@@ -36,8 +36,8 @@ inline constexpr const char* kMenu = R"(
 
 class FlowCaller {
  public:
-  explicit FlowCaller(std::string_view json, FlowRunOptions options = {}) {
-    auto flow = Flow::load(json);
+  explicit FlowCaller(std::string_view json, FlowRunOptions options = {}, const FlowCheckOptions& host = {}) {
+    auto flow = Flow::load(json, host);
     EXPECT_TRUE(flow.ok()) << flow.status().message();
     if (flow.ok()) run_ = std::make_unique<FlowRun>(*flow, std::move(options));
   }

@@ -291,6 +291,16 @@ TEST(FlowCheck, ACalendarOfTheHostCounts) {
   EXPECT_TRUE(Flow::load(json, {.calendars = {"shop"}}).ok());
 }
 
+TEST(FlowCheck, S0_87_AListOfTheHostCounts) {
+  const std::string json = with(
+      R"({"type": "decision", "kind": "caller", "cases": [{"callers": "blocked", "next": "end"}], "else": "end"})");
+  const auto found = Flow::check(json);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].rule, "unknown-list");
+  EXPECT_TRUE(Flow::load(json, {.lists = {"blocked"}}).ok());
+  EXPECT_THAT(Flow::check(json, {.lists = {"blocket"}})[0].message, HasSubstr("did you mean 'blocket'?"));
+}
+
 TEST(FlowCheck, SetVariablesAreKnownOnEveryPathThatSetsThem) {
   for (const char* a : {
            R"({"type": "gather", "into": "x", "next": "b", "invalid": "end", "no_input": "end"})",

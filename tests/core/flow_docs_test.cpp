@@ -126,7 +126,7 @@ TEST(FlowSchema, KnowsTheSameNodeTypesAndFields) {
     // Decisions know different fields by their kind; here it is null, so 'custom' is assumed.
     std::vector<std::string> expected = {"/nodes/a/surely_unknown"};
     if (name == "decision") {
-      for (const char* f : {"open", "closed", "calendar", "variable"}) {
+      for (const char* f : {"open", "closed", "emergency", "calendar", "variable"}) {
         unknown.erase(std::remove(unknown.begin(), unknown.end(), "/nodes/a/" + std::string(f)),
                       unknown.end());
       }

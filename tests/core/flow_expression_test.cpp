@@ -134,7 +134,7 @@ TEST(Expression, Evaluates) {
       {"1.2.3", "error: at character 1: expected a number, found '1.2.3'"},
       {"a..b", "error: 'a..b' is not a variable: a name is missing"},
       {"now.week", "error: no built-in variable 'now.week'; did you mean 'now.weekday'?"},
-      {"calendar.x", "error: 'calendar.x': a calendar is read as calendar.NAME.open"},
+      {"calendar.x", "error: 'calendar.x': a calendar is read as calendar.NAME.open or calendar.NAME.state"},
   };
   for (const auto& [text, expected] : rows) EXPECT_EQ(evaluate(text), expected) << text;
 }

@@ -35,7 +35,7 @@ struct Finding {
 std::string to_string(const Finding& finding);
 
 struct FlowCheckOptions {
-  std::vector<std::string> calendars;  // that the host brings, beside those of the document
+  std::vector<std::string> calendars, lists;  // that the host brings, beside those of the document
 };
 
 // A node type of the flow language, for editors, checks and documentation.

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,25 +16,32 @@
 
 namespace ivr {
 
-// Is this calendar open at that instant?
-using CalendarLookup = std::function<bool(std::string_view calendar, Time at)>;
+// What this calendar says of that instant; none: there is no such calendar.
+using CalendarLookup = std::function<std::optional<CalendarState>(std::string_view calendar, Time at)>;
+
+// Is the caller on this list? None: there is no such list.
+using CallerListLookup = std::function<std::optional<bool>(std::string_view list, std::string_view caller)>;
+
+// Is the caller among these numbers? One that ends in '*' stands for all that begin so.
+bool matches_caller(const std::vector<std::string>& callers, std::string_view caller);
 
 // Makes the calendars of a flow's document answer, once for all its runs. `load_zone` is load_time_zone() of
-// edge/time_zones.hpp, or a table in a test; `also` is asked for calendars that the document does not define.
-// The first zone that cannot be loaded is the error.
+// edge/time_zones.hpp, or a table in a test. `site` is asked first: what the site says of a calendar goes
+// before what the document says. The first zone that cannot be loaded is the error.
 using ZoneLoader = std::function<absl::StatusOr<absl::TimeZone>(std::string_view name)>;
 absl::StatusOr<CalendarLookup> flow_calendars(const Flow& flow, const ZoneLoader& load_zone,
-                                              CalendarLookup also = {});
+                                              CalendarLookup site = {});
 
 struct FlowRunOptions {
   std::uint64_t seed = 0;  // of percentage decisions; the same seed takes the same way
   std::vector<std::pair<std::string, std::string>>
       variables;             // name and JSON text; override the document's defaults
-  CalendarLookup calendars;  // from flow_calendars(); without it every calendar is closed
+  CalendarLookup calendars;  // from flow_calendars(); a calendar that it does not know is closed
+  CallerListLookup lists;    // of the site; they go before the document's
   absl::TimeZone zone;       // of Flow::time_zone(); the default is UTC
   int fuel = 10'000;  // node visits without the caller pressing a key; then the error exit, then the end
   // Replay: the exits of all node visits in the order they were left (note::NodeLeft). Only asked where the
-  // way depends on a secret that the log does not hold (outcome::Collected::redacted).
+  // way depends on what the log does not hold: a secret (outcome::Collected::redacted), a calendar, a list.
   std::vector<std::string> recorded_exits;
 };
 

@@ -146,6 +146,7 @@ class ModelBuilder {
       }
     }
     context_.calendars.insert(context_.calendars.end(), options_.calendars.begin(), options_.calendars.end());
+    context_.site_lists = options_.lists;
   }
 
   void settle_replies() {

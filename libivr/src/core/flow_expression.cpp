@@ -548,7 +548,9 @@ void Expression::reads(int at, bool guarded, std::vector<Read>& out) const {
 
 void Expression::calendars(std::vector<std::string>& out) const {
   for (const Node& n : nodes_) {
-    if (n.op == Op::path && n.path.root == Path::Root::calendar_open) out.push_back(n.path.rest[0]);
+    if (n.op != Op::path) continue;
+    if (n.path.root == Path::Root::calendar_open || n.path.root == Path::Root::calendar_state)
+      out.push_back(n.path.rest[0]);
   }
 }
 

@@ -232,6 +232,8 @@ std::vector<std::string> FieldContext::list(const std::string& name, const std::
     if (list_name == name) return callers;
     known.push_back(list_name);
   }
+  if (std::find(site_lists.begin(), site_lists.end(), name) != site_lists.end()) return {};
+  known.insert(known.end(), site_lists.begin(), site_lists.end());
   error("unknown-list", pointer, "no list '" + name + "'" + suggestion(name, known),
         "add it to the flow's 'lists'");
   return {};

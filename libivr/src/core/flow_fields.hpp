@@ -47,13 +47,14 @@ class FieldContext {
   std::pair<int, int> status(const std::string& text,
                              const std::string& pointer);  // "404" or "2xx"; {0, 0}: no status
   std::vector<std::string> callers(const Json& json, const std::string& pointer);
-  std::vector<std::string> list(const std::string& name, const std::string& pointer);  // of callers
+  // Of callers, by name; empty for a list of the site.
+  std::vector<std::string> list(const std::string& name, const std::string& pointer);
   Template templ(const Json& json, const std::string& pointer);
   Expression condition(const Json& json, const std::string& pointer);
   Millis duration(const Json& json, const std::string& pointer, Millis least, Millis most);
 
   Model& model;
-  std::vector<std::string> calendars;
+  std::vector<std::string> calendars, site_lists;
   std::vector<std::pair<std::string, std::vector<std::string>>> lists;  // of callers, by name
 
  private:

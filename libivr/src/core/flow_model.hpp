@@ -76,8 +76,9 @@ enum class ExitId : std::uint8_t {
   otherwise,
   open,
   closed,
+  emergency,
 };
-inline constexpr int kExits = 14;
+inline constexpr int kExits = 15;
 inline constexpr int kNowhere = -1;
 
 std::string_view exit_name(ExitId exit) noexcept;
@@ -137,6 +138,7 @@ struct Case {
   std::string exit;
   Expression when;
   std::vector<std::string> callers;  // exact, or a prefix ending in '*'; used when there is no expression
+  std::string list;                  // of the document or the site; empty: the callers above
   double percent = 0;
   int target = kNowhere;
 };

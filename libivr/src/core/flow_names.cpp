@@ -112,8 +112,9 @@ absl::StatusOr<Path> Path::parse(std::string_view text, Names& names) {
   if (is_digit(parts[0][0])) return bad(" is not a variable: a name does not start with a digit");
   if (parts.size() > 16) return bad(" goes " + std::to_string(parts.size()) + " levels deep, at most 16");
   if (parts[0] == "calendar") {
-    if (parts.size() != 3 || parts[2] != "open") return bad(": a calendar is read as calendar.NAME.open");
-    path.root = Root::calendar_open;
+    if (parts.size() != 3 || (parts[2] != "open" && parts[2] != "state"))
+      return bad(": a calendar is read as calendar.NAME.open or calendar.NAME.state");
+    path.root = parts[2] == "open" ? Root::calendar_open : Root::calendar_state;
     path.rest = {parts[1]};
     return path;
   }

@@ -67,7 +67,8 @@ struct Path {
     now_date,
     now_time,
     now_epoch,
-    calendar_open,  // rest[0] is the calendar
+    calendar_open,   // rest[0] is the calendar
+    calendar_state,  // "open", "closed", "emergency"
   };
   Root root = Root::variable;
   int slot = -1;

@@ -268,6 +268,7 @@ class NodeReader {
       if (!d.calendar.empty()) context_.calendar(d.calendar, n.pointer + "/calendar");
       exit(n, f, ExitId::open);
       exit(n, f, ExitId::closed);
+      exit(n, f, ExitId::emergency, false);
       return;
     }
     std::string variable;
@@ -298,7 +299,8 @@ class NodeReader {
             context_.error("missing-field", at, "no field 'callers'",
                            "list numbers, or name one of the flow's 'lists'");
           } else if (callers->is_string()) {
-            one.callers = context_.list(callers->get_ref<const std::string&>(), at + "/callers");
+            one.list = callers->get<std::string>();
+            one.callers = context_.list(one.list, at + "/callers");
           } else {
             one.callers = context_.callers(*callers, at + "/callers");
           }

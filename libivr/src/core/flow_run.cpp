@@ -18,14 +18,6 @@ constexpr int kErrorFuel = 32;  // visits left for the goodbye after the fuel is
 const Barge kToTheEnd{BargeIn::none};
 constexpr int kMaxErrors = 100;  // of one call; then it ends
 
-bool matches(const std::vector<std::string>& callers, std::string_view caller) {
-  return std::any_of(callers.begin(), callers.end(), [&](const std::string& one) {
-    if (!one.empty() && one.back() == '*')
-      return caller.substr(0, one.size() - 1) == std::string_view(one).substr(0, one.size() - 1);
-    return caller == one;
-  });
-}
-
 }  // namespace
 
 class FlowRun::Machine {
@@ -350,17 +342,17 @@ class FlowRun::Machine {
   void decide() {
     const DecisionNode& d = body<DecisionNode>();
     scope_.clear();
-    if (d.kind == DecisionNode::Kind::time) {
-      const bool is_open = scope_.open(d.calendar);
-      return leave(is_open ? ExitId::open : ExitId::closed);
-    }
+    if (d.kind == DecisionNode::Kind::time) return leave(by_hours(d.calendar));
     const double draw = d.kind == DecisionNode::Kind::percent ? random() * 100 : 0;
     double sum = 0;
     const Case* taken = nullptr;
     for (const Case& c : d.cases) {
       bool holds = false;
       switch (d.kind) {
-        case DecisionNode::Kind::caller: holds = matches(c.callers, scope_.call.caller); break;
+        case DecisionNode::Kind::caller:
+          holds = c.list.empty() ? matches_caller(c.callers, scope_.call.caller)
+                                 : scope_.on_list(c.list, c.callers);
+          break;
         case DecisionNode::Kind::percent: holds = draw < (sum += c.percent); break;
         case DecisionNode::Kind::custom:
         case DecisionNode::Kind::variable:
@@ -379,6 +371,19 @@ class FlowRun::Machine {
     }
     if (taken) return leave(taken->exit, taken->target);
     leave(ExitId::otherwise);
+  }
+
+  ExitId by_hours(const std::string& calendar) {
+    constexpr std::pair<CalendarState, ExitId> kExit[] = {{CalendarState::open, ExitId::open},
+                                                          {CalendarState::closed, ExitId::closed},
+                                                          {CalendarState::emergency, ExitId::emergency}};
+    const CalendarState state = scope_.calendar(calendar);
+    ExitId taken = ExitId::closed;
+    for (const auto& [when, exit] : kExit) {
+      if (scope_.redacted && !recorded().empty() ? exit_name(exit) == recorded() : when == state)
+        taken = exit;
+    }
+    return node().at(taken) < 0 ? ExitId::closed : taken;  // the emergency exit may be open
   }
 
   // SplitMix64: the same numbers on every machine.

@@ -1,5 +1,7 @@
 #include "core/flow_scope.hpp"
 
+#include <algorithm>
+
 #include "absl/time/civil_time.h"
 
 namespace ivr {
@@ -9,6 +11,15 @@ namespace flow {
 namespace {
 
 constexpr std::size_t kMaxText = 64 << 10;
+
+std::string_view to_string(CalendarState state) {
+  switch (state) {
+    case CalendarState::open: return "open";
+    case CalendarState::closed: return "closed";
+    case CalendarState::emergency: return "emergency";
+  }
+  return "";
+}
 
 void append_two_digits(std::string& s, int n) {
   s += {static_cast<char>('0' + n / 10 % 10), static_cast<char>('0' + n % 10)};
@@ -54,7 +65,8 @@ View Scope::read(const Path& path) {
     case Path::Root::now_weekday:
     case Path::Root::now_date:
     case Path::Root::now_time: return local(path.root);
-    case Path::Root::calendar_open: return open(path.rest[0]);
+    case Path::Root::calendar_open: return calendar(path.rest[0]) == CalendarState::open;
+    case Path::Root::calendar_state: return to_string(calendar(path.rest[0]));
   }
   return {};
 }
@@ -101,8 +113,16 @@ std::string Scope::set(int slot, Value value, bool is_secret, bool is_redacted) 
   return shown;
 }
 
-bool Scope::open(const std::string& calendar) const {
-  return options_.calendars && options_.calendars(calendar, now);
+CalendarState Scope::calendar(const std::string& name) {
+  redacted = redacted || !options_.recorded_exits.empty();
+  const auto state = options_.calendars ? options_.calendars(name, now) : std::nullopt;
+  return state.value_or(CalendarState::closed);
+}
+
+bool Scope::on_list(const std::string& name, const std::vector<std::string>& of_document) {
+  redacted = redacted || !options_.recorded_exits.empty();
+  const auto listed = options_.lists ? options_.lists(name, call.caller) : std::nullopt;
+  return listed.value_or(matches_caller(of_document, call.caller));
 }
 
 std::string Scope::variables_json() const {
@@ -128,8 +148,16 @@ const std::string& Scope::language_name() const noexcept {
 
 }  // namespace flow
 
+bool matches_caller(const std::vector<std::string>& callers, std::string_view caller) {
+  return std::any_of(callers.begin(), callers.end(), [&](const std::string& one) {
+    if (!one.empty() && one.back() == '*')
+      return caller.substr(0, one.size() - 1) == std::string_view(one).substr(0, one.size() - 1);
+    return caller == one;
+  });
+}
+
 absl::StatusOr<CalendarLookup> flow_calendars(const Flow& flow, const ZoneLoader& load_zone,
-                                              CalendarLookup also) {
+                                              CalendarLookup site) {
   auto calendars = std::make_shared<std::vector<std::pair<std::string, Calendar>>>();
   for (const auto& [name, options] : flow.calendars()) {
     const auto zone = load_zone(options.time_zone);
@@ -138,11 +166,14 @@ absl::StatusOr<CalendarLookup> flow_calendars(const Flow& flow, const ZoneLoader
     if (!calendar.ok()) return calendar.status();
     calendars->emplace_back(name, *std::move(calendar));
   }
-  return [calendars, also = std::move(also)](std::string_view name, Time at) {
-    for (const auto& [known, calendar] : *calendars) {
-      if (known == name) return calendar.open(at);
+  return [calendars, site = std::move(site)](std::string_view name, Time at) -> std::optional<CalendarState> {
+    if (site) {
+      if (const auto state = site(name, at)) return state;
     }
-    return also && also(name, at);
+    for (const auto& [known, calendar] : *calendars) {
+      if (known == name) return calendar.state(at);
+    }
+    return std::nullopt;
   };
 }
 

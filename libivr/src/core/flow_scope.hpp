@@ -21,7 +21,10 @@ class Scope : public Reader {
   // Cuts texts at 64 KiB. Gives back what a log may show of it: JSON, or "***".
   std::string set(int slot, Value value, bool is_secret, bool is_redacted);
 
-  bool open(const std::string& calendar) const;
+  // What the site or the document says now. A replay does not know what the site said then.
+  CalendarState calendar(const std::string& name);
+  bool on_list(const std::string& name, const std::vector<std::string>& of_document);
+
   std::string variables_json() const;  // secrets as "***"
   const std::string& language_name() const noexcept;
 

@@ -18,6 +18,7 @@ std::string_view exit_name(ExitId exit) noexcept {
     case ExitId::otherwise: return "else";
     case ExitId::open: return "open";
     case ExitId::closed: return "closed";
+    case ExitId::emergency: return "emergency";
   }
   return "";
 }
@@ -62,7 +63,7 @@ const std::vector<TypeRow>& type_rows() {
        "Takes the exit of the first case that holds.",
        false,
        false,
-       {E::otherwise, E::open, E::closed}},
+       {E::otherwise, E::open, E::closed, E::emergency}},
       {"gather",
        T::gather,
        "S0",
