@@ -164,6 +164,7 @@ struct Queue {
   bool record = false;      // both sides, stereo
   bool pass_digits = true;  // keys reach the other side; false: they are cut out of what it hears
   Millis max_talk{0};       // 0: no limit
+  Millis max_wait{0};       // besides the queue's own limit, the smaller counts: QueueEnd::timeout; 0: none
 };
 
 // Asks the router to call back: the place of the caller, who waits or has just left by an exit key, is kept.
