@@ -92,6 +92,7 @@ class FlowCaller {
     if (const auto* p = std::get_if<intent::Play>(&out_.intent[0])) prompts = &p->prompts;
     if (const auto* c = std::get_if<intent::Collect>(&out_.intent[0])) prompts = &c->prompts;
     if (const auto* r = std::get_if<intent::Record>(&out_.intent[0])) prompts = &r->prompts;
+    if (const auto* q = std::get_if<intent::Queue>(&out_.intent[0])) prompts = &q->say;
     std::string text;
     for (std::size_t i = 0; prompts && i < prompts->size(); ++i) text += (i ? "|" : "") + (*prompts)[i].value;
     return text;

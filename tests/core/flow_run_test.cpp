@@ -174,14 +174,6 @@ TEST(FlowRun, S0_25_EveryFailureTakesTheErrorExitAndSaysWhy) {
   }
 }
 
-TEST(FlowRun, S3_58_AQueueWithoutARouterSaysSoAndTakesItsExit) {
-  FlowCaller c(flow_of(
-      R"("a": {"type": "queue", "queue": "tech", "next": "sorry", "unavailable": "b"}, "b": {"type": "hangup", "reason": "later"})"));
-  c.start();
-  EXPECT_EQ(c.wants<intent::Hangup>().reason, "later");
-  EXPECT_THAT(c.log(), HasSubstr("left a unavailable tech \"b\" queue 'tech': this engine has no router"));
-}
-
 TEST(FlowRun, AGoodbyeThatCannotBeSpokenStillHangsUp) {
   FlowCaller c(flow_of(R"("a": {"type": "hangup", "say": {"file": "x.wav"}})"));
   c.start();

@@ -38,7 +38,20 @@ ivr::Outcome answer(const ivr::Intent& intent, std::uint32_t luck) {
           {static_cast<int>(luck % 5 ? 200 : luck % 600), kBodies[luck % 7], luck % 3 ? "" : "timed out"}};
     }
     case 4: return outcome::Transferred{static_cast<outcome::TransferEnd>(luck % 5), 486, 1s, ""};
-    case 5: return outcome::Waited{};
+    case 6: return outcome::DigitsSent{};
+    case 8: return outcome::Answered{};
+    case 9: {
+      const intent::Queue& queue = std::get<intent::Queue>(intent);
+      if (luck % 3 == 0) {
+        const int n = static_cast<int>(luck / 3 % 12);
+        return outcome::QueueNews{n, luck % 2 == 0, Millis(n * 20'000), n - 6};
+      }
+      const auto end = static_cast<outcome::QueueEnd>(luck / 3 % 6);
+      const char key = queue.exit_keys.empty() ? '5' : queue.exit_keys[luck % queue.exit_keys.size()];
+      return outcome::Queued{end, "amal",   std::vector<std::string>(luck % 3, "bob"), 5s, 9s, "q.wav",
+                             key, "sip:x@y"};
+    }
+    case 10: return outcome::CallbackTaken{luck % 2 == 0};
     default: return outcome::Waited{};
   }
 }

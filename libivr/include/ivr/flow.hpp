@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "ivr/calendar.hpp"
+#include "ivr/router.hpp"
 #include "ivr/script.hpp"
 
 // Flows: call logic as validated data. The language is described in docs/flow-format.md.
@@ -36,12 +38,14 @@ std::string to_string(const Finding& finding);
 
 struct FlowCheckOptions {
   std::vector<std::string> calendars, lists;  // that the host brings, beside those of the document
+  // All that the host has; a queue or an agent that is not among them is an error. None: not looked at.
+  std::optional<std::vector<std::string>> queues, agents;
 };
 
 // A node type of the flow language, for editors, checks and documentation.
 struct FlowNodeType {
   std::string_view name;
-  std::string_view profile;  // "S0": the support-desk profile's ten; "S3": the additions of the SIP platform
+  std::string_view profile;  // "S0": the support-desk profile's ten; others by where they come from
   std::string_view what;     // one sentence
   std::vector<std::string_view> exits;  // fixed ones; menus and decisions add their own
 };
@@ -75,6 +79,9 @@ class Flow {
 
   const std::string& time_zone() const noexcept;  // of now.hour and its like; an IANA name, "UTC" by default
   const std::vector<std::pair<std::string, CalendarOptions>>& calendars() const noexcept;  // of the document
+
+  // One for each transfer to agents, called "/FLOW/NODE"; the router must know them before the flow runs.
+  const std::vector<QueueOptions>& queues() const noexcept;
 
   bool answers_later() const noexcept;     // begins on early media; its `answer` node takes the call
   bool asks_for_secrets() const noexcept;  // some gather is sensitive

@@ -89,6 +89,8 @@ const std::vector<std::pair<std::string, CalendarOptions>>& Flow::calendars() co
   return model_->calendars;
 }
 
+const std::vector<QueueOptions>& Flow::queues() const noexcept { return model_->queues; }
+
 bool Flow::answers_later() const noexcept { return model_->answer_later; }
 
 bool Flow::asks_for_secrets() const noexcept {

@@ -147,6 +147,8 @@ class ModelBuilder {
     }
     context_.calendars.insert(context_.calendars.end(), options_.calendars.begin(), options_.calendars.end());
     context_.site_lists = options_.lists;
+    context_.queues = options_.queues;
+    context_.agents = options_.agents;
   }
 
   void settle_replies() {
@@ -186,7 +188,8 @@ class ModelBuilder {
             fall(id, ExitId::failed);
           break;
         case NodeType::queue:
-          for (const ExitId id : {ExitId::timeout, ExitId::full, ExitId::unavailable})
+          for (const ExitId id :
+               {ExitId::timeout, ExitId::full, ExitId::unavailable, ExitId::transfer_failed})
             fall(id, ExitId::error);
           break;
         case NodeType::api: fall(ExitId::timeout, ExitId::error); break;

@@ -49,6 +49,7 @@ Use use_of(const Model& model, int index) {
     if (slot >= 0) use.sets.push_back(slot);
   };
   struct Visit {
+    const Model& model;
     const Node& n;
     Use& use;
     decltype(say)& say_;
@@ -88,9 +89,24 @@ Use use_of(const Model& model, int index) {
     }
     void operator()(const RecordNode& r) { say_(r.say, "say"), sets_(r.into); }
     void operator()(const TransferNode& t) {
-      say_(t.say, "say"), say_(t.ringback, "ringback"), text_(t.to, "to"), text_(t.caller_id, "caller_id");
+      say_(t.say, "say"), say_(t.ringback, "ringback"), text_(t.to, "to"), terms(t.terms);
+      if (!t.queue.empty()) sets_(model.names.find(kQueueResult));
+      sets_(model.names.find(kTransferResult));
     }
-    void operator()(const QueueNode& q) { say_(q.say, "say"), say_(q.hold, "hold"); }
+    void operator()(const QueueNode& q) {
+      say_(q.say, "say"), say_(q.hold, "hold"), say_(q.position_say, "position_say"),
+          say_(q.more_than_say, "more_than_say"), say_(q.wait_say, "wait_say");
+      for (const Say& message : q.messages) say_(message, "messages");
+      text_(q.queue, "queue"), text_(q.agent, "agent"), text_(q.priority, "priority"), terms(q.terms);
+      sets_(model.names.find(kQueueResult)), sets_(model.names.find(kTransferResult));
+    }
+    void terms(const Terms& t) {
+      for (const Need& need : t.required) text_(need.name, "skills");
+      for (const Need& need : t.preferred) text_(need.name, "preferred");
+      say_(t.whisper, "whisper"), text_(t.caller_id, "caller_id");
+    }
+    void operator()(const CallbackNode& c) { text_(c.number, "number"); }
+    void operator()(const KeywordsNode& k) { text_(k.text, "text"), sets_(k.into); }
     void operator()(const SetNode& s) {
       for (const SetNode::Assignment& a : s.assignments) {
         // An assignment may read what one before it in the same node has set.
@@ -110,7 +126,7 @@ Use use_of(const Model& model, int index) {
     void operator()(const SendDigitsNode& s) { text_(s.digits, "digits"); }
     void operator()(const HangupNode& h) { say_(h.say, "say"); }
   };
-  std::visit(Visit{n, use, say, text, sets}, n.body);
+  std::visit(Visit{model, n, use, say, text, sets}, n.body);
   return use;
 }
 
@@ -198,8 +214,8 @@ class GraphCheck {
       for (const Edge& e : edges(at)) {
         if (e.to < 0) continue;
         Bits out = in[static_cast<std::size_t>(at)];
-        if (sets_on(at, e.exit)) {
-          for (const int v : use(at).sets) add(out, v);
+        for (const int v : use(at).sets) {
+          if (sets_on(at, e.exit, v)) add(out, v);
         }
         Bits& there = in[static_cast<std::size_t>(e.to)];
         bool changed = false;
@@ -246,11 +262,15 @@ class GraphCheck {
   }
 
   // Variables are set by success only.
-  bool sets_on(int at, std::string_view exit) const {
+  bool sets_on(int at, std::string_view exit, int slot) const {
     switch (node(at).type) {
       case NodeType::api:
       case NodeType::gather:
       case NodeType::record: return exit == "next";
+      case NodeType::queue:
+        if (slot == model_.names.find(kTransferResult)) return exit == exit_name(ExitId::transfer_failed);
+        return exit != "error";
+      case NodeType::transfer: return exit != "error";
       default: return true;
     }
   }
@@ -266,7 +286,7 @@ class GraphCheck {
       if (at == target) break;
       for (const Edge& e : edges(at)) {
         if (e.to < 0 || from[static_cast<std::size_t>(e.to)] != -2) continue;
-        if (sets_on(at, e.exit) &&
+        if (sets_on(at, e.exit, slot) &&
             std::find(use(at).sets.begin(), use(at).sets.end(), slot) != use(at).sets.end())
           continue;
         from[static_cast<std::size_t>(e.to)] = at;
@@ -297,7 +317,7 @@ class GraphCheck {
     if (!waits(i)) return false;
     switch (node(i).type) {
       case NodeType::transfer: return e.exit == "next" || e.exit == "no_answer";
-      case NodeType::queue: return e.exit == "next" || e.exit == "timeout";
+      case NodeType::queue: return e.exit != "full" && e.exit != "unavailable" && e.exit != "error";
       default: return true;
     }
   }

@@ -35,10 +35,12 @@ std::string_view colour(flow::NodeType type) {
     case flow::NodeType::set:
     case flow::NodeType::wait:
     case flow::NodeType::answer:
+    case flow::NodeType::keywords:
     case flow::NodeType::send_digits: return "#f3e5f5";
     case flow::NodeType::api: return "#e0f2f1";
     case flow::NodeType::record: return "#fce4ec";
     case flow::NodeType::transfer:
+    case flow::NodeType::callback:
     case flow::NodeType::queue: return "#e8f5e9";
     case flow::NodeType::hangup: return "#eceff1";
   }

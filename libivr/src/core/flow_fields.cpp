@@ -176,7 +176,8 @@ int FieldContext::key(std::string_view key, const std::string& pointer) {
 }
 
 int FieldContext::variable_name(const std::string& name, const std::string& pointer) {
-  if (name == "call" || name == "now" || name == "calendar" || name == "language") {
+  if (name == "call" || name == "now" || name == "calendar" || name == "language" || name == kQueueResult ||
+      name == kTransferResult) {
     error("reserved-name", pointer, "'" + name + "' is built in and cannot be set", "choose another name");
     return -1;
   }
@@ -198,6 +199,20 @@ void FieldContext::calendar(const std::string& name, const std::string& pointer)
   if (std::find(calendars.begin(), calendars.end(), name) == calendars.end()) {
     error("unknown-calendar", pointer, "no calendar '" + name + "'" + suggestion(name, calendars),
           "add it to the flow's 'calendars'");
+  }
+}
+
+void FieldContext::queue(const std::string& name, const std::string& pointer) {
+  if (queues && std::find(queues->begin(), queues->end(), name) == queues->end()) {
+    error("unknown-queue", pointer, "no queue '" + name + "'" + suggestion(name, *queues),
+          "add it to the site, or name one that is there");
+  }
+}
+
+void FieldContext::agent(const std::string& name, const std::string& pointer) {
+  if (agents && std::find(agents->begin(), agents->end(), name) == agents->end()) {
+    error("unknown-agent", pointer, "no agent '" + name + "'" + suggestion(name, *agents),
+          "add it to the site, or name one that is there");
   }
 }
 
@@ -637,6 +652,49 @@ Say Fields::say(std::string_view key, bool required) {
   const Json* json = get(key, required);
   if (!json) return {};
   return SayReader(context_, at(key)).read(*json);
+}
+
+Say Fields::announcement(std::string_view key) {
+  context_.model.names.announcing = true;
+  Say read = say(key);
+  context_.model.names.announcing = false;
+  return read;
+}
+
+std::vector<Say> Fields::says(std::string_view key) {
+  std::vector<Say> all;
+  const Json* list = array(key);
+  for (std::size_t i = 0; list && i < list->size(); ++i)
+    all.push_back(SayReader(context_, at(key) + "/" + std::to_string(i)).read((*list)[i]));
+  return all;
+}
+
+std::vector<Need> Fields::needs(std::string_view key) {
+  std::vector<Need> all;
+  const auto need = [&](const Json& name, int level, const std::string& pointer) {
+    Need one{context_.templ(name, pointer), level};
+    if (one.name.is_literal() && name.is_string() && !is_node_name(one.name.literal()))
+      context_.error("bad-name", pointer, "'" + one.name.literal() + "' is no name for a skill",
+                     "use 1 to 64 letters, digits, _ and -");
+    all.push_back(std::move(one));
+  };
+  const Json* json = get(key);
+  if (json && json->is_array()) {
+    for (std::size_t i = 0; i < json->size(); ++i) need((*json)[i], 1, at(key) + "/" + std::to_string(i));
+  } else if (json && json->is_object()) {
+    for (const auto& [name, level] : json->items()) {
+      const std::string inside = pointer_to(at(key), name);
+      const bool good =
+          level.is_number_integer() && level.get<std::int64_t>() >= 0 && level.get<std::int64_t>() <= 5;
+      if (!good)
+        context_.error("out-of-range", inside, shown(level) + " is no level of a skill between 0 and 5", "");
+      need(Json(name), good ? level.get<int>() : 1, inside);
+    }
+  } else if (json) {
+    context_.error("wrong-type", at(key), "expected skills, found " + std::string(kind_name(*json)),
+                   "write {\"technical\": 3} or [\"technical\"]");
+  }
+  return all;
 }
 
 }  // namespace ivr::flow

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <regex>
 #include <string>
 #include <string_view>
@@ -46,6 +47,8 @@ class FieldContext {
   void calendar(const std::string& name, const std::string& pointer);
   std::pair<int, int> status(const std::string& text,
                              const std::string& pointer);  // "404" or "2xx"; {0, 0}: no status
+  void queue(const std::string& name, const std::string& pointer);
+  void agent(const std::string& name, const std::string& pointer);
   std::vector<std::string> callers(const Json& json, const std::string& pointer);
   // Of callers, by name; empty for a list of the site.
   std::vector<std::string> list(const std::string& name, const std::string& pointer);
@@ -55,6 +58,7 @@ class FieldContext {
 
   Model& model;
   std::vector<std::string> calendars, site_lists;
+  std::optional<std::vector<std::string>> queues, agents;               // all of the site; none: not known
   std::vector<std::pair<std::string, std::vector<std::string>>> lists;  // of callers, by name
 
  private:
@@ -88,6 +92,9 @@ class Fields {
   Expression condition(std::string_view key);
   Expression comparison(const std::string& variable, const std::string& op, std::string_view value_key);
   Say say(std::string_view key, bool required = false);
+  Say announcement(std::string_view key);  // knows the caller's place in the queue
+  std::vector<Say> says(std::string_view key);
+  std::vector<Need> needs(std::string_view key);  // {"technical": 3} or ["technical"]
 
   void ignore_rest() { ignore_ = true; }
   void done();  // reports the fields nobody asked for

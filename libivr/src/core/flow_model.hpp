@@ -14,6 +14,8 @@
 #include "core/flow_template.hpp"
 #include "ivr/base.hpp"
 #include "ivr/flow.hpp"
+#include "ivr/keyword_routing.hpp"
+#include "ivr/router.hpp"
 #include "ivr/script.hpp"
 
 // A flow document compiled: names are indexes, texts are templates, patterns are machines. Built once by
@@ -58,6 +60,8 @@ enum class NodeType : std::uint8_t {
   wait,
   answer,
   send_digits,
+  callback,
+  keywords,
 };
 
 // Exits that have a name of their own; menus, decisions and api add more.
@@ -77,8 +81,9 @@ enum class ExitId : std::uint8_t {
   open,
   closed,
   emergency,
+  transfer_failed,
 };
-inline constexpr int kExits = 15;
+inline constexpr int kExits = 16;
 inline constexpr int kNowhere = -1;
 
 std::string_view exit_name(ExitId exit) noexcept;
@@ -190,18 +195,49 @@ struct RecordNode {
   int into = -1;
 };
 
+// A skill that is asked for; its name may have variables in it.
+struct Need {
+  Template name;
+  int level = 1;
+};
+
+// On what terms a caller is brought together with somebody.
+struct Terms {
+  std::vector<Need> required, preferred;  // skills that are not the queue's own
+  Say whisper;
+  std::string accept_keys;
+  Template caller_id;
+  Millis max_talk{0};
+  bool record = false, pass_digits = true;
+};
+
 struct TransferNode {
   Say say, ringback;
-  Template to, caller_id;
-  Millis ring_limit = 30s, max_talk{0};
-  bool record = false;
+  Template to;
+  std::string queue;  // in place of `to`: one of the flow's own, for its agents
+  Terms terms;
+  Millis ring_limit = 30s;
 };
 
 struct QueueNode {
-  std::string queue;
-  Say say, hold;
-  int priority = 0;
+  Template queue, agent, priority;
+  bool direct = false;
+  Terms terms;
+  Say say, hold, position_say, more_than_say, wait_say;
+  std::vector<Say> messages;
+  std::array<int, 16> keys{};  // target by key
+  std::string exit_keys;
   Millis max_wait{0};
+};
+
+struct CallbackNode {
+  Template number;  // empty: the caller's
+};
+
+struct KeywordsNode {
+  Template text;
+  std::optional<KeywordRouter> router;
+  int into = -1;
 };
 
 struct SetNode {
@@ -248,7 +284,8 @@ struct Node {
   std::array<int, kExits> to{};  // target by exit, fallbacks resolved; -1: leads nowhere
   std::vector<Exit> exits;       // as connected in the document
   std::variant<WelcomeNode, PlayNode, MenuNode, GatherNode, DecisionNode, ApiNode, RecordNode, TransferNode,
-               QueueNode, SetNode, WaitNode, SendDigitsNode, AnswerNode, HangupNode>
+               QueueNode, SetNode, WaitNode, SendDigitsNode, AnswerNode, HangupNode, CallbackNode,
+               KeywordsNode>
       body;
 
   int at(ExitId exit) const { return to[static_cast<std::size_t>(exit)]; }
@@ -270,6 +307,7 @@ struct Model {
   Names names;
   std::vector<Variable> variables;  // by slot
   std::vector<std::pair<std::string, CalendarOptions>> calendars;
+  std::vector<QueueOptions> queues;  // of transfers to agents
   std::string time_zone = "UTC";
   std::vector<Node> nodes;
   bool answer_later = false;

@@ -29,6 +29,20 @@ constexpr Builtin kBuiltins[] = {
     {"now.epoch", Path::Root::now_epoch},
 };
 
+// Only in announcements.
+constexpr Builtin kNews[] = {
+    {"queue.position", Path::Root::queue_position},
+    {"queue.wait_minutes", Path::Root::queue_wait_minutes},
+    {"queue.more_than", Path::Root::queue_more_than},
+};
+
+struct Named {
+  std::string_view name;
+};
+constexpr Named kResults[] = {{"queue.agent"},       {"queue.waited"},   {"queue.tried"},
+                              {"queue.recording"},   {"transfer.cause"}, {"transfer.status"},
+                              {"transfer.recording"}};
+
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -127,6 +141,25 @@ absl::StatusOr<Path> Path::parse(std::string_view text, Names& names) {
     }
     return absl::InvalidArgumentError("no built-in variable " + in_quotes(text) +
                                       suggestion(text, names_of(kBuiltins)));
+  }
+  if (parts[0] == kQueueResult || parts[0] == kTransferResult) {
+    for (const Builtin& b : kNews) {
+      if (b.name != text) continue;
+      if (!names.announcing)
+        return bad(" is known only in 'position_say', 'more_than_say' and 'wait_say' of a queue");
+      path.root = b.root;
+      return path;
+    }
+    const auto known = [&](const Named& r) {
+      return parts.size() > 1 && r.name == parts[0] + "." + parts[1];
+    };
+    if (std::none_of(std::begin(kResults), std::end(kResults), known)) {
+      std::vector<std::string> names_there = names_of(kResults);
+      if (names.announcing)
+        for (const Builtin& b : kNews) names_there.emplace_back(b.name);
+      return absl::InvalidArgumentError("no built-in variable " + in_quotes(text) +
+                                        suggestion(text, names_there));
+    }
   }
   path.slot = names.slot(parts[0]);
   path.rest.assign(std::make_move_iterator(parts.begin() + 1), std::make_move_iterator(parts.end()));

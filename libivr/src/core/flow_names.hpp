@@ -35,6 +35,9 @@ std::vector<std::string> names_of(const Table& table) {
 
 std::string in_quotes(std::string_view s);
 
+// What nodes that connect callers leave behind: variables that no flow can set.
+inline constexpr std::string_view kQueueResult = "queue", kTransferResult = "transfer";
+
 // Variable names to slots.
 class Names {
  public:
@@ -43,6 +46,9 @@ class Names {
   const std::string& name(int slot) const { return names_[static_cast<std::size_t>(slot)]; }
   int size() const { return static_cast<int>(names_.size()); }
   const std::vector<std::string>& all() const { return names_; }
+
+  // While the announcements of a queue are read: only they know the caller's place in it.
+  bool announcing = false;
 
  private:
   std::vector<std::string> names_;
@@ -69,6 +75,9 @@ struct Path {
     now_epoch,
     calendar_open,   // rest[0] is the calendar
     calendar_state,  // "open", "closed", "emergency"
+    queue_position,
+    queue_wait_minutes,
+    queue_more_than,
   };
   Root root = Root::variable;
   int slot = -1;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/flow_agents.hpp"
 #include "core/flow_api.hpp"
 
 namespace ivr::flow {
@@ -58,6 +59,8 @@ class NodeReader {
       case NodeType::wait: wait(n, f); break;
       case NodeType::answer: answer(n, f); break;
       case NodeType::send_digits: send_digits(n, f); break;
+      case NodeType::callback: callback(n, f); break;
+      case NodeType::keywords: keywords(n, f); break;
     }
     if (row->can_fail) exit(n, f, ExitId::error, false);
     f.done();
@@ -74,6 +77,18 @@ class NodeReader {
 
   void exit(Node& n, std::string name, int target, std::string pointer) {
     if (target >= 0) n.exits.push_back({std::move(name), target, std::move(pointer)});
+  }
+
+  // Each key an exit; `all` gets the keys.
+  void key_exits(Node& n, const Json& keys, std::array<int, 16>& targets, std::string* all = nullptr) {
+    for (const auto& [key, target] : keys.items()) {
+      const std::string at = pointer_to(n.pointer + "/keys", key);
+      const int k = context_.key(key, at);
+      const int to = context_.target(target, at);
+      if (k >= 0) targets[static_cast<std::size_t>(k)] = to;
+      if (k >= 0 && all) *all += key;
+      exit(n, key, to, at);
+    }
   }
 
   Barge barge(const Node& n, Fields& f) {
@@ -159,13 +174,7 @@ class NodeReader {
     m.carry = f.boolean("carry", true);
     m.into = f.variable("into");
     if (const Json* keys = f.object("keys", true)) {
-      for (const auto& [key, target] : keys->items()) {
-        const std::string at = pointer_to(n.pointer + "/keys", key);
-        const int k = context_.key(key, at);
-        const int to = context_.target(target, at);
-        if (k >= 0) m.keys[static_cast<std::size_t>(k)] = to;
-        exit(n, key, to, at);
-      }
+      key_exits(n, *keys, m.keys);
       if (keys->empty())
         context_.error("out-of-range", n.pointer + "/keys", "a menu needs at least one key",
                        "add one, such as \"1\": \"sales\"");
@@ -365,19 +374,8 @@ class NodeReader {
   }
 
   void transfer(Node& n, Fields& f) {
-    TransferNode& t = n.body.emplace<TransferNode>();
-    t.to = f.templ("to", true);
-    if (t.to.is_literal() && !t.to.empty() && t.to.literal().rfind("sip:", 0) != 0 &&
-        t.to.literal().rfind("sips:", 0) != 0) {
-      context_.error("bad-uri", n.pointer + "/to", "'" + t.to.literal() + "' is no SIP address",
-                     "write it as sip:desk@host:5060");
-    }
-    t.say = f.say("say");
-    t.ringback = f.say("ringback");
-    t.caller_id = f.templ("caller_id");
-    t.ring_limit = f.duration("ring_limit", 30s, 1s, 10min);
-    t.max_talk = f.duration("max_talk", 0s, 0s, 24h);
-    t.record = f.boolean("record", false);
+    read_transfer(n.body.emplace<TransferNode>(), n, f, context_);
+    context_.model.names.slot(kQueueResult), context_.model.names.slot(kTransferResult);
     exit(n, f, ExitId::next);
     for (const ExitId id : {ExitId::busy, ExitId::no_answer, ExitId::rejected, ExitId::failed})
       exit(n, f, id, false);
@@ -385,13 +383,23 @@ class NodeReader {
 
   void queue(Node& n, Fields& f) {
     QueueNode& q = n.body.emplace<QueueNode>();
-    q.queue = f.name("queue", true);
-    q.say = f.say("say");
-    q.hold = f.say("hold");
-    q.priority = f.integer("priority", 0, -1000, 1000);
-    q.max_wait = f.duration("max_wait", 0s, 0s, 24h);
+    read_queue(q, n.pointer, f, context_);
+    context_.model.names.slot(kQueueResult), context_.model.names.slot(kTransferResult);
     exit(n, f, ExitId::next);
-    for (const ExitId id : {ExitId::timeout, ExitId::full, ExitId::unavailable}) exit(n, f, id, false);
+    q.keys.fill(kNowhere);
+    if (const Json* keys = f.object("keys")) key_exits(n, *keys, q.keys, &q.exit_keys);
+    for (const ExitId id : {ExitId::timeout, ExitId::full, ExitId::unavailable, ExitId::transfer_failed})
+      exit(n, f, id, false);
+  }
+
+  void callback(Node& n, Fields& f) {
+    read_callback(n.body.emplace<CallbackNode>(), f);
+    exit(n, f, ExitId::next);
+  }
+
+  void keywords(Node& n, Fields& f) {
+    read_keywords(n.body.emplace<KeywordsNode>(), n.pointer, f, context_);
+    exit(n, f, ExitId::next);
   }
 
   void hangup(Node& n, Fields& f) {

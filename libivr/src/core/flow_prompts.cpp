@@ -133,10 +133,13 @@ std::vector<const Say*> says(const Node& node) {
                         [](const ApiNode& n) { return Says{&n.filler}; },
                         [](const RecordNode& n) { return Says{&n.say}; },
                         [](const TransferNode& n) {
-                          return Says{&n.say, &n.ringback};
+                          return Says{&n.say, &n.ringback, &n.terms.whisper};
                         },
                         [](const QueueNode& n) {
-                          return Says{&n.say, &n.hold};
+                          Says says{&n.say,           &n.hold,     &n.position_say,
+                                    &n.more_than_say, &n.wait_say, &n.terms.whisper};
+                          for (const Say& message : n.messages) says.push_back(&message);
+                          return says;
                         },
                         [](const HangupNode& n) { return Says{&n.say}; },
                         [](const auto&) { return Says{}; },

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "core/flow_agents.hpp"
 #include "core/flow_api.hpp"
 #include "core/flow_model.hpp"
 #include "core/flow_prompts.hpp"
@@ -60,7 +61,7 @@ class FlowRun::Machine {
 
  private:
   // What the open intent of a node is for.
-  enum class Phase : std::uint8_t { none, say, ask, act, pause, goodbye };
+  enum class Phase : std::uint8_t { none, say, ask, act, pause, refer, goodbye };
 
   const Node& node() const { return model_.nodes[static_cast<std::size_t>(at_)]; }
   template <class T>
@@ -198,6 +199,8 @@ class FlowRun::Machine {
       case NodeType::answer: phase_ = Phase::act; return want(intent::Answer{});
       case NodeType::send_digits: return send_digits();
       case NodeType::wait: phase_ = Phase::act; return want(intent::Wait{body<WaitNode>().duration});
+      case NodeType::callback: return call_back();
+      case NodeType::keywords: return choose_department();
       case NodeType::hangup: {
         const HangupNode& h = body<HangupNode>();
         if (h.say.empty()) return goodbye();
@@ -315,26 +318,96 @@ class FlowRun::Machine {
     want(std::move(i));
   }
 
-  void enter_queue() {
-    const QueueNode& q = body<QueueNode>();
-    leave(ExitId::unavailable, q.queue,
-          "queue '" + q.queue + "': this engine has no router, so nobody can wait in it");
-  }
+  // ---------------------------------------------------------------------------------- agents and others
 
   void dial() {
     const TransferNode& t = body<TransferNode>();
-    scope_.clear();
-    intent::Transfer i;
-    t.to.render(scope_, Escape::uri, i.uri);
-    t.caller_id.render(scope_, Escape::uri, i.caller_id);
-    if (i.uri.rfind("sip:", 0) != 0 && i.uri.rfind("sips:", 0) != 0)
-      return fail("'" + (scope_.secret ? "***" : i.uri) + "' is no SIP address");
-    if (!t.ringback.empty() && !render(t.ringback, i.ringback)) return;
-    i.ring_limit = t.ring_limit;
-    i.record = t.record;
-    i.max_talk = t.max_talk;
     phase_ = Phase::act;
-    want(std::move(i));
+    if (!t.queue.empty()) {
+      waiting_ = {};
+      const absl::Status status = agents_intent(model_, t, scope_.language, scope_, waiting_);
+      return status.ok() ? want(waiting_) : fail(std::string(status.message()));
+    }
+    auto dialled = dial_intent(model_, t, scope_.language, scope_);
+    if (!dialled.ok()) return fail(std::string(dialled.status().message()));
+    want(*std::move(dialled));
+  }
+
+  void enter_queue() {
+    waiting_ = {};
+    const absl::Status status = queue_intent(model_, body<QueueNode>(), scope_.language, scope_, waiting_);
+    if (!status.ok()) return fail(std::string(status.message()));
+    phase_ = Phase::act;
+    want(waiting_);
+  }
+
+  void announce(const outcome::QueueNews& news) {
+    waiting_.say.clear();
+    if (const auto* q = std::get_if<QueueNode>(&node().body)) {
+      scope_.news = news;
+      waiting_.say = announcement(model_, *q, scope_.language, scope_, news);
+    }
+    want(waiting_);
+  }
+
+  void after_queue(const outcome::Queued& queued) {
+    using End = outcome::QueueEnd;
+    put(model_.names.find(kQueueResult), value_of(result_of(queued)), false);
+    const auto* q = std::get_if<QueueNode>(&node().body);
+    if (queued.end == End::transferred) {
+      // The agent has sent the caller on; a failure brings him back to this node's exit.
+      intent::Transfer on;
+      on.uri = queued.target;
+      on.record = waiting_.record;
+      on.max_talk = waiting_.max_talk;
+      phase_ = Phase::refer;
+      return want(std::move(on));
+    }
+    const bool served = queued.end == End::served;
+    if (served || queued.end == End::key) fuel_ = options_.fuel;
+    if (!q) {
+      const auto end = served                 ? outcome::TransferEnd::completed
+                       : queued.tried.empty() ? outcome::TransferEnd::busy
+                                              : outcome::TransferEnd::no_answer;
+      return after_transfer({.end = end, .talk = queued.talked, .recording = queued.recording});
+    }
+    const std::string waited = std::to_string(queued.waited.count()) + " ms";
+    switch (queued.end) {
+      case End::served:
+        return leave(ExitId::next, queued.agent, "",
+                     "{\"waited_ms\":" + std::to_string(queued.waited.count()) +
+                         ",\"talk_ms\":" + std::to_string(queued.talked.count()) + "}");
+      case End::timeout: return leave(ExitId::timeout, waiting_.queue, "nobody in time: waited " + waited);
+      case End::full: return leave(ExitId::full, waiting_.queue, "the queue is full");
+      case End::unavailable:
+        return leave(ExitId::unavailable, waiting_.queue,
+                     queued.tried.empty() ? "nobody can serve" : "nobody who was asked has served");
+      case End::key: {
+        const int key = key_index(queued.key);
+        const int to = key < 0 ? kNowhere : q->keys[static_cast<std::size_t>(key)];
+        if (to < 0) break;
+        const std::string pressed(1, queued.key);
+        return leave(pressed, to, pressed);
+      }
+      case End::transferred: break;
+    }
+    fail("a key that is no exit of this queue");
+  }
+
+  void call_back() {
+    auto callback = callback_intent(body<CallbackNode>(), scope_, scope_.call.caller);
+    if (!callback.ok()) return fail(std::string(callback.status().message()));
+    phase_ = Phase::act;
+    want(*std::move(callback));
+  }
+
+  void choose_department() {
+    const KeywordsNode& k = body<KeywordsNode>();
+    scope_.clear();
+    std::string said;
+    k.text.render(scope_, Escape::none, said);
+    put(k.into, value_of(result_of(k.router->route(said))), scope_.secret, scope_.redacted);
+    leave(ExitId::next);
   }
 
   // ------------------------------------------------------------------------------------------- deciding
@@ -503,9 +576,14 @@ class FlowRun::Machine {
         recorded && node().type == NodeType::record) {
       return after_record(*recorded);
     }
-    if (const auto* talked = std::get_if<outcome::Transferred>(&outcome);
-        talked && node().type == NodeType::transfer) {
-      return after_transfer(*talked);
+    if (node().type == NodeType::transfer || node().type == NodeType::queue) {
+      if (const auto* talked = std::get_if<outcome::Transferred>(&outcome)) return after_transfer(*talked);
+      if (const auto* news = std::get_if<outcome::QueueNews>(&outcome)) return announce(*news);
+      if (const auto* queued = std::get_if<outcome::Queued>(&outcome)) return after_queue(*queued);
+    }
+    if (const auto* callback = std::get_if<outcome::CallbackTaken>(&outcome);
+        callback && node().type == NodeType::callback) {
+      return callback->taken ? leave(ExitId::next) : fail("there is no place in a queue to keep");
     }
     fail("an outcome that does not answer what was asked for");
   }
@@ -531,6 +609,7 @@ class FlowRun::Machine {
         if (failed) return fail(played.error.empty() ? "the prompt could not be played" : played.error);
         break;
       case Phase::pause:
+      case Phase::refer:
       case Phase::none: break;
     }
     fail("an outcome that does not answer what was asked for");
@@ -614,16 +693,21 @@ class FlowRun::Machine {
   }
 
   void after_transfer(const outcome::Transferred& t) {
+    using End = outcome::TransferEnd;
+    put(model_.names.find(kTransferResult), value_of(result_of(t)), false);
     const std::string status = t.sip_status ? std::to_string(t.sip_status) : "";
-    switch (t.end) {
-      case outcome::TransferEnd::completed:
-        fuel_ = options_.fuel;
-        return leave(ExitId::next, status, "", "{\"talk_ms\":" + std::to_string(t.talk.count()) + "}");
-      case outcome::TransferEnd::busy: return leave(ExitId::busy, status, "busy");
-      case outcome::TransferEnd::no_answer: return leave(ExitId::no_answer, status, "no answer");
-      case outcome::TransferEnd::rejected: return leave(ExitId::rejected, status, "rejected");
-      case outcome::TransferEnd::failed: return leave(ExitId::failed, status, "the transfer failed");
+    if (t.end == End::completed) {
+      fuel_ = options_.fuel;
+      return leave(ExitId::next, status, "", "{\"talk_ms\":" + std::to_string(t.talk.count()) + "}");
     }
+    std::string why = t.end == End::failed ? "the transfer failed" : std::string(cause_of(t.end));
+    std::replace(why.begin(), why.end(), '_', ' ');
+    if (node().type == NodeType::queue) return leave(ExitId::transfer_failed, status, std::move(why));
+    const ExitId exit = t.end == End::busy        ? ExitId::busy
+                        : t.end == End::no_answer ? ExitId::no_answer
+                        : t.end == End::rejected  ? ExitId::rejected
+                                                  : ExitId::failed;
+    leave(exit, status, std::move(why));
   }
 
   std::shared_ptr<const Flow> flow_;
@@ -640,7 +724,8 @@ class FlowRun::Machine {
   int attempt_ = 0;  // of the request
   int errors_ = 0;
   int fuel_ = 0;
-  std::size_t left_ = 0;  // nodes left so far
+  std::size_t left_ = 0;   // nodes left so far
+  intent::Queue waiting_;  // asked for again, with another announcement
   std::uint64_t random_ = 0;
   int status_ = intent::Hangup{}.status;  // of the rejection, when the call was not answered
   bool hanging_up_ = false, ended_ = false;

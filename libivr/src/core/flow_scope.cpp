@@ -66,6 +66,11 @@ View Scope::read(const Path& path) {
     case Path::Root::now_date:
     case Path::Root::now_time: return local(path.root);
     case Path::Root::calendar_open: return calendar(path.rest[0]) == CalendarState::open;
+    case Path::Root::queue_position: return std::int64_t{news.position};
+    case Path::Root::queue_wait_minutes:
+      if (!news.wait) return {};
+      return std::int64_t{std::chrono::ceil<std::chrono::minutes>(*news.wait).count()};
+    case Path::Root::queue_more_than: return news.more_than;
     case Path::Root::calendar_state: return to_string(calendar(path.rest[0]));
   }
   return {};

@@ -31,7 +31,8 @@ class Scope : public Reader {
   CallInfo call;
   Time now{};
   int language = 0;
-  std::string_view node;  // where the caller is; empty: nowhere
+  outcome::QueueNews news;  // while it is announced
+  std::string_view node;    // where the caller is; empty: nowhere
 
  private:
   struct Slot {

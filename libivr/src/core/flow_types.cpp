@@ -19,6 +19,7 @@ std::string_view exit_name(ExitId exit) noexcept {
     case ExitId::open: return "open";
     case ExitId::closed: return "closed";
     case ExitId::emergency: return "emergency";
+    case ExitId::transfer_failed: return "transfer_failed";
   }
   return "";
 }
@@ -48,11 +49,11 @@ const std::vector<TypeRow>& type_rows() {
        "Waits in a queue until an agent talks to the caller.",
        true,
        true,
-       {E::next, E::timeout, E::full, E::unavailable, E::error}},
+       {E::next, E::timeout, E::full, E::unavailable, E::transfer_failed, E::error}},
       {"transfer",
        T::transfer,
        "S0",
-       "Dials a SIP address and connects both.",
+       "Connects the caller with a SIP address, or with an agent chosen by a strategy.",
        true,
        true,
        {E::next, E::busy, E::no_answer, E::rejected, E::failed, E::error}},
@@ -97,6 +98,20 @@ const std::vector<TypeRow>& type_rows() {
       {"wait", T::wait, "S3", "Waits a while in silence.", false, false, {E::next}},
       {"answer", T::answer, "S3", "Takes a call that began on early media.", false, false, {E::next}},
       {"send_digits", T::send_digits, "S3", "Sends keys to the far side.", true, false, {E::next, E::error}},
+      {"callback",
+       T::callback,
+       "S2",
+       "Keeps the caller's place in a queue and has him called back.",
+       true,
+       false,
+       {E::next, E::error}},
+      {"keywords",
+       T::keywords,
+       "S4",
+       "Chooses a department by the words of a text.",
+       false,
+       false,
+       {E::next}},
   };
   return kRows;
 }
