@@ -1,0 +1,181 @@
+#include "ivr/key_relay.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ivr/audio.hpp"
+
+namespace ivr {
+namespace {
+
+using Pcm = std::vector<std::int16_t>;
+
+Pcm dial(const std::string& keys, Millis tone, Millis pause, double level = -9) {
+  auto generator = DtmfGenerator::create({.tone = tone, .pause = pause, .level_dbm0 = level});
+  EXPECT_TRUE(generator->dial(keys).ok());
+  Pcm pcm;
+  while (!generator->done()) {
+    pcm.resize(pcm.size() + 160);
+    generator->read(std::span(pcm).last(160));
+  }
+  return pcm;
+}
+
+Pcm noise(std::size_t samples, double level_dbm0, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<double> normal(0, 32768 / std::sqrt(2.0) * std::pow(10, (level_dbm0 - 3.14) / 20));
+  Pcm pcm(samples);
+  for (auto& s : pcm) s = static_cast<std::int16_t>(std::clamp(normal(random), -32000.0, 32000.0));
+  return pcm;
+}
+
+std::string keys_in(std::span<const std::int16_t> pcm) {
+  auto detector = DtmfDetector::create();
+  DtmfEvents events;
+  detector->process(pcm, events);
+  detector->finish(events);
+  std::string keys;
+  for (const DtmfEvent& event : events) {
+    if (event.kind == DtmfEvent::Kind::began) keys += event.digit;
+  }
+  return keys;
+}
+
+// What comes out, in packets of `samples`.
+Pcm cut(KeyCutter& cutter, Pcm pcm, std::size_t samples = 160) {
+  for (std::size_t at = 0; at < pcm.size(); at += samples) {
+    cutter.process(std::span(pcm).subspan(at, std::min(samples, pcm.size() - at)));
+  }
+  return pcm;
+}
+
+TEST(KeyCutter, LeavesSpeechAsItIsFortyMillisecondsLater) {
+  KeyCutter cutter;
+  const Pcm in = noise(8000, -20, 1);
+  for (const std::size_t packet : {80u, 160u, 240u, 480u}) {
+    cutter.reset();
+    const Pcm out = cut(cutter, in, packet);
+    EXPECT_EQ(std::count(out.begin(), out.begin() + KeyCutter::kDelay, 0), KeyCutter::kDelay);
+    EXPECT_TRUE(std::equal(out.begin() + KeyCutter::kDelay, out.end(), in.begin())) << packet;
+  }
+}
+
+TEST(KeyCutter, NobodyHearsAKeyInWhatIsLeft) {
+  for (const Millis tone : {40ms, 65ms, 100ms, 500ms}) {
+    for (const double level : {-25.0, -9.0, -4.0}) {
+      for (const std::size_t packet : {80u, 160u, 240u}) {
+        const Pcm in = dial("w123A456B789C*0#D11", tone, 60ms, level);
+        ASSERT_EQ(keys_in(in), "123A456B789C*0#D11");
+        KeyCutter cutter;
+        const Pcm out = cut(cutter, in, packet);
+        EXPECT_EQ(keys_in(out), "") << tone.count() << " ms, " << level << " dBm0";
+        // Nothing at all is left of a clean one.
+        EXPECT_LT(level_dbm0(out), -60) << tone.count() << " ms, " << level << " dBm0, " << packet;
+      }
+    }
+  }
+}
+
+TEST(KeyCutter, NobodyHearsAKeyThatLiesUnderNoise) {
+  for (std::uint32_t seed = 0; seed < 20; ++seed) {
+    Pcm in = dial("w123A456B789C*0#Dw", 100ms, 100ms, -12);
+    const Pcm other = noise(in.size(), -12 - 15, seed);
+    for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<std::int16_t>(in[i] + other[i]);
+    ASSERT_EQ(keys_in(in), "123A456B789C*0#D") << seed;
+    KeyCutter cutter;
+    EXPECT_EQ(keys_in(cut(cutter, in)), "") << seed;
+  }
+}
+
+TEST(KeyCutter, CutsNoMoreThanTheKey) {
+  Pcm in = noise(8000, -30, 3);
+  const Pcm tone = dial("5", 100ms, 0ms);
+  for (std::size_t i = 0; i < tone.size(); ++i)
+    in[3000 + i] = static_cast<std::int16_t>(in[3000 + i] + tone[i]);
+  KeyCutter cutter;
+  const Pcm out = cut(cutter, in);
+  int changed = 0;
+  for (std::size_t i = KeyCutter::kDelay; i < out.size(); ++i) changed += out[i] != in[i - KeyCutter::kDelay];
+  EXPECT_GE(changed, 780);
+  EXPECT_LE(changed, 800 + 2 * (40 + 40 + 16));  // its own margin and what the detector is unsure of
+}
+
+TEST(KeyCutter, KeysAreFoundOverHolesToo) {
+  Pcm pcm = dial("w1234567890w", 100ms, 100ms);
+  KeyCutter cutter;
+  int n = 0;
+  for (std::size_t at = 0; at + 160 <= pcm.size(); at += 160) {
+    const auto piece = std::span(pcm).subspan(at, 160);
+    ++n % 9 == 0 ? cutter.lost(piece) : cutter.process(piece);
+  }
+  EXPECT_EQ(keys_in(pcm), "");
+}
+
+TEST(KeySounder, AReceiverHearsEachKeyOnce) {
+  KeySounder sounder;
+  Pcm heard;
+  std::string pressed;
+  const auto listen = [&](int frames) {
+    for (int i = 0; i < frames; ++i) {
+      heard.resize(heard.size() + 160);
+      sounder.read(std::span(heard).last(160));
+    }
+  };
+  for (const char key : kDtmfKeys) {
+    pressed += key;
+    sounder.press(key);
+    listen(5);
+    sounder.release(100ms);
+    listen(5);
+  }
+  EXPECT_FALSE(sounder.busy());
+  EXPECT_EQ(keys_in(heard), pressed);
+  EXPECT_EQ(level_dbm0(std::span(heard).last(160)), -100);
+}
+
+TEST(KeySounder, ShortKeysAreLongEnoughAndFastOnesStayApart) {
+  KeySounder sounder;
+  for (const char key : {'1', '1', '2', '2'}) {
+    sounder.press(key);
+    sounder.release(10ms);
+  }
+  Pcm heard(8000);
+  for (std::size_t at = 0; at < heard.size(); at += 160) sounder.read(std::span(heard).subspan(at, 160));
+  EXPECT_EQ(keys_in(heard), "1122");
+}
+
+TEST(KeySounder, SoundsAsLongAsTheKeyIsHeld) {
+  KeySounder sounder;
+  sounder.press('7');
+  sounder.press('x');  // no key
+  Pcm heard(160 * 100);
+  for (std::size_t i = 0; i < 100; ++i) {
+    if (i == 60) sounder.release(1200ms);
+    sounder.read(std::span(heard).subspan(i * 160, 160));
+  }
+  auto detector = DtmfDetector::create();
+  DtmfEvents events;
+  detector->process(heard, events);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_NEAR(static_cast<double>(events[1].length), 1200 * 8, 80);
+}
+
+TEST(KeySounder, ForgetsAKeyWhoseEndNeverComes) {
+  KeySounder sounder;
+  sounder.press('7');
+  Pcm frame(160);
+  int frames = 0;
+  while (sounder.busy() && frames < 1000) sounder.read(frame), ++frames;
+  EXPECT_LT(frames, 11 * 50);
+  for (int i = 0; i < 2 * KeySounder::kWaiting; ++i) sounder.press('1'), sounder.release(50ms);
+  for (frames = 0; sounder.busy() && frames < 1000; ++frames) sounder.read(frame);
+  EXPECT_EQ(frames, KeySounder::kWaiting * 5);
+}
+
+}  // namespace
+}  // namespace ivr
