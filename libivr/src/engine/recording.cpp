@@ -48,8 +48,15 @@ Recording::Recording(StreamId stream, RecordId id, const RecordSpec& spec, Chunk
       spec_(spec),
       most_(spec.max > 0ms ? spec.max.count() * kSampleRateHz / 1000
                            : std::numeric_limits<std::int64_t>::max()),
-      pool_(pool),
+      pool_(&pool),
       voice_(*VoiceActivity::create()) {}
+
+void Recording::move_to(ChunkPool& pool) {
+  if (&pool == pool_) return;
+  pool.grow(tracks());
+  pool_->shrink(tracks());
+  pool_ = &pool;
+}
 
 void Recording::stop(outcome::RecordEnd end) noexcept {
   if (over_) return;
@@ -92,6 +99,19 @@ void Recording::pad(int track, std::int64_t to, RecordHost& host) noexcept {
   }
 }
 
+// What is to be added to the track's time: 0 unless all packets of a second were too early or too late. One
+// of them is what the network does, all of them is a clock.
+std::int64_t Recording::correction(Track& track, std::int64_t behind) const noexcept {
+  if (track.watched == 0) track.least_behind = track.most_behind = behind;
+  track.least_behind = std::min(track.least_behind, behind);
+  track.most_behind = std::max(track.most_behind, behind);
+  if (++track.watched < kWatch) return 0;
+  track.watched = 0;
+  if (track.least_behind > kLive) return track.least_behind;
+  if (track.most_behind < -kLive) return track.most_behind;
+  return 0;
+}
+
 void Recording::put(int track, std::uint32_t timestamp, std::span<const std::int16_t> pcm,
                     RecordHost& host) noexcept {
   if (over_) return;
@@ -104,10 +124,13 @@ void Recording::put(int track, std::uint32_t timestamp, std::span<const std::int
   }
   if (!t.anchored) {
     // A stream that was running begins at once; one that begins later stands where it came.
-    at = clock_ <= t.length + kLive ? t.length : clock_ - kFrameSamples;
+    const bool running = t.began && clock_ <= t.length + kLive;
+    at = running ? t.length : std::max(t.length, clock_ - kFrameSamples);
     if (at > clock_ + kLag) return;  // faster than time: too much of it
-    t.anchored = true;
+    t.began = t.anchored = true;
+    t.watched = 0;
   }
+  at += correction(t, clock_ - at - static_cast<std::int64_t>(pcm.size()));
   t.anchor = at;  // anew with each packet, so that the 32 bits suffice
   t.anchor_timestamp = timestamp;
   pad(track, at, host);

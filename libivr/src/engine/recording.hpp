@@ -72,7 +72,9 @@ class RecordHost {
 
 // One recording as its media thread sees it. Each side is a track with RTP timestamps for its time: what was
 // lost is silence, what comes after a pause stands where it belongs. A side that sends nothing falls behind
-// the clock by a second at most and is filled up, so the file is as long as what it recorded.
+// the clock by a second at most and is filled up, so the file is as long as what it recorded. A side whose
+// timestamps are off the clock for a second, because its sender's clock drifts or stood still, is brought
+// back when that is more than 60 ms: the two sides stay in step however long the call is.
 //
 // Thread:   made by control, then the media thread's until finish(), then the writer's.
 // Realtime: everything but the constructor and the destructor.
@@ -95,9 +97,12 @@ class Recording {
   // whole.
   static void finish(std::unique_ptr<Recording> recording, RecordHost& host) noexcept;
 
+  // To another media thread, by control while the stream is in none: with its share of the chunks.
+  void move_to(ChunkPool& pool);
+
   // The writer's.
   void fail() noexcept { failed_.store(true, std::memory_order_relaxed); }
-  ChunkPool& pool() const noexcept { return pool_; }
+  ChunkPool& pool() const noexcept { return *pool_; }
   std::int64_t samples() const noexcept { return length_; }
   outcome::RecordEnd end() const noexcept { return end_; }
   bool starved() const noexcept { return starved_; }
@@ -106,14 +111,19 @@ class Recording {
   struct Track {
     ChunkPtr chunk;
     std::int64_t length = 0;
-    bool anchored = false;
+    bool began = false, anchored = false;
     std::uint32_t anchor_timestamp = 0;
     std::int64_t anchor = 0;
+    // How far behind the clock the packets were since `watched` was 0, at least and at most.
+    int watched = 0;
+    std::int64_t least_behind = 0, most_behind = 0;
   };
+  static constexpr int kWatch = 50;                         // packets
   static constexpr std::int64_t kLag = kSampleRateHz;       // how far a track may be off the clock
   static constexpr std::int64_t kLive = 3 * kFrameSamples;  // a track this close to the clock is live
 
   void put(int track, std::uint32_t timestamp, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
+  std::int64_t correction(Track& track, std::int64_t behind) const noexcept;
   void append(int track, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
   void pad(int track, std::int64_t to, RecordHost& host) noexcept;
   bool next_chunk(int track, RecordHost& host) noexcept;
@@ -123,7 +133,7 @@ class Recording {
   const RecordId id_;
   const RecordSpec spec_;
   const std::int64_t most_;  // samples
-  ChunkPool& pool_;
+  ChunkPool* pool_;
   std::array<Track, 2> tracks_;
   std::int64_t clock_ = 0;     // samples since the start, by the ticks
   std::int64_t heard_at_ = 0;  // of that clock
