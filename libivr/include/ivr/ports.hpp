@@ -183,6 +183,14 @@ struct RecordSpec {
   Millis silence{0};        // RecordEnd::silence after so much of it at the end; 0: never
 };
 
+struct BridgeOptions {
+  bool pass_digits = true;  // false: keys, as events and as tones, are cut out of what the other side hears,
+                            // which then hears everything 40 ms later
+};
+
+// What a supervisor may do beyond hearing both sides: be heard by nobody, by its party alone, or by both.
+enum class Supervision { off, listen, whisper, barge };
+
 struct StreamStats {  // of a closed or living stream
   std::uint64_t sent = 0, received = 0, lost = 0, late = 0, foreign = 0, malformed = 0;
   std::int64_t voice_samples = 0;                    // heard above the voice threshold
@@ -265,8 +273,15 @@ class MediaPort {
   virtual void start_record(StreamId stream, RecordId record, const RecordSpec& spec) = 0;
   virtual void stop_record(StreamId stream, RecordId record) = 0;
   virtual void detect_voice(StreamId stream, bool on) = 0;
-  virtual void bridge(StreamId a, StreamId b) = 0;  // relays each to the other, until unbridge or close
+  // Relays each to the other, until unbridge or close, or until one of them is bridged with a third. What
+  // plays to one of them is heard in place of the other. The same pair again: other options.
+  virtual void bridge(StreamId a, StreamId b, const BridgeOptions& options = {}) = 0;
   virtual void unbridge(StreamId a, StreamId b) = 0;
+  // What comes from it reaches no other stream and no recording; its keys are still events.
+  virtual void mute(StreamId stream, bool on) = 0;
+  // `stream` hears `party` and whoever it is bridged with, now or later, until off or until one of the two is
+  // closed. One party at a time; a party may have several supervisors.
+  virtual void supervise(StreamId stream, StreamId party, Supervision mode) = 0;
   virtual void close(StreamId stream) = 0;  // open recordings end (RecordEnded), the ports are free again
   virtual bool next_event(media::Event& event) = 0;  // false: nothing there
   virtual StreamStats stats(StreamId stream) = 0;    // of an open stream, or of one of the last 1,024 closed

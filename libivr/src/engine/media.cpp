@@ -170,27 +170,53 @@ class RtpMedia final : public MediaPort {
     if (Entry* entry = find(id)) post(*entry, MediaCommand::DetectVoice{on});
   }
 
-  void bridge(StreamId a, StreamId b) override {
+  void bridge(StreamId a, StreamId b, const BridgeOptions& options) override {
     Entry* one = find(a);
     Entry* two = find(b);
     if (one == nullptr || two == nullptr || a == b) return;
-    if (one->home != two->home || one->moving) {
-      if (!two->moving) move(*two, one->home);
-      // Once it has arrived the bridge is made; what is asked of it until then waits in the same line.
+    if (one->peer != b) {
+      part(*one);
+      part(*two);
+      gather(a, b);
+      one->peer = b;
+      two->peer = a;
     }
-    post(*two, MediaCommand::Bridge{a, one->stream.get()});
+    one->bridge = two->bridge = options;
+    connect(a);
   }
 
   void unbridge(StreamId a, StreamId b) override {
-    Entry* one = find(a);
-    Entry* two = find(b);
-    if (one == nullptr || two == nullptr) return;
-    post(two->moving ? *two : *one, MediaCommand::Unbridge{});
+    if (Entry* one = find(a); one != nullptr && one->peer == b && b != 0) part(*one);
+  }
+
+  void mute(StreamId id, bool on) override {
+    if (Entry* entry = find(id)) post(*entry, MediaCommand::Mute{on});
+  }
+
+  void supervise(StreamId id, StreamId party, Supervision mode) override {
+    Entry* one = find(id);
+    Entry* two = find(party);
+    if (one == nullptr) return;
+    if (two == nullptr || id == party || mode == Supervision::off) return leave(id, *one);
+    if (one->party != party) {
+      leave(id, *one);
+      gather(party, id);
+      one->party = party;
+      two->supervisors.push_back(id);
+    }
+    one->mode = mode;
+    connect(id);
   }
 
   void close(StreamId id) override {
     Entry* entry = find(id);
     if (entry == nullptr) return;
+    part(*entry);
+    leave(id, *entry);
+    while (!entry->supervisors.empty()) {
+      const StreamId supervisor = entry->supervisors.back();
+      leave(supervisor, streams_.at(supervisor));
+    }
     post(*entry, MediaCommand::Close{});
     entry->closing = true;
     ++closing_;
@@ -249,6 +275,14 @@ class RtpMedia final : public MediaPort {
     bool closing = false;
     bool moving = false;                   // on its way to `home`
     std::vector<MediaCommand::What> held;  // until it is there
+    // Whom it is to be connected with; all who are connected have one home. While one of two is moving the
+    // media threads know nothing of it, and connect() tells them when it has arrived.
+    StreamId peer = 0;
+    BridgeOptions bridge;
+    StreamId party = 0;
+    Supervision mode = Supervision::off;
+    std::vector<StreamId> supervisors;
+    bool has_line = false, has_cutter = false;
   };
 
   Entry* find(StreamId id) {
@@ -272,8 +306,51 @@ class RtpMedia final : public MediaPort {
     }
   }
 
+  // Ends its bridge.
+  void part(Entry& entry) {
+    if (entry.peer == 0) return;
+    Entry& other = streams_.at(entry.peer);
+    if (!entry.moving && !other.moving) post(entry, MediaCommand::Unbridge{});
+    entry.peer = other.peer = 0;
+  }
+
+  // Ends its supervision of another.
+  void leave(StreamId id, Entry& entry) {
+    if (entry.party == 0) return;
+    Entry& party = streams_.at(entry.party);
+    if (!entry.moving && !party.moving) post(entry, MediaCommand::Supervise{});
+    std::erase(party.supervisors, id);
+    entry.party = 0;
+    entry.mode = Supervision::off;
+  }
+
+  // All that are connected with it, itself first.
+  std::vector<StreamId> group(StreamId id) const {
+    std::vector<StreamId> all{id};
+    const auto join = [&](StreamId other) {
+      if (other != 0 && std::find(all.begin(), all.end(), other) == all.end()) all.push_back(other);
+    };
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const Entry& entry = streams_.at(all[i]);
+      join(entry.peer);
+      join(entry.party);
+      for (const StreamId supervisor : entry.supervisors) join(supervisor);
+    }
+    return all;
+  }
+
+  // Brings two groups into one home, that of the larger.
+  void gather(StreamId a, StreamId b) {
+    std::vector<StreamId> stay = group(a), go = group(b);
+    if (go.size() > stay.size()) std::swap(stay, go);
+    const std::size_t home = streams_.at(stay.front()).home;
+    for (const StreamId id : go) {
+      if (Entry& entry = streams_.at(id); entry.home != home) move(entry, home);
+    }
+  }
+
   void move(Entry& entry, std::size_t to) {
-    post(entry, MediaCommand::Detach{});
+    if (!entry.moving) post(entry, MediaCommand::Detach{});
     --threads_[entry.home]->streams;
     ++threads_[to]->streams;
     entry.home = to;
@@ -285,16 +362,51 @@ class RtpMedia final : public MediaPort {
     const auto found = streams_.find(id);
     if (found == streams_.end()) return;
     Entry& entry = found->second;
+    ChunkPool& pool = threads_[entry.home]->thread.chunks();
+    entry.stream->move_recordings(pool);
     entry.moving = false;
     post(entry, MediaCommand::Attach{});
     std::vector<MediaCommand::What> held;
     held.swap(entry.held);
     for (MediaCommand::What& what : held) {
-      if (const auto* bridge = std::get_if<MediaCommand::Bridge>(&what)) {
-        const Entry* peer = find(bridge->peer_id);
-        if (peer == nullptr || peer->home != entry.home || peer->moving) continue;
-      }
+      if (auto* record = std::get_if<MediaCommand::StartRecord>(&what)) record->recording->move_to(pool);
       post(entry, std::move(what));
+    }
+    connect(id);
+  }
+
+  // Tells the media thread how a stream is connected with those that are there, and gives them what it takes.
+  void connect(StreamId id) {
+    const Entry& entry = streams_.at(id);
+    const std::vector<StreamId> all = group(id);
+    const bool supervised =
+        std::any_of(all.begin(), all.end(), [&](StreamId s) { return streams_.at(s).party != 0; });
+    for (const StreamId s : all) {
+      Entry& one = streams_.at(s);
+      MediaCommand::Equip equip;
+      if (supervised && !one.has_line) {
+        equip.line = std::make_unique<PlayoutLine>(*PlayoutLine::create());
+        one.has_line = true;
+      }
+      if (one.peer != 0 && !one.bridge.pass_digits && !one.has_cutter) {
+        equip.cutter = std::make_unique<KeyCutter>();
+        one.has_cutter = true;
+      }
+      if (equip.line || equip.cutter) post(one, std::move(equip));
+    }
+    const auto there = [&](StreamId s) -> Entry* {
+      Entry* other = s == 0 ? nullptr : find(s);
+      return other != nullptr && !other->moving ? other : nullptr;
+    };
+    if (entry.moving) return;
+    const auto supervise_by = [&](Entry& supervisor, Entry& party) {
+      post(supervisor, MediaCommand::Supervise{party.stream.get(), supervisor.mode});
+    };
+    Entry& self = streams_.at(id);
+    if (Entry* peer = there(entry.peer)) post(self, MediaCommand::Bridge{peer->stream.get(), entry.bridge});
+    if (Entry* party = there(entry.party)) supervise_by(self, *party);
+    for (const StreamId s : entry.supervisors) {
+      if (Entry* supervisor = there(s)) supervise_by(*supervisor, self);
     }
   }
 
@@ -399,8 +511,10 @@ class NoMedia final : public MediaPort {
   void start_record(StreamId, RecordId, const RecordSpec&) override {}
   void stop_record(StreamId, RecordId) override {}
   void detect_voice(StreamId, bool) override {}
-  void bridge(StreamId, StreamId) override {}
+  void bridge(StreamId, StreamId, const BridgeOptions&) override {}
   void unbridge(StreamId, StreamId) override {}
+  void mute(StreamId, bool) override {}
+  void supervise(StreamId, StreamId, Supervision) override {}
   void close(StreamId) override {}
   bool next_event(media::Event&) override { return false; }
   StreamStats stats(StreamId) override { return {}; }

@@ -5,40 +5,14 @@
 #include <random>
 #include <utility>
 
+#include "engine/media_payload.hpp"
+
 namespace ivr {
 namespace {
 
-constexpr std::size_t kMaxFrameBytes = 2 * kFrameSamples;
-constexpr Micros kRelayPause = 100ms;     // nothing relayed for so long: we send silence ourselves
 constexpr Micros kQuiet = 200ms;          // no audio for so long is silence, and the end of a tone
 constexpr int kMostLost = kSampleRateHz;  // a hole is no longer to those who listen
 constexpr std::size_t kUsualRecordings = 2;
-
-std::size_t sample_bytes(Codec codec) noexcept { return static_cast<std::size_t>(bytes_per_sample(codec)); }
-std::size_t frame_bytes(Codec codec) noexcept { return kFrameSamples * sample_bytes(codec); }
-
-std::span<const std::uint8_t> silence(Codec codec) noexcept {
-  static constexpr auto filled = [](std::uint8_t with) {
-    std::array<std::uint8_t, kMaxFrameBytes> bytes{};
-    for (auto& byte : bytes) byte = with;
-    return bytes;
-  };
-  static constexpr auto pcmu = filled(silence_byte(Codec::pcmu)), pcma = filled(silence_byte(Codec::pcma)),
-                        l16 = filled(silence_byte(Codec::l16));
-  switch (codec) {
-    case Codec::pcmu: return {pcmu.data(), frame_bytes(codec)};
-    case Codec::pcma: return {pcma.data(), frame_bytes(codec)};
-    case Codec::l16: return {l16.data(), frame_bytes(codec)};
-  }
-  return {};
-}
-
-using Samples = std::array<std::int16_t, DatagramBatch::kMaxBytes>;  // what a datagram can hold at most
-
-std::span<const std::int16_t> decoded(Codec codec, std::span<const std::uint8_t> payload,
-                                      Samples& into) noexcept {
-  return {into.data(), decode(codec, payload, into)};
-}
 
 // One writer, so no read-modify-write is needed.
 template <class T>
@@ -121,7 +95,7 @@ void MediaStream::received(std::span<const std::uint8_t> packet, bool cut, Endpo
   reception_.receive(frame.header, now);
   link_.send_to(source_.rtp_to(), source_.rtcp_to());
   if (!remote_.receive) return;
-  if (peer_ != nullptr) peer_->relay(frame, event, now);
+  if (peer_ != nullptr && !muted_) peer_->relay(frame, event, now);
   if (event) report_keys(keys_.push(frame, now));
   order_.push(frame, now, [&](const RtpFrame& next, int lost) { hear(next, lost, now); });
 }
@@ -145,7 +119,8 @@ void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
   audio_heard_ = now;
   next_timestamp_ =
       timestamp + static_cast<std::uint32_t>(frame.payload.size() / sample_bytes(remote_.codec));
-  if (!tones_ && !voice_ && recordings_.empty()) return;
+  const bool to_others = shared();
+  if (!tones_ && !voice_ && recordings_.empty() && !to_others) return;
   Samples buffer;
   const auto pcm = decoded(remote_.codec, frame.payload, buffer);
   // A jump with no packet missing is the sender's pause or a new clock, and its length says nothing.
@@ -162,6 +137,8 @@ void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
     if (missing > 0) report_voice(voice_->lost(missing));
     report_voice(voice_->process(pcm));
   }
+  if (to_others) share(frame.header, pcm, missing, now);
+  if (muted_) std::fill_n(buffer.begin(), pcm.size(), std::int16_t{0});
   for (auto& recording : recordings_) recording->heard(timestamp, pcm, *host_);
 }
 
@@ -202,6 +179,7 @@ void MediaStream::detect_voice(bool on) noexcept {
 
 void MediaStream::report_keys(std::span<const TelephoneEvent> events) noexcept {
   for (const TelephoneEvent& event : events) {
+    if (peer_ != nullptr && !muted_) peer_->relay_key(event);
     switch (event.kind) {
       case TelephoneEvent::Kind::began:
         tell(media::DigitBegan{id_, DigitSource::rtp_event, event.digit, event.key});
@@ -243,17 +221,8 @@ void MediaStream::tick(Time now) noexcept {
     tell(media::TimedOut{id_});
   }
 
-  if (remote_.send && source_.rtp_to().usable()) {
-    // A relay may have run ahead of our own clock: timestamps only grow.
-    if (started_ && later_by(clock_, sent_until_) < 0) clock_ = sent_until_;
-    if (send_dialling() || send_playing()) {
-      relay_.anchored = false;
-    } else if (peer_ == nullptr || !relay_.anchored || now - relay_.at > kRelayPause) {
-      relay_.anchored = false;
-      send_audio(false, clock_, silence(remote_.codec));
-      talking_ = false;
-    }
-  }
+  tick_line(now);
+  if (may_send()) tick_sending(now);
   clock_ += kFrameSamples;
 }
 
@@ -383,6 +352,10 @@ void MediaStream::start_record(std::unique_ptr<Recording> recording) noexcept {
   recordings_.push_back(std::move(recording));
 }
 
+void MediaStream::move_recordings(ChunkPool& pool) {
+  for (auto& recording : recordings_) recording->move_to(pool);
+}
+
 void MediaStream::stop_record(RecordId record) noexcept {
   for (auto& recording : recordings_) {
     if (recording->id() == record) Recording::finish(std::move(recording), *host_);
@@ -407,64 +380,10 @@ void MediaStream::forget_finished_recordings() noexcept {
       std::any_of(recordings_.begin(), recordings_.end(), [](const auto& r) { return r->tracks() == 2; });
 }
 
-// -------------------------------------------------------------------------------- bridging
-
-void MediaStream::bridge(MediaStream* peer) noexcept {
-  if (peer_ == peer) return;
-  unbridge();
-  peer->unbridge();
-  peer_ = peer;
-  peer->peer_ = this;
-  relay_ = peer->relay_ = {};
-}
-
-void MediaStream::unbridge() noexcept {
-  if (peer_ == nullptr) return;
-  peer_->peer_ = nullptr;
-  peer_ = nullptr;
-}
-
-// Called on the listener, with what the other one received.
-void MediaStream::relay(const RtpFrame& frame, bool event, Time now) noexcept {
-  if (!negotiated_ || !remote_.send || !source_.rtp_to().usable()) return;
-  if (playing_ || dialling_) return;
-  if (event && remote_.send_event_type < 0) return;
-  const RtpHeader& header = frame.header;
-  std::uint16_t sequence = static_cast<std::uint16_t>(header.sequence + relay_.sequence_offset);
-  bool marker = header.marker;
-  if (!relay_.anchored || header.ssrc != relay_.ssrc ||
-      std::abs(newer_by(sequence, link_.next_sequence())) > 64) {
-    // The stream joins where ours stands; from here on holes and reordering are the sender's own.
-    relay_.anchored = true;
-    relay_.ssrc = header.ssrc;
-    const std::uint32_t start = started_ && later_by(clock_, sent_until_) < 0 ? sent_until_ : clock_;
-    relay_.timestamp_offset = start - header.timestamp;
-    relay_.sequence_offset = static_cast<std::uint16_t>(link_.next_sequence() - header.sequence);
-    sequence = link_.next_sequence();
-    marker = true;
-  }
-  relay_.at = now;
-  const std::uint16_t next = link_.next_sequence();
-  const std::uint32_t timestamp = header.timestamp + relay_.timestamp_offset;
-  link_.set_next_sequence(sequence);
-  talking_ = true;
-  const Codec theirs = peer_->remote_.codec;
-  if (event) {
-    send(remote_.send_event_type, marker, timestamp, frame.payload, 0);
-  } else if (theirs == remote_.codec) {
-    send_audio(marker, timestamp, frame.payload);
-  } else {
-    Samples buffer;
-    std::array<std::uint8_t, DatagramBatch::kMaxBytes> other;
-    const auto pcm = decoded(theirs, frame.payload, buffer);
-    const std::size_t samples = encode(remote_.codec, pcm, other);
-    send_audio(marker, timestamp, {other.data(), samples * sample_bytes(remote_.codec)});
-  }
-  if (newer_by(next, link_.next_sequence()) > 0) link_.set_next_sequence(next);
-}
+// -------------------------------------------------------------------------------- the end
 
 void MediaStream::end() noexcept {
-  unbridge();
+  leave();
   finish_play(false);
   for (auto& recording : recordings_) Recording::finish(std::move(recording), *host_);
   recordings_.clear();

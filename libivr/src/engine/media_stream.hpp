@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,6 +15,8 @@
 #include "engine/recording.hpp"
 #include "ivr/audio.hpp"
 #include "ivr/dtmf.hpp"
+#include "ivr/key_relay.hpp"
+#include "ivr/playout_line.hpp"
 #include "ivr/ports.hpp"
 #include "ivr/telephone_event.hpp"
 #include "ivr/voice_activity.hpp"
@@ -103,16 +106,25 @@ class MediaStream {
   void start_record(std::unique_ptr<Recording> recording) noexcept;
   void stop_record(RecordId record) noexcept;
   void detect_voice(bool on) noexcept;
-  void bridge(MediaStream* peer) noexcept;
+  // What a bridge that cuts keys, or a supervised one, needs of each of its streams; kept to the end.
+  void equip(std::unique_ptr<PlayoutLine> line, std::unique_ptr<KeyCutter> cutter) noexcept;
+  // Both in the same thread. Options are those of both directions; the same peer again: other options.
+  void bridge(MediaStream& peer, const BridgeOptions& options) noexcept;
   void unbridge() noexcept;
-  void end() noexcept;  // before the sockets close
+  void mute(bool on) noexcept { muted_ = on; }
+  void supervise(MediaStream* party, Supervision mode) noexcept;
+  void leave() noexcept;  // everybody it was connected with
+  void end() noexcept;    // before the sockets close
+
+  void move_recordings(ChunkPool& pool);  // by control, while the stream is in no thread
 
   void received(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
   void received_rtcp(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
   void tick(Time now) noexcept;  // every 20 ms
 
-  int phase = 0;            // the thread's notes: which of its 20 ms
-  bool more_waits = false;  // the socket was not emptied
+  int phase = 0;                                // the thread's notes: which of its 20 ms
+  bool more_waits = false;                      // the socket was not emptied
+  std::chrono::steady_clock::time_point due{};  // of the next tick, from one thread to another
 
  private:
   void hear(const RtpFrame& frame, int lost, Time now) noexcept;
@@ -123,7 +135,29 @@ class MediaStream {
   void tick_recordings() noexcept;
   void forget_finished_recordings() noexcept;
   void tick_numbers() noexcept;
+  // Of what it received, to those it is connected with; the other side of it on the listener.
+  bool shared() const noexcept;
+  void share(const RtpHeader& header, std::span<const std::int16_t> pcm, int missing, Time now) noexcept;
+  void share_piece(const RtpHeader& header, std::span<const std::int16_t> pcm, Time now) noexcept;
   void relay(const RtpFrame& frame, bool event, Time now) noexcept;
+  void relay_audio(const RtpFrame& frame, Time now) noexcept;
+  void relay_event(const RtpFrame& frame, Time now) noexcept;
+  void relay_cut(const RtpHeader& header, std::span<const std::int16_t> pcm, Time now) noexcept;
+  void relay_key(const TelephoneEvent& event) noexcept;
+  bool may_send() const noexcept;
+  bool speaks_itself() const noexcept;  // in place of what is relayed
+  bool relaying(Time now) const noexcept;
+  void anchor(const RtpHeader& header) noexcept;
+  void tick_sending(Time now) noexcept;
+  // Supervision: who is heard in a mix, and who hears one.
+  template <class Hear>
+  void each_heard(Hear&& hear) const noexcept;
+  bool mixes() const noexcept;
+  bool mixed() const noexcept;
+  void tick_line(Time now) noexcept;
+  bool send_keys() noexcept;
+  bool send_mix() noexcept;
+  bool send_pcm(std::span<const std::int16_t> pcm, bool talking) noexcept;
   void send_audio(bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload) noexcept;
   void send(int type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload,
             std::size_t samples) noexcept;
@@ -167,12 +201,28 @@ class MediaStream {
   std::unique_ptr<Dialling> dialling_;
 
   MediaStream* peer_ = nullptr;
+  BridgeOptions bridge_;
+  bool muted_ = false;
   struct Relay {  // how the peer's numbers become ours
     bool anchored = false;
     std::uint32_t ssrc = 0, timestamp_offset = 0;
     std::uint16_t sequence_offset = 0;
+    std::uint16_t oldest = 0;  // of ours: what was sent before it is over
     Time at{};
   } relay_;
+  struct EventRelay {  // of a key among frames that are our own
+    bool known = false;
+    std::uint32_t ssrc = 0, theirs = 0, ours = 0;  // timestamps
+  } event_relay_;
+  KeySounder sounder_;                 // the peer's keys, for a listener without events
+  std::unique_ptr<KeyCutter> cutter_;  // for what the others hear of us
+  std::unique_ptr<PlayoutLine> line_;  // the same, in frames
+  bool line_runs_ = false;
+
+  MediaStream* party_ = nullptr;  // whom we supervise
+  Supervision mode_ = Supervision::off;
+  MediaStream* supervisors_ = nullptr;      // ours: the first,
+  MediaStream* next_supervisor_ = nullptr;  // and of a supervisor the next
 };
 
 }  // namespace ivr

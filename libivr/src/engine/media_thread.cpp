@@ -230,7 +230,7 @@ void MediaThread::handle(MediaCommand& command) {
           [](std::monostate) {},
           [&](MediaCommand::Attach&) { attach(stream); },
           [&](MediaCommand::Detach&) {
-            stream->unbridge();
+            stream->leave();
             detach(stream);
             Notice notice;
             notice.what = Notice::Detached{stream->id()};
@@ -240,11 +240,14 @@ void MediaThread::handle(MediaCommand& command) {
           [&](MediaCommand::Play& play) { stream->play(std::move(play.playing)); },
           [&](MediaCommand::StopPlay& stop_play) { stream->stop_play(stop_play.play); },
           [&](MediaCommand::Dial& dial) { stream->dial(std::move(dial.dialling)); },
-          [&](MediaCommand::Bridge& bridge) { stream->bridge(bridge.peer); },
+          [&](MediaCommand::Equip& equip) { stream->equip(std::move(equip.line), std::move(equip.cutter)); },
+          [&](MediaCommand::Bridge& bridge) { stream->bridge(*bridge.peer, bridge.options); },
           [&](MediaCommand::StartRecord& record) { stream->start_record(std::move(record.recording)); },
           [&](MediaCommand::StopRecord& record) { stream->stop_record(record.record); },
           [&](MediaCommand::DetectVoice& detect) { stream->detect_voice(detect.on); },
           [&](MediaCommand::Unbridge&) { stream->unbridge(); },
+          [&](MediaCommand::Mute& mute) { stream->mute(mute.on); },
+          [&](MediaCommand::Supervise& supervise) { stream->supervise(supervise.party, supervise.mode); },
           [&](MediaCommand::Close&) {
             stream->end();
             detach(stream);
@@ -260,10 +263,18 @@ void MediaThread::handle(MediaCommand& command) {
 void MediaThread::attach(MediaStream* stream) {
   if (streams_ == 0) due_ = std::max(due_, Steady::now());
   stream->set_host(this);
-  const auto emptiest = std::min_element(phases_.begin(), phases_.end(),
-                                         [](const auto& a, const auto& b) { return a.size() < b.size(); });
-  stream->phase = static_cast<int>(emptiest - phases_.begin());
-  emptiest->push_back(stream);
+  if (stream->due == Steady::time_point{}) {
+    const auto emptiest = std::min_element(phases_.begin(), phases_.end(),
+                                           [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    stream->phase = static_cast<int>(emptiest - phases_.begin());
+  } else {
+    // It comes from another thread, and its packets go on as they would have there.
+    if (due_ - stream->due > kGiveUp) stream->due = due_;
+    auto steps = std::chrono::round<std::chrono::milliseconds>(stream->due - due_) / kStep;
+    for (; steps < 0; steps += kPhases) stream->tick(clock_.now());
+    stream->phase = static_cast<int>((phase_ + steps) % kPhases);
+  }
+  phases_[static_cast<std::size_t>(stream->phase)].push_back(stream);
   ++streams_;
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
@@ -279,6 +290,7 @@ void MediaThread::detach(MediaStream* stream) {
   if (found == streams.end()) return;
   *found = streams.back();
   streams.pop_back();
+  stream->due = due_ + (stream->phase - phase_ + kPhases) % kPhases * kStep;
   --streams_;
   std::erase(unfinished_, stream);
   stream->more_waits = false;

@@ -40,14 +40,25 @@ struct MediaCommand {
   struct DetectVoice {
     bool on = false;
   };
+  struct Equip {
+    std::unique_ptr<PlayoutLine> line;
+    std::unique_ptr<KeyCutter> cutter;
+  };
   struct Bridge {
-    StreamId peer_id = 0;
-    MediaStream* peer = nullptr;
+    MediaStream* peer = nullptr;  // in the same thread, as are all that are connected
+    BridgeOptions options;
   };
   struct Unbridge {};
+  struct Mute {
+    bool on = false;
+  };
+  struct Supervise {
+    MediaStream* party = nullptr;
+    Supervision mode = Supervision::off;
+  };
   struct Close {};
   using What = std::variant<std::monostate, Attach, Detach, SetRemote, Play, StopPlay, Dial, StartRecord,
-                            StopRecord, DetectVoice, Bridge, Unbridge, Close>;
+                            StopRecord, DetectVoice, Equip, Bridge, Unbridge, Mute, Supervise, Close>;
 
   MediaStream* stream = nullptr;
   What what;
