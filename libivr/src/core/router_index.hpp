@@ -1,0 +1,231 @@
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "ivr/base.hpp"
+
+// The three structures that keep a decision of the Router cheap: who is best among many, what is due next,
+// and who stands where in a line.
+
+namespace ivr::routing {
+
+// Slots with a key each. Finds the least key of any range of slots, the leftmost slot that has it, and how
+// many have it, in logarithmic time.
+class MinTree {
+ public:
+  static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();  // not to be found
+
+  void assign(const std::vector<std::int64_t>& keys) {
+    leaves_ = 1;
+    while (leaves_ < keys.size()) leaves_ *= 2;
+    nodes_.assign(2 * leaves_, Node{});
+    for (std::size_t i = 0; i < keys.size(); ++i) nodes_[leaves_ + i] = leaf(keys[i]);
+    for (std::size_t i = leaves_ - 1; i > 0; --i) nodes_[i] = merge(nodes_[2 * i], nodes_[2 * i + 1]);
+  }
+  void set(std::size_t slot, std::int64_t key) {
+    std::size_t i = leaves_ + slot;
+    Node node = leaf(key);
+    while (!(nodes_[i] == node)) {
+      nodes_[i] = node;
+      i /= 2;
+      if (i == 0) return;
+      node = merge(nodes_[2 * i], nodes_[2 * i + 1]);
+    }
+  }
+  std::int64_t key(std::size_t slot) const { return nodes_[leaves_ + slot].key; }
+
+  std::int64_t min(std::size_t begin, std::size_t end) const {
+    std::int64_t least = kNone;
+    visit(begin, end, [&](std::size_t i) { least = std::min(least, nodes_[i].key); });
+    return least;
+  }
+  // Leftmost slot of [begin, end) whose key is at most `bound`; `end` when there is none.
+  std::size_t first_at_most(std::size_t begin, std::size_t end, std::int64_t bound) const {
+    if (begin >= end) return end;
+    std::size_t i = leaves_ + begin;
+    while (nodes_[i].key > bound) {
+      while (i % 2 == 1) i /= 2;  // a right child: what lies to the right is beside an ancestor
+      if (i == 0) return end;
+      ++i;
+    }
+    while (i < leaves_) {
+      i *= 2;
+      if (nodes_[i].key > bound) ++i;
+    }
+    return std::min(i - leaves_, end);
+  }
+  // How many of the range have `least`, which is to be the least key of the range.
+  std::uint32_t count(std::size_t begin, std::size_t end, std::int64_t least) const {
+    std::uint32_t n = 0;
+    visit(begin, end, [&](std::size_t i) { n += nodes_[i].key == least ? nodes_[i].count : 0; });
+    return n;
+  }
+  // The n-th (from 0) of those.
+  std::size_t nth(std::size_t begin, std::size_t end, std::int64_t least, std::uint32_t n) const {
+    std::size_t found = end;
+    visit(begin, end, [&](std::size_t i) {
+      if (found != end || nodes_[i].key != least) return;
+      if (n >= nodes_[i].count) {
+        n -= nodes_[i].count;
+        return;
+      }
+      while (i < leaves_) {
+        i *= 2;
+        const std::uint32_t left = nodes_[i].key == least ? nodes_[i].count : 0;
+        if (n >= left) {
+          n -= left;
+          ++i;
+        }
+      }
+      found = i - leaves_;
+    });
+    return found;
+  }
+
+ private:
+  struct Node {
+    std::int64_t key = kNone;
+    std::uint32_t count = 0;  // slots below it that have the key
+    bool operator==(const Node&) const = default;
+  };
+  static Node leaf(std::int64_t key) { return {key, key == kNone ? 0u : 1u}; }
+  static Node merge(const Node& a, const Node& b) {
+    if (a.key != b.key) return a.key < b.key ? a : b;
+    return {a.key, a.count + b.count};
+  }
+  // The nodes that cover the range, from left to right.
+  template <class F>
+  void visit(std::size_t begin, std::size_t end, F&& f) const {
+    std::size_t right[64], rights = 0;
+    std::size_t l = leaves_ + begin, r = leaves_ + end;
+    for (; l < r; l /= 2, r /= 2) {
+      if (l % 2 == 1) f(l++);
+      if (r % 2 == 1) right[rights++] = --r;
+    }
+    while (rights > 0) f(right[--rights]);
+  }
+
+  std::size_t leaves_ = 1;
+  std::vector<Node> nodes_ = std::vector<Node>(2);
+};
+
+// One instant a slot. Gives back what is due, the earliest first; of two at once the lower id.
+class Deadlines {
+ public:
+  void set(std::uint32_t slot, std::uint64_t id, std::optional<Time> due) {
+    if (slot >= place_.size()) place_.resize(slot + 1, kNowhere);
+    std::size_t at = place_[slot];
+    if (!due) {
+      if (at != kNowhere) remove(at);
+      return;
+    }
+    if (at == kNowhere) {
+      at = heap_.size();
+      heap_.emplace_back();
+    } else if (heap_[at].due == *due && heap_[at].id == id) {
+      return;
+    }
+    heap_[at] = {*due, id, slot};
+    place_[slot] = at;
+    down(up(at));
+  }
+  std::optional<Time> next() const {
+    if (heap_.empty()) return std::nullopt;
+    return heap_.front().due;
+  }
+  std::optional<std::uint32_t> pop(Time now) {
+    if (heap_.empty() || heap_.front().due > now) return std::nullopt;
+    const std::uint32_t slot = heap_.front().slot;
+    remove(0);
+    return slot;
+  }
+
+ private:
+  static constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
+  struct Item {
+    Time due{};
+    std::uint64_t id = 0;
+    std::uint32_t slot = 0;
+  };
+  bool before(std::size_t a, std::size_t b) const {
+    return heap_[a].due != heap_[b].due ? heap_[a].due < heap_[b].due : heap_[a].id < heap_[b].id;
+  }
+  void exchange(std::size_t a, std::size_t b) {
+    std::swap(heap_[a], heap_[b]);
+    place_[heap_[a].slot] = a;
+    place_[heap_[b].slot] = b;
+  }
+  std::size_t up(std::size_t at) {
+    while (at > 0 && before(at, (at - 1) / 2)) {
+      exchange(at, (at - 1) / 2);
+      at = (at - 1) / 2;
+    }
+    return at;
+  }
+  void down(std::size_t at) {
+    for (;;) {
+      std::size_t least = at;
+      for (std::size_t child = 2 * at + 1; child <= 2 * at + 2 && child < heap_.size(); ++child) {
+        if (before(child, least)) least = child;
+      }
+      if (least == at) return;
+      exchange(at, least);
+      at = least;
+    }
+  }
+  void remove(std::size_t at) {
+    place_[heap_[at].slot] = kNowhere;
+    const Item last = heap_.back();
+    heap_.pop_back();
+    if (at == heap_.size()) return;
+    heap_[at] = last;
+    place_[last.slot] = at;
+    down(up(at));
+  }
+
+  std::vector<Item> heap_;
+  std::vector<std::size_t> place_;
+};
+
+// Callers in the order in which they are served.
+class Line {
+ public:
+  struct Place {
+    std::int64_t order = 0;  // lower is first; then the lower id
+    std::uint64_t id = 0;
+    std::uint32_t slot = 0;
+    bool before(const Place& other) const {
+      return order != other.order ? order < other.order : id < other.id;
+    }
+  };
+  void insert(const Place& place) { places_.insert(find(place), place); }
+  void erase(const Place& place) {
+    const auto at = find(place);
+    if (at != places_.end() && at->id == place.id) places_.erase(at);
+  }
+  std::size_t rank(const Place& place) const {  // from 0
+    return static_cast<std::size_t>(std::lower_bound(places_.begin(), places_.end(), place, earlier) -
+                                    places_.begin());
+  }
+  bool empty() const { return places_.empty(); }
+  std::size_t size() const { return places_.size(); }
+  const Place& front() const { return places_.front(); }
+  auto begin() const { return places_.begin(); }
+  auto end() const { return places_.end(); }
+
+ private:
+  static bool earlier(const Place& a, const Place& b) { return a.before(b); }
+  // A deque moves the shorter side, so both ends, where callers come and go, cost nothing.
+  std::deque<Place>::iterator find(const Place& place) {
+    return std::lower_bound(places_.begin(), places_.end(), place, earlier);
+  }
+  std::deque<Place> places_;
+};
+
+}  // namespace ivr::routing

@@ -1,0 +1,68 @@
+#include "core/router_json.hpp"
+
+// Events and commands as lines of JSON: {"type":"join","call":"...", ...}.
+
+namespace ivr::acd {
+
+using namespace routing;
+
+namespace {
+
+constexpr std::string_view kEvents[] = {
+    "agent_set",  "agent_removed", "queue_set", "queue_removed", "agent_status",       "agent_reachable",
+    "agent_busy", "join",          "leave",     "move",          "callback_requested", "callback_dialled",
+    "ringing",    "accepted",      "refused",   "talk_ended",    "restarted",          "tick"};
+constexpr std::string_view kCommands[] = {"offer",    "withdraw",      "connect",       "left",   "joined",
+                                          "announce", "dial_callback", "agent_changed", "decided"};
+static_assert(std::size(kEvents) == std::variant_size_v<Event>);
+static_assert(std::size(kCommands) == std::variant_size_v<Command>);
+
+template <class Variant, std::size_t N>
+std::string write(const Variant& what, const std::string_view (&names)[N]) {
+  return std::visit(
+      [&](const auto& x) {
+        Json json = Json::object();
+        json["type"] = std::string(names[what.index()]);
+        const Json content = FieldWriter::write(x);
+        for (const auto& [name, value] : content.items()) json[name] = value;
+        return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+      },
+      what);
+}
+
+template <std::size_t I>
+void read(const Json& json, std::size_t type, Event& event, std::string& error) {
+  if constexpr (I < std::variant_size_v<Event>) {
+    if (I != type) return read<I + 1>(json, type, event, error);
+    auto& x = event.emplace<I>();
+    FieldReader reader(json, "", error);
+    fields(reader, x);
+    reader.finish(1);  // the type
+  }
+}
+
+}  // namespace
+
+std::string to_json(const Event& event) { return write(event, kEvents); }
+std::string to_json(const Command& command) { return write(command, kCommands); }
+
+absl::StatusOr<Event> event_from_json(std::string_view text) {
+  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
+  if (json.is_discarded() || !json.is_object()) {
+    return absl::InvalidArgumentError("not a JSON object: " + std::string(text.substr(0, 40)));
+  }
+  const auto at = json.find("type");
+  if (at == json.end() || !at->is_string()) {
+    return absl::InvalidArgumentError("/type: an event needs one, as in {\"type\":\"join\"}");
+  }
+  const auto name = at->get<std::string>();
+  const auto* type = std::find(std::begin(kEvents), std::end(kEvents), name);
+  if (type == std::end(kEvents)) return absl::InvalidArgumentError("/type: no event '" + name + "'");
+  Event event;
+  std::string error;
+  read<0>(json, static_cast<std::size_t>(type - std::begin(kEvents)), event, error);
+  if (!error.empty()) return absl::InvalidArgumentError(error);
+  return event;
+}
+
+}  // namespace ivr::acd

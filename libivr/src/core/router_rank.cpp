@@ -1,0 +1,467 @@
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "core/router_machine.hpp"
+
+// In which order the agents of a lane are offered. Nothing here looks at all agents: members of one penalty
+// lie side by side in the order of the list, and a tree over them finds the best of any stretch.
+
+namespace ivr {
+
+using namespace routing;
+
+namespace {
+
+struct Stretch {
+  std::size_t begin = 0, end = 0;
+};
+
+std::size_t level_at(const std::vector<Level>& levels, std::size_t slot) {
+  const auto at = std::upper_bound(levels.begin(), levels.end(), slot,
+                                   [](std::size_t s, const Level& level) { return s < level.begin; });
+  return static_cast<std::size_t>(at - levels.begin()) - 1;
+}
+
+// First slot whose penalty is above (or at least) the bound.
+std::size_t slot_of(const std::vector<Level>& levels, std::int64_t penalty) {
+  const auto at = std::lower_bound(levels.begin(), levels.end(), penalty,
+                                   [](const Level& level, std::int64_t p) { return level.penalty < p; });
+  if (at != levels.end()) return at->begin;
+  return levels.empty() ? 0 : levels.back().end;
+}
+
+// The stretches of members that count as of one penalty, those who can be offered only, the best first, until
+// `f` says that it has enough.
+template <class F>
+void for_each_level(const Pool& pool, const Window& window, F&& f) {
+  const std::size_t end = window.max == std::numeric_limits<int>::max()
+                              ? slot_of(pool.levels, std::int64_t{1} << 40)
+                              : slot_of(pool.levels, std::int64_t{window.max} + 1);
+  std::size_t at = slot_of(pool.levels, window.min);
+  if (window.raise != std::numeric_limits<int>::min()) {
+    const std::size_t raised = slot_of(pool.levels, std::int64_t{window.raise} + 1);
+    const bool inside = window.min <= window.raise && window.raise <= window.max;
+    if (inside && pool.tree.first_at_most(0, raised, MinTree::kNone - 1) < raised) {
+      if (!f(window.raise, std::size_t{0}, raised)) return;
+    }
+    at = std::max(at, raised);
+  }
+  for (;;) {
+    at = pool.tree.first_at_most(at, end, MinTree::kNone - 1);
+    if (at >= end) return;
+    const Level& level = pool.levels[level_at(pool.levels, at)];
+    if (!f(level.penalty, std::size_t{level.begin}, std::size_t{level.end})) return;
+    at = level.end;
+  }
+}
+
+// Takes the slots of `without`, which is sorted, out of a stretch.
+void add_stretch(std::vector<Stretch>& stretches, std::size_t begin, std::size_t end,
+                 const std::vector<std::size_t>& without) {
+  auto at = std::lower_bound(without.begin(), without.end(), begin);
+  while (begin < end) {
+    const std::size_t stop = at != without.end() && *at < end ? *at : end;
+    if (begin < stop) stretches.push_back({begin, stop});
+    if (stop == end) return;
+    begin = stop + 1;
+    ++at;
+  }
+}
+
+// The slots of the stretches by key, then as they come, until `f` has enough.
+template <class F>
+void best_first(const MinTree& tree, const std::vector<Stretch>& stretches, bool one, F&& f) {
+  struct Best {
+    std::int64_t key;
+    std::size_t stretch, slot, begin, end;
+    bool after(const Best& other) const {
+      if (key != other.key) return key > other.key;
+      return stretch != other.stretch ? stretch > other.stretch : slot > other.slot;
+    }
+  };
+  if (one) {
+    std::int64_t least = MinTree::kNone;
+    const Stretch* best = nullptr;
+    for (const Stretch& s : stretches) {
+      const std::int64_t key = tree.min(s.begin, s.end);
+      if (key >= least) continue;
+      least = key;
+      best = &s;
+    }
+    if (best) f(tree.first_at_most(best->begin, best->end, least));
+    return;
+  }
+  std::vector<Best> heap;
+  const auto later = [](const Best& a, const Best& b) { return a.after(b); };
+  const auto push = [&](std::size_t stretch, std::size_t begin, std::size_t end) {
+    if (begin >= end) return;
+    const std::int64_t key = tree.min(begin, end);
+    if (key == MinTree::kNone) return;
+    heap.push_back({key, stretch, tree.first_at_most(begin, end, key), begin, end});
+    std::push_heap(heap.begin(), heap.end(), later);
+  };
+  for (std::size_t i = 0; i < stretches.size(); ++i) push(i, stretches[i].begin, stretches[i].end);
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    const Best best = heap.back();
+    heap.pop_back();
+    if (!f(best.slot)) return;
+    push(best.stretch, best.begin, best.slot);
+    push(best.stretch, best.slot + 1, best.end);
+  }
+}
+
+bool rings_many(Strategy strategy) {
+  return strategy == Strategy::ring_all || strategy == Strategy::ring_progressively;
+}
+
+}  // namespace
+
+Window Router::Machine::window_of(const Queue& queue, const Lane& lane) const {
+  Window window;
+  for (int i = 0; i < lane.key.step; ++i) {
+    const QueueStep& step = queue.options.steps[static_cast<std::size_t>(i)];
+    if (step.min_penalty) window.min = *step.min_penalty;
+    if (step.max_penalty) window.max = *step.max_penalty;
+    if (step.raise_penalty) window.raise = *step.raise_penalty;
+  }
+  const TierRules& tiers = queue.options.tiers;
+  if (!tiers.apply) return window;
+  int open = lane.key.tier;  // tiers beyond the first
+  for (const Level& level : queue.levels) {
+    if (tiers.skip_empty && level.logged_in == 0) continue;
+    if (open < 0) break;
+    --open;
+    if (open < 0) window.max = std::min(window.max, level.penalty);
+  }
+  return window;
+}
+
+bool Router::Machine::feasible(const Lane& lane, const Entry& entry, Time now) {
+  const Queue& queue = queues_[lane.queue];
+  if (lane.key.only != kNone) {
+    const bool tried = queue.options.once &&
+                       std::find(entry.tried.begin(), entry.tried.end(), lane.key.only) != entry.tried.end();
+    return !tried && ready(agents_[lane.key.only], lane.queue, lane.channel, now);
+  }
+  if (queue.options.once && !entry.tried.empty()) {
+    rank(entry, lane, 1, 0, now, ranking_);
+    return !ranking_.picks.empty();
+  }
+  bool any = false;
+  for_each_level(queue.pools[lane.key.pool], window_of(queue, lane), [&](int, std::size_t, std::size_t) {
+    any = true;
+    return false;
+  });
+  return any;
+}
+
+Reasons Router::Machine::reasons_for(const Entry& entry, const Lane& lane, const Member& member,
+                                     Time now) const {
+  const Queue& queue = queues_[lane.queue];
+  const Agent& agent = agents_[member.agent];
+  Reasons why = reasons_of(agent, lane.queue, now);
+  if ((why & bit(Unavailable::unknown)) != 0) return why;
+  if (!agent.free_on(entry.channel)) why |= bit(Unavailable::in_use);
+  if (queue.options.once &&
+      std::find(entry.tried.begin(), entry.tried.end(), member.agent) != entry.tried.end()) {
+    why |= bit(Unavailable::tried);
+  }
+  if (lane.key.only != kNone) return why;
+  const Pool& pool = queue.pools[lane.key.pool];
+  if (pool.slot(static_cast<std::uint32_t>(&member - queue.members.data())) == kNone) {
+    why |= bit(Unavailable::unskilled);
+  }
+  const Window window = window_of(queue, lane);
+  const int penalty = std::max(member.penalty, window.raise);
+  if (penalty < window.min || penalty > window.max) why |= bit(Unavailable::penalty);
+  return why;
+}
+
+void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t limit, std::uint64_t dice,
+                           Time now, Ranking& ranking) {
+  ranking.picks.clear();
+  ranking.at_once = 0;
+  const Queue& queue = queues_[lane.queue];
+  const auto member_of = [&](std::uint32_t agent) {
+    for (const Membership& at : agents_[agent].memberships) {
+      if (at.queue == lane.queue) return at.member;
+    }
+    return kNone;
+  };
+  if (lane.key.only != kNone) {
+    if (feasible(lane, entry, now)) ranking.picks.push_back({lane.key.only, member_of(lane.key.only), 0});
+    ranking.at_once = ranking.picks.size();
+    return;
+  }
+
+  const Pool& pool = queue.pools[lane.key.pool];
+  const Window window = window_of(queue, lane);
+  const bool once = queue.options.once;
+  const bool many = rings_many(queue.strategy);
+  const auto pick = [&](std::size_t slot, int level) {
+    const std::uint32_t member = pool.member(static_cast<std::uint32_t>(slot));
+    ranking.picks.push_back({queue.members[member].agent, member, level});
+  };
+
+  // Those who are not looked for by the strategy: tried before, and who comes first anyway.
+  std::vector<std::size_t> tried, first;
+  const std::vector<std::uint32_t>& passed = once ? entry.tried : entry.round;
+  if (once || !many) {
+    for (const std::uint32_t agent : passed) {
+      const std::uint32_t member = member_of(agent);
+      const std::uint32_t slot = member == kNone ? kNone : pool.slot(member);
+      if (slot != kNone) tried.push_back(slot);
+    }
+    std::sort(tried.begin(), tried.end());
+  }
+  const auto among = [](const std::vector<std::size_t>& slots, std::size_t slot) {
+    return std::binary_search(slots.begin(), slots.end(), slot);
+  };
+  if (entry.wanted != kNone) {
+    const std::uint32_t member = member_of(entry.wanted);
+    const std::uint32_t slot = member == kNone ? kNone : pool.slot(member);
+    if (slot != kNone && pool.tree.key(slot) != MinTree::kNone && !among(tried, slot)) {
+      const int penalty = std::max(queue.members[member].penalty, window.raise);
+      if (penalty >= window.min && penalty <= window.max) {
+        pick(slot, penalty);
+        first.push_back(slot);
+        ranking.at_once = 1;
+      }
+    }
+  }
+
+  std::vector<Stretch> stretches;
+  std::vector<std::size_t> without = tried;
+  without.insert(without.end(), first.begin(), first.end());
+  std::sort(without.begin(), without.end());
+
+  // What the dice decide is decided before: the rest comes as it stands.
+  if (queue.strategy == Strategy::weighted_random && ranking.picks.empty()) {
+    for (int pass = 0; pass < 2 && ranking.picks.empty(); ++pass) {
+      Random random(dice);
+      std::int64_t least = MinTree::kNone;
+      struct Group {
+        int level;
+        std::vector<Stretch> stretches;
+      };
+      std::vector<Group> groups;
+      for_each_level(pool, window, [&](int level, std::size_t begin, std::size_t end) {
+        groups.push_back({level, {}});
+        if (pass == 0) {
+          add_stretch(groups.back().stretches, begin, end, without);
+        } else {
+          for (const std::size_t slot : tried) {
+            if (slot >= begin && slot < end) groups.back().stretches.push_back({slot, slot + 1});
+          }
+        }
+        for (const Stretch& s : groups.back().stretches)
+          least = std::min(least, pool.tree.min(s.begin, s.end));
+        return true;
+      });
+      if (once && pass == 1) break;
+      if (least == MinTree::kNone) continue;
+      double lowest = 0;
+      const Group* winner = nullptr;
+      std::uint32_t of = 0;
+      for (const Group& group : groups) {
+        std::uint32_t n = 0;
+        for (const Stretch& s : group.stretches) n += pool.tree.count(s.begin, s.end, least);
+        if (n == 0) continue;
+        // The least of n draws from [0, c) is below x with probability 1 - (1 - x / c)^n.
+        const double draw = (1.0 + std::max(group.level, 0)) * -std::expm1(std::log1p(-random.unit()) / n);
+        if (winner && draw >= lowest) continue;
+        lowest = draw;
+        winner = &group;
+        of = n;
+      }
+      std::uint32_t nth = random.below(of);
+      for (const Stretch& s : winner->stretches) {
+        const std::uint32_t n = pool.tree.count(s.begin, s.end, least);
+        if (nth < n) {
+          const std::size_t slot = pool.tree.nth(s.begin, s.end, least, nth);
+          pick(slot, winner->level);
+          first.push_back(slot);
+          without.insert(std::lower_bound(without.begin(), without.end(), slot), slot);
+          break;
+        }
+        nth -= n;
+      }
+    }
+  }
+
+  // Those who were not tried in this round, level by level; then a new round begins.
+  for (int pass = 0; pass < 2 && ranking.picks.size() < limit; ++pass) {
+    if (pass == 1 && (once || tried.empty())) break;
+    for_each_level(pool, window, [&](int level, std::size_t begin, std::size_t end) {
+      stretches.clear();
+      const auto add = [&](std::size_t from, std::size_t to) {
+        if (pass == 0) {
+          add_stretch(stretches, from, to, without);
+        } else {
+          for (const std::size_t slot : tried) {
+            if (slot >= from && slot < to && !among(first, slot)) stretches.push_back({slot, slot + 1});
+          }
+        }
+      };
+      std::size_t start = begin;
+      if (queue.strategy == Strategy::round_robin) {
+        if (const auto last = queue.last_offered.find(level); last != queue.last_offered.end()) {
+          const std::uint32_t member = member_of(last->second);
+          if (member != kNone) {
+            // One who has not the skills of these callers still marks the place in the order.
+            const std::size_t slot =
+                pool.whole ? member + 1
+                           : static_cast<std::size_t>(
+                                 std::upper_bound(pool.members.begin(), pool.members.end(), member) -
+                                 pool.members.begin());
+            if (slot > begin && slot < end) start = slot;
+          }
+        }
+      }
+      add(start, end);
+      if (start > begin) add(begin, start);
+
+      if (queue.strategy == Strategy::random && ranking.picks.empty()) {
+        std::int64_t least = MinTree::kNone;
+        for (const Stretch& s : stretches) least = std::min(least, pool.tree.min(s.begin, s.end));
+        std::uint32_t n = 0;
+        if (least != MinTree::kNone) {
+          for (const Stretch& s : stretches) n += pool.tree.count(s.begin, s.end, least);
+        }
+        std::uint32_t nth = n == 0 ? 0 : Random(dice).below(n);
+        for (std::size_t i = 0; i < stretches.size() && n > 0; ++i) {
+          const Stretch s = stretches[i];
+          const std::uint32_t here = pool.tree.count(s.begin, s.end, least);
+          if (nth < here) {
+            const std::size_t slot = pool.tree.nth(s.begin, s.end, least, nth);
+            pick(slot, level);
+            stretches[i] = {s.begin, slot};
+            stretches.insert(stretches.begin() + static_cast<std::ptrdiff_t>(i) + 1, {slot + 1, s.end});
+            break;
+          }
+          nth -= here;
+        }
+      }
+      const bool ring = queue.strategy == Strategy::ring_all && ranking.at_once == 0;
+      const std::size_t enough = ring ? MinTree::kNone : limit;
+      if (ranking.picks.size() < enough) {
+        best_first(pool.tree, stretches, enough == 1, [&](std::size_t slot) {
+          pick(slot, level);
+          return ranking.picks.size() < enough;
+        });
+      }
+      if (ring) ranking.at_once = ranking.picks.size();
+      return ranking.picks.size() < limit;
+    });
+  }
+  if (ranking.at_once == 0) ranking.at_once = std::min<std::size_t>(1, ranking.picks.size());
+}
+
+std::string Router::Machine::metric_of(const Queue& queue, const Pool& pool, const Member& member,
+                                       Time now) const {
+  const Agent& agent = agents_[member.agent];
+  const bool shared = queue.options.shared_last_call;
+  char buffer[64];
+  char* at = buffer;
+  const auto text = [&](std::string_view words) { at = std::copy(words.begin(), words.end(), at); };
+  const auto number = [&](std::int64_t n) { at = std::to_chars(at, buffer + sizeof buffer, n).ptr; };
+  const Contacts* contacts = agent.on(pool.key.channel);
+  switch (queue.strategy) {
+    case Strategy::ring_all:
+    case Strategy::ring_progressively:
+    case Strategy::round_robin:
+    case Strategy::sequential:
+      text("position ");
+      number(member.position);
+      break;
+    case Strategy::random: break;
+    case Strategy::weighted_random:
+      text("weight 1/");
+      number(std::int64_t{member.penalty} + 1);
+      break;
+    case Strategy::longest_idle: {
+      const Time last = shared ? agent.last_end : member.last_end;
+      if (last == Time{}) {
+        text("no call yet");
+      } else {
+        text("idle ");
+        number(std::chrono::duration_cast<std::chrono::seconds>(now - last).count());
+        text(" s");
+      }
+      break;
+    }
+    case Strategy::fewest_calls:
+      number(shared ? agent.calls : member.calls);
+      text(" calls");
+      break;
+    case Strategy::least_talk_time:
+      text("talked ");
+      number(std::chrono::duration_cast<std::chrono::seconds>(shared ? agent.talk : member.talk).count());
+      text(" s");
+      break;
+    case Strategy::skills_based: {
+      int level = 0;
+      for (const Need& need : pool.key.required) {
+        const auto skill = std::lower_bound(agent.skills.begin(), agent.skills.end(), Need{need.skill, 0});
+        if (skill != agent.skills.end() && skill->skill == need.skill) level += skill->level;
+      }
+      text("level ");
+      number(level);
+      break;
+    }
+    case Strategy::load_balanced:
+      text("load ");
+      number(contacts ? contacts->active() : 0);
+      text("/");
+      number(contacts ? contacts->capacity : 0);
+      break;
+    case Strategy::least_busy:
+      number(contacts ? contacts->active() : 0);
+      text(" contacts");
+      break;
+    case Strategy::priority:
+      text("score ");
+      number(agent.options.score);
+      break;
+  }
+  return {buffer, at};
+}
+
+acd::Decided Router::Machine::decided(const Entry& entry, const Lane& lane, const Ranking& ranking,
+                                      std::size_t limit, Time now) const {
+  const Queue& queue = queues_[lane.queue];
+  acd::Decided decided;
+  decided.entry = entry.id;
+  decided.call = entry.call;
+  decided.queue = queue.options.id;
+  decided.strategy = queue.options.strategy;
+  const bool one = lane.key.only != kNone;
+  const std::size_t all = one ? 1 : queue.members.size();
+  decided.candidates.reserve(std::min(limit, all));
+  const auto add = [&](std::uint32_t agent, std::uint32_t member, Unavailable why, int rank) {
+    acd::Decided::Candidate& candidate = decided.candidates.emplace_back();
+    candidate.agent = agents_[agent].options.id;
+    candidate.why = why;
+    candidate.rank = rank;
+    if (member != kNone && !one) {
+      candidate.metric = metric_of(queue, queue.pools[lane.key.pool], queue.members[member], now);
+    }
+  };
+  for (std::size_t i = 0; i < ranking.picks.size() && i < limit; ++i) {
+    add(ranking.picks[i].agent, ranking.picks[i].member, Unavailable::none, static_cast<int>(i) + 1);
+  }
+  if (one && decided.candidates.empty() && limit > 0) {
+    const Member alone{.agent = lane.key.only};
+    add(lane.key.only, kNone, first_of(reasons_for(entry, lane, alone, now)), 0);
+  }
+  for (std::uint32_t i = 0; !one && i < queue.members.size() && decided.candidates.size() < limit; ++i) {
+    const Reasons why = reasons_for(entry, lane, queue.members[i], now);
+    if (why != 0) add(queue.members[i].agent, i, first_of(why), 0);
+  }
+  decided.others = static_cast<int>(all - decided.candidates.size());
+  return decided;
+}
+
+}  // namespace ivr

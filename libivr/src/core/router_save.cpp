@@ -1,0 +1,399 @@
+#include <algorithm>
+
+#include "core/router_json.hpp"
+#include "core/router_machine.hpp"
+
+// Everything the router knows, as JSON. What can be worked out from the rest (pools, lanes, order, timers) is
+// not written; it is built again as of the last step.
+
+namespace ivr {
+
+using namespace routing;
+
+namespace routing {
+
+template <>
+struct Names<EntryState> {
+  static constexpr std::string_view all[] = {"open", "offered", "retry", "dialling", "call_later", "talking"};
+};
+
+// Not in a nameless namespace: the visitors find these by the types they are of.
+struct SavedMember {
+  std::uint32_t agent = kNone;
+  Time last_end{};
+  int calls = 0;
+  Micros talk{0};
+};
+struct SavedQueue {
+  Queue queue;
+  std::vector<SavedMember> members;  // who have served
+};
+struct SavedOffer {
+  OfferRecord offer;
+  EntryId entry = 0;
+};
+struct SavedServer {
+  std::string caller;
+  std::uint32_t agent = kNone;
+};
+
+template <class Io>
+void fields(Io& io, Need& x) {
+  io("skill", x.skill);
+  io("level", x.level);
+}
+template <class Io>
+void fields(Io& io, Contacts& x) {
+  io("channel", x.channel);
+  io("talks", x.talks);
+  io("outside", x.outside);
+  io("capacity", x.capacity);
+}
+template <class Io>
+void fields(Io& io, Agent& x) {
+  io("options", x.options);
+  io("known", x.known);
+  io("asked", x.asked);
+  io("reason", x.reason);
+  io("reachable", x.reachable);
+  io("wrap_until", x.wrap_until);
+  io("delay_until", x.delay_until);
+  io("wrap_queue", x.wrap_queue);
+  io("misses", x.misses);
+  io("calls", x.calls);
+  io("talk", x.talk);
+  io("last_end", x.last_end);
+  io("since", x.since);
+  io("told", x.told);
+  io("told_contacts", x.told_contacts);
+  io("told_reason", x.told_reason);
+  io("contacts", x.contacts);
+}
+template <class Io>
+void fields(Io& io, SavedMember& x) {
+  io("agent", x.agent);
+  io("last_end", x.last_end);
+  io("calls", x.calls);
+  io("talk", x.talk);
+}
+template <class Io>
+void fields(Io& io, SavedQueue& x) {
+  io("options", x.queue.options);
+  io("known", x.queue.known);
+  io("last_offered", x.queue.last_offered);
+  io("joined", x.queue.joined);
+  io("served", x.queue.served);
+  io("abandoned", x.queue.abandoned);
+  io("short_abandoned", x.queue.short_abandoned);
+  io("timed_out", x.queue.timed_out);
+  io("overflowed", x.queue.overflowed);
+  io("in_time", x.queue.in_time);
+  io("waited", x.queue.waited);
+  io("handle", x.queue.handle);
+  io("handled", x.queue.handled);
+  io("members", x.members);
+}
+template <class Io>
+void fields(Io& io, Entry& x) {
+  io("id", x.id);
+  io("state", x.state);
+  io("call", x.call);
+  io("caller", x.caller);
+  io("number", x.number);
+  io("queue", x.queue);
+  io("channel", x.channel);
+  io("priority", x.priority);
+  io("required", x.required);
+  io("preferred", x.preferred);
+  io("wanted", x.wanted);
+  io("direct", x.direct);
+  io("sticky", x.sticky);
+  io("absent", x.absent);
+  io("callback", x.callback);
+  io("attempt", x.attempt);
+  io("since", x.since);
+  io("in_queue", x.in_queue);
+  io("first", x.first);
+  io("age_from", x.age_from);
+  io("first_place", x.first_place);
+  io("sticky_until", x.sticky_until);
+  io("retry_at", x.retry_at);
+  io("ring_next", x.ring_next);
+  io("tried", x.tried);
+  io("round", x.round);
+  io("connected", x.connected);
+  io("announce_at", x.announce_at);
+  io("periodic_at", x.periodic_at);
+  io("announced", x.announced);
+  io("told_position", x.told_position);
+  io("told_more_than", x.told_more_than);
+  io("message", x.message);
+}
+template <class Io>
+void fields(Io& io, SavedOffer& x) {
+  io("id", x.offer.id);
+  io("entry", x.entry);
+  io("agent", x.offer.agent);
+  io("queue", x.offer.queue);
+  io("channel", x.offer.channel);
+  io("made", x.offer.made);
+  io("due", x.offer.due);
+  io("accepted", x.offer.accepted);
+  io("talking", x.offer.talking);
+}
+template <class Io>
+void fields(Io& io, KeptPlace& x) {
+  io("number", x.number);
+  io("queue", x.queue);
+  io("call", x.call);
+  io("caller", x.caller);
+  io("channel", x.channel);
+  io("priority", x.priority);
+  io("required", x.required);
+  io("preferred", x.preferred);
+  io("first", x.first);
+  io("age_from", x.age_from);
+  io("until", x.until);
+  io("of_call", x.of_call);
+}
+template <class Io>
+void fields(Io& io, SavedServer& x) {
+  io("caller", x.caller);
+  io("agent", x.agent);
+}
+
+}  // namespace routing
+
+struct Router::Machine::State {
+  int router = 1;  // of this format
+  std::uint64_t seed = 0, random = 0;
+  int explain_limit = 0;
+  EntryId next_entry = 1;
+  OfferId next_offer = 1;
+  std::uint64_t next_decision = 1, next_place = 1;
+  std::int64_t day = 0;
+  Time last_step{};
+  std::vector<std::string> channels, skills;
+  std::vector<Agent> agents;
+  std::vector<SavedQueue> queues;
+  std::vector<Entry> entries;
+  std::vector<SavedOffer> offers;
+  std::vector<KeptPlace> places;
+  std::vector<SavedServer> served;
+
+  template <class Io>
+  friend void fields(Io& io, State& x) {
+    io("router", x.router);
+    io("seed", x.seed);
+    io("random", x.random);
+    io("explain_limit", x.explain_limit);
+    io("next_entry", x.next_entry);
+    io("next_offer", x.next_offer);
+    io("next_decision", x.next_decision);
+    io("next_place", x.next_place);
+    io("day", x.day);
+    io("last_step", x.last_step);
+    io("channels", x.channels);
+    io("skills", x.skills);
+    io("agents", x.agents);
+    io("queues", x.queues);
+    io("entries", x.entries);
+    io("offers", x.offers);
+    io("places", x.places);
+    io("served", x.served);
+  }
+};
+
+std::string Router::Machine::save() {
+  State state;
+  state.seed = options_.seed;
+  state.random = random_.state();
+  state.explain_limit = options_.explain_limit;
+  state.next_entry = next_entry_;
+  state.next_offer = next_offer_;
+  state.next_decision = next_decision_;
+  state.next_place = next_place_;
+  state.day = day_;
+  state.last_step = last_step_;
+  state.channels = channels_;
+  state.skills = skills_;
+  state.agents.assign(agents_.begin(), agents_.end());
+  for (std::uint32_t q = 0; q < queues_.size(); ++q) {
+    // A round's place refers to the members as they were; so that it is the same here and there, build now.
+    if (queues_[q].stale) build(q, last_step_);
+    const Queue& queue = queues_[q];
+    SavedQueue& saved = state.queues.emplace_back();
+    saved.queue.options = queue.options;
+    saved.queue.known = queue.known;
+    saved.queue.last_offered = queue.last_offered;
+    saved.queue.joined = queue.joined;
+    saved.queue.served = queue.served;
+    saved.queue.abandoned = queue.abandoned;
+    saved.queue.short_abandoned = queue.short_abandoned;
+    saved.queue.timed_out = queue.timed_out;
+    saved.queue.overflowed = queue.overflowed;
+    saved.queue.in_time = queue.in_time;
+    saved.queue.waited = queue.waited;
+    saved.queue.handle = queue.handle;
+    saved.queue.handled = queue.handled;
+    for (const Member& m : queue.members) {
+      if (m.last_end != Time{} || m.calls != 0)
+        saved.members.push_back({m.agent, m.last_end, m.calls, m.talk});
+    }
+  }
+  settle_marks();
+  for (std::uint32_t e = 0; e < entries_.size(); ++e) {
+    if (entries_.used(e)) state.entries.push_back(entries_[e]);
+  }
+  std::sort(state.entries.begin(), state.entries.end(),
+            [](const Entry& a, const Entry& b) { return a.id < b.id; });
+  for (std::uint32_t o = 0; o < offers_.size(); ++o) {
+    if (offers_.used(o)) state.offers.push_back({offers_[o], entries_[offers_[o].entry].id});
+  }
+  std::sort(state.offers.begin(), state.offers.end(),
+            [](const SavedOffer& a, const SavedOffer& b) { return a.offer.id < b.offer.id; });
+  for (const auto& [number, place] : places_) state.places.push_back(place);
+  for (const auto& [order, caller] : served_order_) {
+    state.served.push_back({caller, served_by_.find(caller)->second.first});
+  }
+  return FieldWriter::write(state).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Lanes and looks that building marked: at the end of a step there was nothing to do, so there is nothing
+// now.
+void Router::Machine::settle_marks() {
+  for (const std::uint32_t lane : dirty_) lanes_[lane].dirty = false;
+  dirty_.clear();
+  for (const std::uint32_t queue : looks_) queues_[queue].look = false;
+  looks_.clear();
+  any_stale_ = false;
+}
+
+absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::string_view text) {
+  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
+  if (json.is_discarded()) return absl::InvalidArgumentError("the router's state is not JSON");
+  State state;
+  std::string error;
+  FieldReader::read(json, state, "", error);
+  if (error.empty() && state.router != 1)
+    error = "/router: format " + std::to_string(state.router) + ", not 1";
+
+  auto machine = std::make_unique<Machine>(RouterOptions{state.seed, state.explain_limit});
+  Machine& m = *machine;
+  // Numbers refer to what is saved beside them.
+  const auto refers = [&error](std::string_view where, std::uint32_t number, std::size_t size,
+                               bool none = false) {
+    if (error.empty() && number >= size && !(none && number == kNone)) {
+      error = "/" + std::string(where) + ": there is no number " + std::to_string(number);
+    }
+  };
+  const auto needs = [&](const Needs& all) {
+    for (const Need& need : all) refers("skills", need.skill, state.skills.size());
+  };
+  m.random_ = Random(state.random);
+  m.next_entry_ = state.next_entry;
+  m.next_offer_ = state.next_offer;
+  m.next_decision_ = state.next_decision;
+  m.next_place_ = state.next_place;
+  m.day_ = state.day;
+  m.last_step_ = state.last_step;
+  for (const std::string& name : state.channels) m.channel_number(name);
+  for (const std::string& name : state.skills) m.needs_of({{name, 0}});
+  for (Agent& agent : state.agents) {
+    const std::uint32_t number = m.agent_number(agent.options.id);
+    if (error.empty() && number + 1 != m.agents_.size())
+      error = "/agents: '" + agent.options.id + "' is there twice";
+    for (const Contacts& c : agent.contacts) refers("channels", c.channel, state.channels.size());
+    if (agent.known && error.empty()) {
+      if (auto s = Router::check(agent.options); !s.ok()) error = std::string(s.message());
+    }
+    refers("queues", agent.wrap_queue, state.queues.size(), true);
+    m.agents_[number] = std::move(agent);
+    m.agents_[number].skills = m.needs_of(m.agents_[number].options.skills);
+  }
+  for (SavedQueue& saved : state.queues) {
+    if (auto s = Router::check(saved.queue.options); error.empty() && !s.ok())
+      error = std::string(s.message());
+    for (const SavedMember& member : saved.members) refers("agents", member.agent, state.agents.size());
+    for (const auto& [level, agent] : saved.queue.last_offered) refers("agents", agent, state.agents.size());
+    if (!error.empty()) break;
+    const auto number = static_cast<std::uint32_t>(m.queues_.size());
+    if (!m.queue_of_.emplace(saved.queue.options.id, number).second) {
+      error = "/queues: '" + saved.queue.options.id + "' is there twice";
+    }
+    m.queues_.push_back(std::move(saved.queue));
+    m.set_up(m.queues_.back());
+  }
+  for (Entry& saved : state.entries) {
+    refers("queues", saved.queue, m.queues_.size());
+    refers("channels", saved.channel, m.channels_.size());
+    refers("agents", saved.wanted, m.agents_.size(), true);
+    refers("agents", saved.sticky, m.agents_.size(), true);
+    for (const std::uint32_t agent : saved.tried) refers("agents", agent, m.agents_.size());
+    for (const std::uint32_t agent : saved.round) refers("agents", agent, m.agents_.size());
+    needs(saved.required);
+    needs(saved.preferred);
+    if (error.empty() && saved.direct && saved.wanted == kNone) error = "/entries: direct, and to nobody";
+    if (!error.empty()) break;
+    const std::uint32_t number = m.entries_.add();
+    Entry& entry = m.entries_[number] = std::move(saved);
+    if (!m.entry_of_.emplace(entry.id, number).second) error = "/entries: one is there twice";
+    m.move_order(entry);
+    if (entry.state == EntryState::talking) continue;
+    m.queues_[entry.queue].waiting.insert(entry.place(number));
+    if (!entry.absent) m.call_of_[entry.call] = number;
+  }
+  for (SavedOffer& saved : state.offers) {
+    const auto entry = m.entry_of_.find(saved.entry);
+    refers("queues", saved.offer.queue, m.queues_.size());
+    refers("channels", saved.offer.channel, m.channels_.size());
+    refers("agents", saved.offer.agent, m.agents_.size());
+    if (error.empty() && entry == m.entry_of_.end()) error = "/offers: of an entry that is not there";
+    if (error.empty() && saved.offer.talking != (m.entries_[entry->second].state == EntryState::talking)) {
+      error = "/offers: the entry is in another state";
+    }
+    if (!error.empty()) break;
+    const std::uint32_t slot = m.offers_.add();
+    OfferRecord& offer = m.offers_[slot] = saved.offer;
+    offer.entry = entry->second;
+    m.offer_of_.emplace(offer.id, slot);
+    if (offer.talking) {
+      ++m.queues_[offer.queue].talking;
+      continue;
+    }
+    m.agents_[offer.agent].ringing = slot;
+    m.entries_[offer.entry].offers.push_back(slot);
+    m.offer_timers_.set(slot, offer.id, offer.due);
+  }
+  if (!error.empty()) return absl::InvalidArgumentError("the router's state: " + error);
+
+  for (std::uint32_t q = 0; q < m.queues_.size(); ++q) {
+    m.build(q, m.last_step_);
+    for (const SavedMember& saved : state.queues[q].members) {
+      for (const Membership& at : m.agents_[saved.agent].memberships) {
+        if (at.queue != q) continue;
+        Member& member = m.queues_[q].members[at.member];
+        member.last_end = saved.last_end;
+        member.calls = saved.calls;
+        member.talk = saved.talk;
+      }
+    }
+    m.build(q, m.last_step_);  // again: by the figures that are known now
+    for (const Line::Place& place : m.queues_[q].waiting) m.set_timer(place.slot);
+  }
+  for (std::uint32_t a = 0; a < m.agents_.size(); ++a) {
+    acd::Commands none;
+    m.changed(a, m.last_step_, none);
+  }
+  for (KeptPlace& place : state.places) m.add_place(std::move(place));
+  for (SavedServer& server : state.served) {
+    if (server.agent >= m.agents_.size()) continue;
+    const std::uint64_t order = m.next_served_++;
+    m.served_by_[server.caller] = {server.agent, order};
+    m.served_order_.emplace(order, server.caller);
+  }
+  m.settle_marks();
+  return machine;
+}
+
+}  // namespace ivr

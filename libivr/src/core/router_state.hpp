@@ -1,0 +1,285 @@
+#pragma once
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "core/router_index.hpp"
+#include "core/router_strategy.hpp"
+#include "ivr/router.hpp"
+
+// What the Router keeps. Inside, everything has a small number; names are for the border.
+
+namespace ivr::routing {
+
+inline constexpr std::uint32_t kNone = 0xFFFFFFFF;
+
+struct Need {
+  std::uint32_t skill = 0;
+  int level = 0;
+  auto operator<=>(const Need&) const = default;
+  template <class H>
+  friend H AbslHashValue(H h, const Need& need) {
+    return H::combine(std::move(h), need.skill, need.level);
+  }
+};
+using Needs = std::vector<Need>;  // by skill, each once
+
+// Reasons as a set of bits.
+using Reasons = std::uint32_t;
+constexpr Reasons bit(Unavailable why) { return Reasons{1} << static_cast<int>(why); }
+inline constexpr Reasons kReasonsOfTheCaller =
+    bit(Unavailable::penalty) | bit(Unavailable::unskilled) | bit(Unavailable::tried);
+
+// The one to name: what will not change soon before what will.
+constexpr Unavailable first_of(Reasons reasons) {
+  constexpr Unavailable kOrder[] = {Unavailable::unknown, Unavailable::unskilled,   Unavailable::offline,
+                                    Unavailable::paused,  Unavailable::unreachable, Unavailable::ringing,
+                                    Unavailable::in_use,  Unavailable::wrap_up,     Unavailable::delayed,
+                                    Unavailable::tried,   Unavailable::penalty};
+  for (const Unavailable why : kOrder) {
+    if ((reasons & bit(why)) != 0) return why;
+  }
+  return Unavailable::none;
+}
+
+inline constexpr Micros kPlaceOfCall =
+    300s;  // a call that left a queue may come back, or be called back, for so long
+inline constexpr int kMaxContacts = 1'000'000;
+
+struct Contacts {
+  std::uint32_t channel = 0;
+  int talks = 0, outside = 0, capacity = 0;  // outside: contacts that the router did not offer
+  int active() const { return talks + outside; }
+};
+
+struct Membership {
+  std::uint32_t queue = 0, member = 0;
+};
+
+struct Agent {
+  AgentOptions options;
+  bool known = false;                      // false: removed, or only named by a queue
+  AgentState asked = AgentState::offline;  // available, wrap_up, on_break or offline
+  std::string reason;
+  bool reachable = false;
+  Time wrap_until{}, delay_until{};
+  std::uint32_t wrap_queue = kNone;  // whose call it was
+  int misses = 0;                    // in a row
+  int calls = 0;                     // of the day
+  Micros talk{0};
+  Time last_end{}, since{};
+  AgentState told = AgentState::offline;  // as AgentChanged said last
+  int told_contacts = 0;
+  std::string told_reason;
+  std::vector<Contacts> contacts;
+
+  Needs skills;
+  std::uint32_t ringing = kNone;        // the offer
+  std::vector<Membership> memberships;  // of queues that are built
+  std::vector<std::uint32_t> lanes;     // of callers who want this agent and nobody else
+
+  int active() const {
+    int n = 0;
+    for (const Contacts& c : contacts) n += c.active();
+    return n;
+  }
+  const Contacts* on(std::uint32_t channel) const {
+    for (const Contacts& c : contacts) {
+      if (c.channel == channel) return &c;
+    }
+    return nullptr;
+  }
+  bool free_on(std::uint32_t channel) const {
+    const Contacts* c = on(channel);
+    return c && c->active() < c->capacity;
+  }
+};
+
+struct Member {
+  std::uint32_t agent = 0;
+  int penalty = 0, position = 0;
+  std::uint32_t order = 0;  // in the list
+  Time last_end{};          // these three of this queue's calls only
+  int calls = 0;
+  Micros talk{0};
+  int capacity = 0;  // contacts at once while at work
+  bool logged_in = false, blocks_join = false, blocks_leave = false;
+};
+
+// Members of one penalty lie side by side.
+struct Level {
+  int penalty = 0;
+  std::uint32_t begin = 0, end = 0;  // slots
+  int logged_in = 0;                 // kept for a queue's levels, not for a pool's
+};
+
+struct PoolKey {
+  std::uint32_t channel = 0;
+  Needs required, preferred;
+  bool operator==(const PoolKey&) const = default;
+  template <class H>
+  friend H AbslHashValue(H h, const PoolKey& key) {
+    return H::combine(std::move(h), key.channel, key.required, key.preferred);
+  }
+};
+
+// The members who have the skills that some callers need, by what the strategy compares.
+struct Pool {
+  PoolKey key;
+  bool whole = true;                   // all members of the queue; then `members` is left empty
+  std::vector<std::uint32_t> members;  // of the queue, in order
+  std::vector<Level> levels;
+  MinTree tree;
+  std::vector<std::uint32_t> lanes;
+
+  std::uint32_t member(std::uint32_t slot) const { return whole ? slot : members[slot]; }
+  std::uint32_t slot(std::uint32_t member) const {
+    if (whole) return member;
+    const auto at = std::lower_bound(members.begin(), members.end(), member);
+    return at == members.end() || *at != member ? kNone : static_cast<std::uint32_t>(at - members.begin());
+  }
+};
+
+struct Window {
+  int min = std::numeric_limits<int>::min(), max = std::numeric_limits<int>::max();
+  int raise = std::numeric_limits<int>::min();
+};
+
+// Callers of a queue who may be offered to the same agents.
+struct LaneKey {
+  std::uint32_t pool = kNone;  // kNone: `only` is asked for
+  int step = 0, tier = 0;      // how far the wait has taken them
+  std::uint32_t only = kNone;
+  bool operator==(const LaneKey&) const = default;
+  template <class H>
+  friend H AbslHashValue(H h, const LaneKey& key) {
+    return H::combine(std::move(h), key.pool, key.step, key.tier, key.only);
+  }
+};
+struct Lane {
+  LaneKey key;
+  std::uint32_t queue = kNone;
+  std::uint32_t channel = 0;
+  int callers = 0;
+  bool dirty = false;
+  Line open;
+};
+
+struct Queue {
+  QueueOptions options;
+  bool known = false;
+  Strategy strategy = Strategy::longest_idle;
+  std::map<int, std::uint32_t> last_offered;  // round robin: by level, an agent
+  int joined = 0, served = 0, abandoned = 0, short_abandoned = 0, timed_out = 0, overflowed = 0, in_time = 0;
+  Micros waited{0};  // of those served
+  Micros handle{0};  // an agent's time for one caller, averaged
+  int handled = 0;   // over how many, at most kHandleWindow
+
+  bool stale = true;  // members, levels and pools are to be built anew
+  std::vector<Member> members;
+  std::vector<Level> levels;
+  std::vector<Pool> pools;
+  absl::flat_hash_map<PoolKey, std::uint32_t> pool_of;
+  absl::flat_hash_map<LaneKey, std::uint32_t> lanes;
+  Needs required, preferred;
+  std::vector<Needs> step_required;  // by step, 0 is before the first
+  Reasons join_empty = 0, leave_empty = 0;
+  int logged_in = 0, blocking_join = 0, blocking_leave = 0;
+  int capacity = 0;   // of those at work
+  bool look = false;  // its emptiness is to be looked at
+  Line waiting;
+  int talking = 0;
+};
+
+enum class EntryState { open, offered, retry, dialling, call_later, talking };
+
+struct Entry {
+  EntryId id = 0;
+  EntryState state = EntryState::open;
+  std::string call, caller, number;
+  std::uint32_t queue = kNone, channel = 0;
+  int priority = 0;
+  Needs required, preferred;     // besides the queue's
+  std::uint32_t wanted = kNone;  // an agent; with `direct` nobody else
+  bool direct = false;
+  std::uint32_t sticky = kNone;  // waited for until sticky_until
+  bool absent = false;           // a callback: nobody is on the line
+  bool callback = false;
+  int attempt = 0;
+  Time since{};              // this stay began
+  Time in_queue{};           // came to this queue
+  Time first{};              // the call's first join of any queue
+  Time age_from{};           // what its place in the order counts from
+  bool first_place = false;  // a callback that was answered: before all others
+  int step = 0, tier = 0;
+  Time sticky_until{}, retry_at{}, ring_next{};
+  std::vector<std::uint32_t> tried;  // each once, in order
+  std::vector<std::uint32_t> round;  // since all were tried last
+  std::string agent;                 // who won
+  Time connected{};
+  Time announce_at{}, periodic_at{}, announced{};  // Time{}: never
+  int told_position = 0;
+  bool told_more_than = false;
+  int message = 0;
+
+  std::vector<std::uint32_t> offers;  // that are out
+  std::uint32_t lane = kNone;
+  std::int64_t order = 0;
+
+  Line::Place place(std::uint32_t slot) const { return {order, id, slot}; }
+};
+
+struct OfferRecord {
+  OfferId id = 0;
+  std::uint32_t entry = kNone, agent = kNone, queue = kNone, channel = 0;
+  Time made{}, due{}, accepted{};
+  bool talking = false;
+};
+
+// A place of a caller who is not there: dropped, or gone with the call still up, who may join another queue
+// or ask to be called back.
+struct KeptPlace {
+  std::uint64_t number = 0;
+  std::string queue, call, caller, channel;
+  int priority = 0;
+  std::vector<Skill> required, preferred;
+  Time first{}, age_from{}, until{};
+  bool of_call = false;  // found by the call; otherwise by queue and caller
+};
+
+// Things by number, the numbers used again.
+template <class T>
+class Slab {
+ public:
+  std::uint32_t add() {
+    if (free_.empty()) {
+      items_.emplace_back();
+      used_.push_back(true);
+      return static_cast<std::uint32_t>(items_.size() - 1);
+    }
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    used_[slot] = true;
+    return slot;
+  }
+  void remove(std::uint32_t slot) {
+    items_[slot] = T{};
+    used_[slot] = false;
+    free_.push_back(slot);
+  }
+  T& operator[](std::uint32_t slot) { return items_[slot]; }
+  const T& operator[](std::uint32_t slot) const { return items_[slot]; }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(items_.size()); }
+  bool used(std::uint32_t slot) const { return used_[slot]; }
+
+ private:
+  std::deque<T> items_;  // what is referred to stays where it is
+  std::vector<bool> used_;
+  std::vector<std::uint32_t> free_;
+};
+
+}  // namespace ivr::routing
