@@ -65,6 +65,13 @@ CallRecord full_record(std::string id) {
   record.language = "ar";
   record.variables = R"({"name":"Łukasz","pin":"***"})";
   record.recording = "/tmp/a.wav";
+  record.queue = "tech";
+  record.agent = "huda";
+  record.tried = R"(["omar","huda"])";
+  record.path = R"(["menu","tech_queue"])";
+  record.waited = 61s;
+  record.rang = 4s;
+  record.talked = 95s;
   return record;
 }
 
@@ -72,7 +79,7 @@ void expect_same(const CallRecord& a, const CallRecord& b) {
   const auto tie = [](const CallRecord& r) {
     return std::tie(r.id, r.sip_call_id, r.sip_from_tag, r.direction, r.caller, r.called, r.flow,
                     r.flow_digest, r.started, r.answered, r.ended, r.status, r.cause, r.language, r.variables,
-                    r.recording);
+                    r.recording, r.queue, r.agent, r.tried, r.path, r.waited, r.rang, r.talked);
   };
   EXPECT_EQ(tie(a), tie(b)) << a.id << " / " << b.id;
 }
@@ -226,7 +233,11 @@ TEST_F(SqliteStoreTest, KeepsBytesAsTheyAre) {
 
 TEST_F(SqliteStoreTest, MigratesAnOlderFileAndKeepsItsCalls) {
   { ASSERT_TRUE(put(*open(), full_record("c1")).ok()); }
-  sql("DROP INDEX calls_in_progress; DROP INDEX calls_by_sip; DELETE FROM schema_version WHERE version > 1");
+  sql("DROP INDEX calls_in_progress; DROP INDEX calls_by_sip; DROP TABLE documents; DROP TABLE router_log; "
+      "DROP TABLE router_calls; DROP TABLE router_snapshots; DELETE FROM schema_version WHERE version > 1");
+  for (const char* column : {"queue", "agent", "tried", "path", "waited", "rang", "talked"}) {
+    sql(std::string("ALTER TABLE calls DROP COLUMN ") + column);
+  }
   {
     SqliteOptions options;
     options.read_only = true;
@@ -234,7 +245,15 @@ TEST_F(SqliteStoreTest, MigratesAnOlderFileAndKeepsItsCalls) {
     EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition) << refused.status();
   }
   auto store = open();
+  CallRecord upgraded = full_record("c1");  // what the old file had no room for
+  upgraded.queue = upgraded.agent = "";
+  upgraded.tried = upgraded.path = "[]";
+  upgraded.waited = upgraded.rang = upgraded.talked = 0ms;
+  expect_same(*store->call("c1"), upgraded);
+  ASSERT_TRUE(put(*store, full_record("c1")).ok());
   expect_same(*store->call("c1"), full_record("c1"));
+  EXPECT_EQ(*store->router_next(), 0);
+  EXPECT_TRUE(store->documents("agent")->empty());
   sql("SELECT 1 FROM calls INDEXED BY calls_by_sip WHERE sip_call_id = '' AND sip_from_tag = ''");
   EXPECT_TRUE(store->integrity().ok());
 }
@@ -261,6 +280,148 @@ TEST_F(SqliteStoreTest, RefusesANewerFileAndForeignFiles) {
   auto nowhere = SqliteStore::open((folder_ / "no" / "such" / "folder.db").string());
   EXPECT_EQ(nowhere.status().code(), absl::StatusCode::kFailedPrecondition) << nowhere.status();
   EXPECT_THAT(std::string(nowhere.status().message()), testing::HasSubstr("folder.db"));
+}
+
+TEST_F(SqliteStoreTest, TellsWhetherADocumentIsNewOrChanged) {
+  {
+    auto store = open();
+    EXPECT_EQ(store->put_document({"agent", "huda", "{}"}).status().code(),
+              absl::StatusCode::kFailedPrecondition);
+    ASSERT_TRUE(store->begin().ok());
+    EXPECT_EQ(*store->put_document({"agent", "huda", "{}"}), Stored::added);
+    EXPECT_EQ(*store->put_document({"agent", "huda", "{}"}), Stored::unchanged);
+    EXPECT_EQ(*store->put_document({"agent", "huda", R"({"score":1})"}), Stored::changed);
+    EXPECT_EQ(*store->put_document({"agent", "ali", "{}"}), Stored::added);
+    EXPECT_EQ(*store->put_document({"queue", "huda", "{}"}), Stored::added);
+    ASSERT_TRUE(store->commit().ok());
+    ASSERT_TRUE(store->begin().ok());
+    ASSERT_TRUE(store->remove_document("agent", "ali").ok());
+    ASSERT_TRUE(store->remove_document("agent", "nobody").ok());
+    store->rollback();
+  }
+  auto store = open();
+  const auto agents = store->documents("agent");
+  ASSERT_EQ(agents->size(), 2u);
+  EXPECT_EQ((*agents)[0].id, "ali");
+  EXPECT_EQ((*agents)[1].json, R"({"score":1})");
+  ASSERT_TRUE(store->begin().ok());
+  ASSERT_TRUE(store->remove_document("agent", "ali").ok());
+  ASSERT_TRUE(store->commit().ok());
+  EXPECT_EQ(store->documents("agent")->size(), 1u);
+  EXPECT_EQ(store->documents("queue")->size(), 1u);
+}
+
+RouterStep step(std::int64_t sequence, Time when, std::vector<std::string> calls = {}) {
+  return {sequence, when, R"({"n":)" + std::to_string(sequence) + "}", "[]", std::move(calls)};
+}
+
+std::vector<std::int64_t> sequences(SqliteStore& store, const RouterLogQuery& query) {
+  std::vector<std::int64_t> out;
+  const auto steps = store.router_log(query);
+  EXPECT_TRUE(steps.ok()) << steps.status();
+  for (const RouterStep& each : *steps) out.push_back(each.sequence);
+  return out;
+}
+
+TEST_F(SqliteStoreTest, KeepsTheRoutersLogByTimeAndByCall) {
+  {
+    auto store = open();
+    EXPECT_EQ(*store->router_next(), 0);
+    ASSERT_TRUE(store->begin().ok());
+    ASSERT_TRUE(store->append_router(step(0, at(0s), {"a"})).ok());
+    ASSERT_TRUE(store->append_router(step(1, at(10s), {"a", "b"})).ok());
+    ASSERT_TRUE(store->append_router(step(2, at(20s))).ok());
+    ASSERT_TRUE(store->append_router(step(3, at(30s), {"b"})).ok());
+    ASSERT_TRUE(store->append_router(step(3, at(30s), {"b"})).ok()) << "once more, after a failed commit";
+    ASSERT_TRUE(store->commit().ok());
+  }
+  auto store = open();
+  EXPECT_EQ(*store->router_next(), 4);
+  using Sequences = std::vector<std::int64_t>;
+  EXPECT_EQ(sequences(*store, {}), (Sequences{0, 1, 2, 3}));
+  EXPECT_EQ(sequences(*store, {.from = 2}), (Sequences{2, 3}));
+  EXPECT_EQ(sequences(*store, {.since = at(10s), .until = at(30s)}), (Sequences{1, 2}));
+  EXPECT_EQ(sequences(*store, {.call = "b"}), (Sequences{1, 3}));
+  EXPECT_EQ(sequences(*store, {.from = 2, .call = "b"}), (Sequences{3}));
+  EXPECT_EQ(sequences(*store, {.until = at(30s), .call = "b"}), (Sequences{1}));
+  EXPECT_EQ(sequences(*store, {.call = "nobody"}), (Sequences{}));
+  EXPECT_EQ(sequences(*store, {.limit = 2}), (Sequences{0, 1}));
+  EXPECT_EQ(store->router_log({.limit = -1}).status().code(), absl::StatusCode::kInvalidArgument);
+  const auto log = store->router_log({});
+  EXPECT_EQ((*log)[1].calls, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ((*log)[1].at, at(10s));
+  EXPECT_EQ((*log)[1].event, R"({"n":1})");
+  EXPECT_EQ(store->append_router(step(9, at(0s))).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(SqliteStoreTest, KeepsTheNewestSnapshotsAndOneOfEachStretchBefore) {
+  auto store = open();
+  EXPECT_EQ(store->router_snapshot(5).status().code(), absl::StatusCode::kNotFound);
+  RouterRetention keep;
+  keep.snapshots = 2;
+  keep.thinned = 1h;
+  keep.age = 5h;
+  const Time start = std::chrono::floor<std::chrono::hours>(at(0s));
+  // Every ten minutes for eight hours, six steps between two of them.
+  for (int i = 0; i <= 48; ++i) {
+    ASSERT_TRUE(store->begin().ok());
+    for (int j = 0; j < 6; ++j) {
+      ASSERT_TRUE(store->append_router(step(i * 6 + j, start + i * 10min + j * 1s, {"c"})).ok());
+    }
+    ASSERT_TRUE(store->put_router_snapshot({i * 6 + 6, start + i * 10min + 6s, "{}"}, keep).ok());
+    ASSERT_TRUE(store->commit().ok());
+  }
+  // The two newest are of 7:50 and 8:00; before them the first of each hour, back to 3:00.
+  std::vector<std::int64_t> kept;
+  for (std::int64_t next = 1'000'000;;) {
+    const auto snapshot = store->router_snapshot(next);
+    if (!snapshot.ok()) break;
+    kept.push_back(snapshot->next);
+    next = snapshot->next - 1;
+  }
+  const auto at_hour = [](int hour) { return std::int64_t{hour} * 36 + 6; };
+  EXPECT_EQ(kept, (std::vector<std::int64_t>{at_hour(8), at_hour(8) - 6, at_hour(7), at_hour(6), at_hour(5),
+                                             at_hour(4), at_hour(3)}));
+  const auto left = sequences(*store, {});
+  EXPECT_EQ(left.front(), 108 + 6) << "three hours are older than five, to the second";
+  EXPECT_EQ(left.back(), 48 * 6 + 5);
+  EXPECT_EQ(sequences(*store, {.call = "c"}), left);
+  EXPECT_EQ(*store->router_next(), 48 * 6 + 6);
+}
+
+TEST_F(SqliteStoreTest, DropsRouterStepsBeyondANumberInTurnsAndNeverWhatAStartNeeds) {
+  auto store = open();
+  ASSERT_TRUE(store->begin().ok());
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(store->append_router(step(i, at(Millis{i}))).ok());
+  RouterRetention keep;
+  keep.steps = 10;
+  keep.at_once = 30;
+  for (const auto& [next, first] : {std::pair{50, 30}, {60, 60}, {60, 60}, {100, 90}, {100, 90}}) {
+    ASSERT_TRUE(store->put_router_snapshot({next, at(1s), "{}"}, keep).ok());
+    EXPECT_EQ(sequences(*store, {}).front(), first);
+  }
+  ASSERT_TRUE(store->commit().ok());
+  EXPECT_EQ(store->router_snapshot(100)->next, 100);
+  ASSERT_TRUE(store->begin().ok());
+  keep.steps = 0;
+  ASSERT_TRUE(store->put_router_snapshot({100, at(1s), "{}"}, keep).ok());
+  ASSERT_TRUE(store->commit().ok());
+  EXPECT_TRUE(sequences(*store, {}).empty());
+  EXPECT_EQ(*store->router_next(), 100) << "the snapshot knows, when the log is empty";
+}
+
+TEST_F(SqliteStoreTest, FindsTheCallsOfADay) {
+  auto store = open();
+  for (int i = 0; i < 5; ++i) {
+    CallRecord record = full_record("c" + std::to_string(i));
+    record.started = at(Millis{i * 1000});
+    ASSERT_TRUE(put(*store, record).ok());
+  }
+  const auto some = store->calls_between(at(1s), at(4s), 2, 1);
+  ASSERT_EQ(some->size(), 2u);
+  EXPECT_EQ((*some)[0].id, "c2") << "oldest first";
+  EXPECT_EQ((*some)[1].id, "c3");
+  EXPECT_EQ(store->calls_between(at(0s), at(1s), -1, 0).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(SqliteStoreTest, ManyOpenANewFileAtOnce) {
@@ -311,6 +472,14 @@ TEST_F(SqliteStoreTest, AFullDiskIsAnErrorAndThenWorksAgain) {
   CallRecord big = full_record("big");
   big.variables = std::string(1 << 20, 'v');
   const absl::Status full = put(*store, big);
+  ASSERT_TRUE(store->begin().ok());
+  RouterStep large = step(0, at(0s), {"c"});
+  large.commands = std::string(1 << 20, ' ');
+  absl::Status step_full = store->append_router(large);
+  if (step_full.ok()) step_full = store->commit();
+  store->rollback();
+  EXPECT_FALSE(step_full.ok());
+  EXPECT_EQ(*store->router_next(), 0);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &was), 0);
   EXPECT_TRUE(full.code() == absl::StatusCode::kUnavailable ||
               full.code() == absl::StatusCode::kResourceExhausted)

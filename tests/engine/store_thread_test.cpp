@@ -99,6 +99,30 @@ class ShelfStore final : public StorePort {
     return std::vector<NodeVisit>{};
   }
   absl::StatusOr<FlowVersion> flow(std::string_view) override { return absl::NotFoundError(""); }
+  absl::StatusOr<std::vector<CallRecord>> calls_between(Time, Time, int, int) override {
+    return std::vector<CallRecord>{};
+  }
+  absl::StatusOr<Stored> put_document(const StoredDocument& document) override {
+    if (auto status = row("document " + document.kind + " " + document.id); !status.ok()) return status;
+    return Stored::added;
+  }
+  absl::StatusOr<std::vector<StoredDocument>> documents(std::string_view) override {
+    return std::vector<StoredDocument>{};
+  }
+  absl::Status remove_document(std::string_view kind, std::string_view id) override {
+    return row("remove " + std::string(kind) + " " + std::string(id));
+  }
+  absl::Status append_router(const RouterStep& step) override {
+    return row("step " + std::to_string(step.sequence) + step.event);
+  }
+  absl::Status put_router_snapshot(const RouterSnapshot& snapshot, const RouterRetention&) override {
+    return row("snapshot " + std::to_string(snapshot.next));
+  }
+  absl::StatusOr<std::vector<RouterStep>> router_log(const RouterLogQuery&) override {
+    return std::vector<RouterStep>{};
+  }
+  absl::StatusOr<RouterSnapshot> router_snapshot(std::int64_t) override { return absl::NotFoundError(""); }
+  absl::StatusOr<std::int64_t> router_next() override { return 0; }
   absl::StatusOr<int> close_open_calls(Time) override { return 0; }
 
  private:
@@ -152,9 +176,10 @@ std::vector<std::string> post_mixed(StoreThread& thread, int calls) {
     const std::string id = "c" + std::to_string(i);
     thread.append({{id, 0, Time{}, "{}"}, {id, 1, Time{}, "{}"}});
     thread.put_visit({.call = id, .sequence = 0});
+    thread.append_router({.sequence = i});
     thread.put_call(call(id), static_cast<std::uint64_t>(i) + 1);
-    for (const std::string& line :
-         {"event " + id + " 0", "event " + id + " 1", "visit " + id + " 0", "call " + id}) {
+    for (const std::string& line : {"event " + id + " 0", "event " + id + " 1", "visit " + id + " 0",
+                                    "step " + std::to_string(i), "call " + id}) {
       want.push_back(line);
     }
   }
@@ -176,6 +201,7 @@ TEST(StoreThread, WritesEverythingInOrderAndInGroups) {
     EXPECT_EQ(ticket, i);
   }
   EXPECT_FALSE(thread->next_stored(ticket));
+  EXPECT_EQ(thread->router_stored(), 4999);
   const StoreStats stats = thread->stats();
   EXPECT_EQ(stats.posted, want.size());
   EXPECT_EQ(stats.written, want.size());
@@ -199,6 +225,7 @@ TEST(StoreThread, WhicheverOperationFailsNothingIsLostOrDoubled) {
       EXPECT_EQ(ticket, i);
     }
     EXPECT_FALSE(thread->next_stored(ticket));
+    EXPECT_EQ(thread->router_stored(), 5);
     EXPECT_EQ(thread->stats().written, want.size());
   }
 }
@@ -215,9 +242,10 @@ TEST(StoreThread, GoesOnWhenTheStoreIsWellAgain) {
   EXPECT_EQ(stats.backlog, want.size());
   std::uint64_t ticket = 0;
   EXPECT_FALSE(thread->next_stored(ticket)) << "nothing is committed yet";
+  EXPECT_EQ(thread->router_stored(), -1);
   const absl::Status late = thread->flush(20ms);
   EXPECT_EQ(late.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(std::string(late.message()), testing::AllOf(HasSubstr("401 rows"), HasSubstr("shelf: broken")));
+  EXPECT_THAT(std::string(late.message()), testing::AllOf(HasSubstr("501 rows"), HasSubstr("shelf: broken")));
   shelf.set([&] { shelf.broken = false; });
   ASSERT_TRUE(thread->flush(30s).ok());
   EXPECT_EQ(shelf.lines(), want);
@@ -295,6 +323,64 @@ TEST(StoreThread, ARowThatIsNeverTakenHoldsNobodyUp) {
   EXPECT_EQ(thread->stats().written, 4u);
   EXPECT_THAT(thread->stats().last_error, HasSubstr("never call poison"));
   EXPECT_EQ(thread->stats().retries, 0u);
+}
+
+TEST(StoreThread, SaysHowFarTheRoutersStepsAreKept) {
+  Shelf shelf;
+  std::atomic<int> notified{0};
+  auto thread = start(shelf, quick(), [&] { ++notified; });
+  EXPECT_EQ(thread->router_stored(), -1);
+  shelf.set([&] { shelf.broken = true; });
+  thread->put_document({"agent", "huda", "{}"});
+  thread->append_router({.sequence = 7});
+  thread->append_router({.sequence = 8});
+  ASSERT_TRUE(shelf.wait([&] { return shelf.operations >= 3; }));
+  EXPECT_EQ(thread->router_stored(), -1) << "posted is not kept";
+  EXPECT_EQ(notified, 0);
+  shelf.set([&] { shelf.broken = false; });
+  ASSERT_TRUE(thread->flush(30s).ok());
+  EXPECT_EQ(thread->router_stored(), 8);
+  EXPECT_GT(notified, 0);
+  thread->put_router_snapshot({9, Time{}, "{}"});
+  thread->remove_document("agent", "huda");
+  ASSERT_TRUE(thread->flush(30s).ok());
+  EXPECT_EQ(thread->router_stored(), 8);
+  EXPECT_EQ(shelf.lines(), (std::vector<std::string>{"document agent huda", "step 7", "step 8", "snapshot 9",
+                                                     "remove agent huda"}));
+}
+
+TEST(StoreThread, CountsNoRouterStepAsKeptAfterOneThatIsMissing) {
+  Shelf shelf;
+  auto thread = start(shelf);
+  thread->append_router({.sequence = 0});
+  thread->append_router({.sequence = 1, .event = " poison"});
+  thread->append_router({.sequence = 2});
+  ASSERT_TRUE(thread->flush(30s).ok());
+  thread->append_router({.sequence = 3});
+  ASSERT_TRUE(thread->flush(30s).ok());
+  EXPECT_EQ(thread->router_stored(), 0);
+  EXPECT_EQ(shelf.lines(), (std::vector<std::string>{"step 0", "step 2", "step 3"}));
+  EXPECT_EQ(thread->stats().rejected, 1u);
+}
+
+TEST(StoreThread, AFullBacklogLosesNoRouterStep) {
+  Shelf shelf;
+  StoreThreadOptions options = quick();
+  options.max_backlog_bytes = 16 << 10;
+  shelf.broken = true;
+  auto thread = start(shelf, options);
+  for (int i = 0; i < 200; ++i) {
+    thread->append({{"c", i, Time{}, std::string(1000, 'x')}});
+    thread->append_router({.sequence = i, .commands = std::string(1000, ' ')});
+  }
+  shelf.set([&] { shelf.broken = false; });
+  ASSERT_TRUE(thread->flush(30s).ok());
+  const auto lines = shelf.lines();
+  EXPECT_EQ(
+      std::count_if(lines.begin(), lines.end(), [](const auto& line) { return line.starts_with("step"); }),
+      200);
+  EXPECT_GT(thread->stats().dropped, 0u);
+  EXPECT_EQ(thread->router_stored(), 199);
 }
 
 TEST(StoreThread, ChecksItsOptions) {

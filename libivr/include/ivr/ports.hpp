@@ -330,6 +330,13 @@ struct CallRecord {
   std::string language;
   std::string variables;  // JSON object, secrets masked
   std::string recording;  // path, or empty
+  // Of a call that was queued: the queue and the agent who took it in the end, all agents it was offered to
+  // in order, and where its time went.
+  std::string queue, agent;
+  std::string tried = "[]";  // JSON array of agents
+  std::string path = "[]";   // JSON array: the nodes it went through, in order
+  Millis waited{0}, rang{0},
+      talked{0};  // in queues until answered or given up; of it the ringing; then the talk
 };
 
 struct CallEvent {            // one entry of a call's log
@@ -353,6 +360,45 @@ struct FlowVersion {
   Time published{};
 };
 
+// A piece of what an engine is set up with: an agent, a queue, a calendar... by kind and id.
+struct StoredDocument {
+  std::string kind, id;
+  std::string json;
+};
+enum class Stored { unchanged, added, changed };
+
+// One step of the router (router.hpp): what happened, and what it made of it.
+struct RouterStep {
+  std::int64_t sequence = 0;  // 0, 1, 2... without a gap, also across restarts
+  Time at{};
+  std::string event;               // JSON object
+  std::string commands = "[]";     // JSON array
+  std::vector<std::string> calls;  // CallInfo::id of those it concerns: what RouterLogQuery::call finds
+};
+
+struct RouterSnapshot {
+  std::int64_t next = 0;  // of the first step that is not in it
+  Time at{};
+  std::string json;  // Router::save()
+};
+
+// What is kept of the router's past. A step goes when it is older than `age` or beyond the last `steps`, and
+// never one that a start would need: those after the newest snapshot stay.
+struct RouterRetention {
+  int snapshots = 4;      // the newest so many
+  Millis thinned = 1h;    // of older ones, one in so long, for explanations of what was long ago
+  Millis age = 24h * 35;  // of steps and snapshots
+  std::int64_t steps = 20'000'000;
+  std::int64_t at_once = 20'000;  // steps deleted by one put_router_snapshot() at most
+};
+
+struct RouterLogQuery {               // steps that fit all of it, in order
+  std::int64_t from = 0;              // sequence
+  Time since{}, until = Time::max();  // since <= at < until
+  std::string call;                   // empty: of all calls
+  int limit = 10'000;
+};
+
 // Thread: one at a time (the store thread, or a tool). Every write inside begin/commit; commit makes them
 // last.
 class StorePort {
@@ -370,6 +416,22 @@ class StorePort {
   virtual absl::StatusOr<std::vector<CallEvent>> events(std::string_view call) = 0;
   virtual absl::StatusOr<std::vector<NodeVisit>> visits(std::string_view call) = 0;
   virtual absl::StatusOr<FlowVersion> flow(std::string_view digest) = 0;
+  // Calls that started in since <= started < until, oldest first.
+  virtual absl::StatusOr<std::vector<CallRecord>> calls_between(Time since, Time until, int limit,
+                                                                int offset) = 0;
+
+  virtual absl::StatusOr<Stored> put_document(const StoredDocument& document) = 0;
+  virtual absl::StatusOr<std::vector<StoredDocument>> documents(std::string_view kind) = 0;  // by id
+  virtual absl::Status remove_document(std::string_view kind, std::string_view id) = 0;      // none: also OK
+
+  virtual absl::Status append_router(const RouterStep& step) = 0;
+  // Deletes what `keep` no longer wants, too.
+  virtual absl::Status put_router_snapshot(const RouterSnapshot& snapshot, const RouterRetention& keep) = 0;
+  virtual absl::StatusOr<std::vector<RouterStep>> router_log(const RouterLogQuery& query) = 0;
+  // The newest that has nothing of `next` and later steps in it; NotFound: none.
+  virtual absl::StatusOr<RouterSnapshot> router_snapshot(std::int64_t next) = 0;
+  virtual absl::StatusOr<std::int64_t> router_next() = 0;  // sequence of the step that comes next
+
   virtual absl::StatusOr<int> close_open_calls(Time now) = 0;  // status "failed", cause "system"; how many
 };
 

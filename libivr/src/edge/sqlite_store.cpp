@@ -3,86 +3,18 @@
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace ivr {
 namespace {
 
-// Numbered from 1; each runs once, inside its own transaction. Never edit one that was released: add the
-// next.
-constexpr const char* kMigrations[] = {
-    R"(CREATE TABLE calls (
-         id TEXT PRIMARY KEY NOT NULL, sip_call_id TEXT NOT NULL, sip_from_tag TEXT NOT NULL,
-         direction TEXT NOT NULL CHECK (direction IN ('inbound', 'outbound')),
-         caller TEXT NOT NULL, called TEXT NOT NULL, flow TEXT NOT NULL, flow_digest TEXT NOT NULL,
-         started INTEGER, answered INTEGER, ended INTEGER,  -- microseconds since 1970, UTC; NULL: did not happen
-         status TEXT NOT NULL, cause TEXT NOT NULL, language TEXT NOT NULL, variables TEXT NOT NULL,
-         recording TEXT NOT NULL);
-       CREATE INDEX calls_by_start ON calls (started DESC, id DESC);
-       CREATE TABLE call_events (
-         call TEXT NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL,
-         PRIMARY KEY (call, sequence)) WITHOUT ROWID;
-       CREATE TABLE node_visits (
-         call TEXT NOT NULL, sequence INTEGER NOT NULL, node TEXT NOT NULL, type TEXT NOT NULL,
-         entered INTEGER, left INTEGER, status TEXT NOT NULL, exit TEXT NOT NULL, input TEXT NOT NULL,
-         output TEXT NOT NULL, error TEXT NOT NULL,
-         PRIMARY KEY (call, sequence)) WITHOUT ROWID;
-       CREATE TABLE flows (
-         digest TEXT PRIMARY KEY NOT NULL, id TEXT NOT NULL, published INTEGER, document TEXT NOT NULL);
-       CREATE INDEX flows_by_id ON flows (id, published);)",
-    // Which calls were open, and the same SIP call met again, without reading the whole table.
-    R"(CREATE INDEX calls_in_progress ON calls (status) WHERE status = 'in_progress';
-       CREATE INDEX calls_by_sip ON calls (sip_call_id, sip_from_tag);)",
-};
-constexpr int kNewest = static_cast<int>(std::size(kMigrations));
+using sqlite::text_of;
 
-constexpr const char kCallColumns[] =
-    "id, sip_call_id, sip_from_tag, direction, caller, called, flow, flow_digest, started, answered, ended, "
-    "status, "
-    "cause, language, variables, recording";
+const int kNewest = static_cast<int>(sqlite::migrations().size());
 
-struct QueryText {
-  const char* purpose;
-  std::string sql;
-};
-
-const QueryText& text(std::size_t query) {
-  static const QueryText kTexts[] = {
-      {"begin", "BEGIN IMMEDIATE"},
-      {"commit", "COMMIT"},
-      {"rollback", "ROLLBACK"},
-      {"put call",
-       std::string("INSERT INTO calls (") + kCallColumns +
-           ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16) ON CONFLICT (id) DO UPDATE SET "
-           "sip_call_id=?2, sip_from_tag=?3, direction=?4, caller=?5, called=?6, flow=?7, flow_digest=?8, "
-           "started=?9, answered=?10, ended=?11, status=?12, cause=?13, language=?14, variables=?15, "
-           "recording=?16"},
-      {"find cut call",
-       "SELECT id FROM calls WHERE sip_call_id = ?2 AND sip_from_tag = ?3 AND id <> ?1 AND status = 'failed' "
-       "AND cause = 'system' AND started BETWEEN ?4 - 32000000 AND ?4"},
-      {"replace cut call", "DELETE FROM calls WHERE id = ?1"},
-      {"replace events of cut call", "DELETE FROM call_events WHERE call = ?1"},
-      {"replace visits of cut call", "DELETE FROM node_visits WHERE call = ?1"},
-      {"append event", "INSERT OR REPLACE INTO call_events (call, sequence, at, json) VALUES (?1,?2,?3,?4)"},
-      {"put visit",
-       "INSERT OR REPLACE INTO node_visits (call, sequence, node, type, entered, left, status, exit, input, "
-       "output, "
-       "error) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"},
-      {"put flow", "INSERT OR IGNORE INTO flows (digest, id, published, document) VALUES (?1,?2,?3,?4)"},
-      {"read call", std::string("SELECT ") + kCallColumns + " FROM calls WHERE id = ?1"},
-      {"read calls", std::string("SELECT ") + kCallColumns +
-                         " FROM calls ORDER BY started DESC, id DESC LIMIT ?1 OFFSET ?2"},
-      {"read events", "SELECT call, sequence, at, json FROM call_events WHERE call = ?1 ORDER BY sequence"},
-      {"read visits",
-       "SELECT call, sequence, node, type, entered, left, status, exit, input, output, error FROM "
-       "node_visits "
-       "WHERE call = ?1 ORDER BY sequence"},
-      {"read flow", "SELECT digest, id, published, document FROM flows WHERE digest = ?1"},
-      {"close open calls",
-       "UPDATE calls SET status = 'failed', cause = 'system', ended = ?1 WHERE status = 'in_progress'"},
-  };
-  return kTexts[query];
+absl::Status negative(std::string_view purpose, std::int64_t limit, std::int64_t offset) {
+  return absl::InvalidArgumentError(std::string(purpose) + ": limit " + std::to_string(limit) +
+                                    " and offset " + std::to_string(offset) + " must not be negative");
 }
 
 std::string quote(std::string_view words) { return std::string(1, '\'').append(words).append(1, '\''); }
@@ -110,6 +42,9 @@ class SqliteStore::Statement {
                                      SQLITE_STATIC, SQLITE_UTF8));
   }
   Statement& bind(std::int64_t value) { return bound(sqlite3_bind_int64(prepared_, ++at_, value)); }
+  Statement& bind(Millis value) { return bind(std::int64_t{value.count()}); }
+  // An instant that is never missing: the epoch is 0 and not NULL.
+  Statement& bind_at(Time value) { return bind(std::int64_t{value.time_since_epoch().count()}); }
   Statement& bind(Time value) {
     if (value == Time{}) return bound(sqlite3_bind_null(prepared_, ++at_));
     return bind(std::int64_t{value.time_since_epoch().count()});
@@ -121,12 +56,12 @@ class SqliteStore::Statement {
   }
 
   absl::StatusOr<bool> next() {  // false: no more rows
-    if (bind_code_ != SQLITE_OK) return store_->error(bind_code_, text(query_).purpose);
+    if (bind_code_ != SQLITE_OK) return store_->error(bind_code_, text_of(query_).purpose);
     column_ = 0;
     const int code = sqlite3_step(prepared_);
     if (code == SQLITE_ROW) return true;
     if (code == SQLITE_DONE) return false;
-    return store_->error(code, text(query_).purpose);
+    return store_->error(code, text_of(query_).purpose);
   }
 
   Statement& read(std::string& value) {
@@ -141,6 +76,10 @@ class SqliteStore::Statement {
   }
   Statement& read(int& value) {
     value = sqlite3_column_int(prepared_, column_++);
+    return *this;
+  }
+  Statement& read(Millis& value) {
+    value = Millis{sqlite3_column_int64(prepared_, column_++)};
     return *this;
   }
   Statement& read(Time& value) {
@@ -178,6 +117,8 @@ void read_call(Statement& row, CallRecord& out) {
       .read(out.ended)
       .read(out.status);
   row.read(out.cause).read(out.language).read(out.variables).read(out.recording);
+  row.read(out.queue).read(out.agent).read(out.tried).read(out.path);
+  row.read(out.waited).read(out.rang).read(out.talked);
   out.direction = direction == "outbound" ? Direction::outbound : Direction::inbound;
 }
 
@@ -264,7 +205,7 @@ absl::Status SqliteStore::migrate(bool read_only) {
   }
   for (int next = have + 1; status.ok() && next <= kNewest; ++next) {
     const std::string purpose = "migrate to schema version " + std::to_string(next);
-    status = run(kMigrations[next - 1], purpose);
+    status = run(sqlite::migrations()[static_cast<std::size_t>(next) - 1], purpose);
     if (status.ok()) {
       status =
           run("INSERT INTO schema_version VALUES (" + std::to_string(next) + ", datetime('now'))", purpose);
@@ -283,10 +224,10 @@ absl::Status SqliteStore::run(const std::string& sql, std::string_view purpose) 
 absl::StatusOr<SqliteStore::Statement> SqliteStore::statement(Query query) {
   sqlite3_stmt*& prepared = prepared_[query];
   if (prepared == nullptr) {
-    const std::string& sql = text(query).sql;
+    const std::string& sql = text_of(query).sql;
     const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()),
                                         SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
-    if (code != SQLITE_OK) return error(code, text(query).purpose);
+    if (code != SQLITE_OK) return error(code, text_of(query).purpose);
   }
   return Statement(this, query, prepared);
 }
@@ -316,7 +257,7 @@ absl::Status SqliteStore::error(int code, std::string_view purpose) const {
 
 absl::Status SqliteStore::writing(Query query) const {
   if (!sqlite3_get_autocommit(db_)) return absl::OkStatus();
-  return absl::FailedPreconditionError(path_ + ": " + text(query).purpose +
+  return absl::FailedPreconditionError(path_ + ": " + text_of(query).purpose +
                                        ": no transaction is open, begin() first");
 }
 
@@ -348,6 +289,8 @@ absl::Status SqliteStore::put_call(const CallRecord& record) {
   query->bind(record.caller).bind(record.called).bind(record.flow).bind(record.flow_digest);
   query->bind(record.started).bind(record.answered).bind(record.ended).bind(record.status).bind(record.cause);
   query->bind(record.language).bind(record.variables).bind(record.recording);
+  query->bind(record.queue).bind(record.agent).bind(record.tried).bind(record.path);
+  query->bind(record.waited).bind(record.rang).bind(record.talked);
   return query->run();
 }
 
@@ -374,12 +317,7 @@ absl::Status SqliteStore::append(const CallEvent& event) {
   if (auto status = writing(kAppend); !status.ok()) return status;
   auto query = statement(kAppend);
   if (!query.ok()) return query.status();
-  // An event's instant is never missing, so the epoch is written as 0 and not as NULL.
-  query->bind(event.call)
-      .bind(event.sequence)
-      .bind(std::int64_t{event.at.time_since_epoch().count()})
-      .bind(event.json);
-  return query->run();
+  return query->bind(event.call).bind(event.sequence).bind_at(event.at).bind(event.json).run();
 }
 
 absl::Status SqliteStore::put_visit(const NodeVisit& visit) {
@@ -419,19 +357,29 @@ absl::StatusOr<CallRecord> SqliteStore::call(std::string_view id) {
 }
 
 absl::StatusOr<std::vector<CallRecord>> SqliteStore::calls(int limit, int offset) {
-  if (limit < 0 || offset < 0) {
-    return absl::InvalidArgumentError("calls: limit " + std::to_string(limit) + " and offset " +
-                                      std::to_string(offset) + " must not be negative");
-  }
+  if (limit < 0 || offset < 0) return negative("calls", limit, offset);
   auto query = statement(kCalls);
   if (!query.ok()) return query.status();
   query->bind(std::int64_t{limit}).bind(std::int64_t{offset});
+  return read_calls(*query);
+}
+
+absl::StatusOr<std::vector<CallRecord>> SqliteStore::calls_between(Time since, Time until, int limit,
+                                                                   int offset) {
+  if (limit < 0 || offset < 0) return negative("calls_between", limit, offset);
+  auto query = statement(kCallsBetween);
+  if (!query.ok()) return query.status();
+  query->bind_at(since).bind_at(until).bind(std::int64_t{limit}).bind(std::int64_t{offset});
+  return read_calls(*query);
+}
+
+absl::StatusOr<std::vector<CallRecord>> SqliteStore::read_calls(Statement& query) {
   std::vector<CallRecord> records;
   for (;;) {
-    auto row = query->next();
+    auto row = query.next();
     if (!row.ok()) return row.status();
     if (!*row) return records;
-    read_call(*query, records.emplace_back());
+    read_call(query, records.emplace_back());
   }
 }
 
@@ -478,6 +426,176 @@ absl::StatusOr<FlowVersion> SqliteStore::flow(std::string_view digest) {
   FlowVersion version;
   query->read(version.digest).read(version.id).read(version.published).read(version.document);
   return version;
+}
+
+absl::StatusOr<Stored> SqliteStore::put_document(const StoredDocument& document) {
+  if (auto status = writing(kPutDocument); !status.ok()) return status;
+  Stored outcome = Stored::added;
+  {
+    auto query = statement(kDocument);
+    if (!query.ok()) return query.status();
+    auto row = query->bind(document.kind).bind(document.id).next();
+    if (!row.ok()) return row.status();
+    if (*row) {
+      std::string json;
+      query->read(json);
+      if (json == document.json) return Stored::unchanged;
+      outcome = Stored::changed;
+    }
+  }
+  auto query = statement(kPutDocument);
+  if (!query.ok()) return query.status();
+  const auto status = query->bind(document.kind).bind(document.id).bind(document.json).run();
+  if (!status.ok()) return status;
+  return outcome;
+}
+
+absl::StatusOr<std::vector<StoredDocument>> SqliteStore::documents(std::string_view kind) {
+  auto query = statement(kDocuments);
+  if (!query.ok()) return query.status();
+  query->bind(kind);
+  std::vector<StoredDocument> documents;
+  for (;;) {
+    auto row = query->next();
+    if (!row.ok()) return row.status();
+    if (!*row) return documents;
+    StoredDocument& document = documents.emplace_back();
+    query->read(document.kind).read(document.id).read(document.json);
+  }
+}
+
+absl::Status SqliteStore::remove_document(std::string_view kind, std::string_view id) {
+  if (auto status = writing(kRemoveDocument); !status.ok()) return status;
+  auto query = statement(kRemoveDocument);
+  return query.ok() ? query->bind(kind).bind(id).run() : query.status();
+}
+
+absl::Status SqliteStore::append_router(const RouterStep& step) {
+  if (auto status = writing(kAppendRouter); !status.ok()) return status;
+  auto query = statement(kAppendRouter);
+  if (!query.ok()) return query.status();
+  query->bind(step.sequence).bind_at(step.at).bind(step.event).bind(step.commands);
+  if (auto status = query->run(); !status.ok()) return status;
+  for (const std::string& call : step.calls) {
+    auto link = statement(kAppendRouterCall);
+    if (!link.ok()) return link.status();
+    if (auto status = link->bind(call).bind(step.sequence).run(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<RouterStep>> SqliteStore::router_log(const RouterLogQuery& wanted) {
+  if (wanted.limit < 0) return negative("router_log", wanted.limit, 0);
+  std::vector<RouterStep> steps;
+  {
+    auto query = statement(wanted.call.empty() ? kRouterLog : kRouterLogOfCall);
+    if (!query.ok()) return query.status();
+    query->bind(wanted.from).bind_at(wanted.since).bind_at(wanted.until).bind(std::int64_t{wanted.limit});
+    if (!wanted.call.empty()) query->bind(wanted.call);
+    for (;;) {
+      auto row = query->next();
+      if (!row.ok()) return row.status();
+      if (!*row) break;
+      RouterStep& step = steps.emplace_back();
+      query->read(step.sequence).read(step.at).read(step.event).read(step.commands);
+    }
+  }
+  for (RouterStep& step : steps) {
+    auto query = statement(kRouterCalls);
+    if (!query.ok()) return query.status();
+    query->bind(step.sequence);
+    for (;;) {
+      auto row = query->next();
+      if (!row.ok()) return row.status();
+      if (!*row) break;
+      query->read(step.calls.emplace_back());
+    }
+  }
+  return steps;
+}
+
+absl::StatusOr<std::int64_t> SqliteStore::router_next() {
+  auto query = statement(kRouterNext);
+  if (!query.ok()) return query.status();
+  auto row = query->next();
+  if (!row.ok()) return row.status();
+  std::int64_t next = 0;
+  query->read(next);
+  return next;
+}
+
+absl::StatusOr<RouterSnapshot> SqliteStore::router_snapshot(std::int64_t next) {
+  auto query = statement(kSnapshot);
+  if (!query.ok()) return query.status();
+  auto row = query->bind(next).next();
+  if (!row.ok()) return row.status();
+  if (!*row) {
+    return absl::NotFoundError(path_ + ": no snapshot of the router at or before step " +
+                               std::to_string(next));
+  }
+  RouterSnapshot snapshot;
+  query->read(snapshot.next).read(snapshot.at).read(snapshot.json);
+  return snapshot;
+}
+
+absl::Status SqliteStore::put_router_snapshot(const RouterSnapshot& snapshot, const RouterRetention& keep) {
+  if (auto status = writing(kPutSnapshot); !status.ok()) return status;
+  {
+    auto query = statement(kPutSnapshot);
+    if (!query.ok()) return query.status();
+    query->bind(snapshot.next).bind_at(snapshot.at).bind(snapshot.json);
+    if (auto status = query->run(); !status.ok()) return status;
+  }
+  if (auto status = prune_snapshots(snapshot, keep); !status.ok()) return status;
+  return prune_steps(snapshot, keep);
+}
+
+absl::Status SqliteStore::prune_snapshots(const RouterSnapshot& newest, const RouterRetention& keep) {
+  std::vector<std::pair<std::int64_t, Time>> kept;  // newest first
+  {
+    auto query = statement(kSnapshots);
+    if (!query.ok()) return query.status();
+    for (;;) {
+      auto row = query->next();
+      if (!row.ok()) return row.status();
+      if (!*row) break;
+      auto& [next, at] = kept.emplace_back();
+      query->read(next).read(at);
+    }
+  }
+  // Of the older ones the first of each stretch stays: measured from each other, none would ever grow old.
+  const auto stretch = [&](Time at) {
+    return at.time_since_epoch() / std::max(Micros{keep.thinned}, Micros{1});
+  };
+  for (std::size_t i = static_cast<std::size_t>(std::max(keep.snapshots, 1)); i < kept.size(); ++i) {
+    const auto& [next, at] = kept[i];
+    const bool first = i + 1 == kept.size() || stretch(kept[i + 1].second) != stretch(at);
+    if (first && newest.at - at <= keep.age) continue;
+    auto query = statement(kDropSnapshot);
+    if (!query.ok()) return query.status();
+    if (auto status = query->bind(next).run(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::prune_steps(const RouterSnapshot& newest, const RouterRetention& keep) {
+  std::int64_t first = 0, last = 0, old = 0;
+  {
+    auto query = statement(kOldSteps);
+    if (!query.ok()) return query.status();
+    auto row = query->bind_at(newest.at - keep.age).next();
+    if (!row.ok()) return row.status();
+    query->read(first).read(last).read(old);
+  }
+  const std::int64_t end = std::min({std::max(old + 1, last + 1 - keep.steps), newest.next,
+                                     first + std::max<std::int64_t>(keep.at_once, 1)});
+  if (end <= first) return absl::OkStatus();
+  for (Query drop : {kDropSteps, kDropStepCalls}) {
+    auto query = statement(drop);
+    if (!query.ok()) return query.status();
+    if (auto status = query->bind(end).run(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int> SqliteStore::close_open_calls(Time now) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "edge/sqlite_schema.hpp"
 #include "ivr/ports.hpp"
 
 struct sqlite3;
@@ -53,32 +54,24 @@ class SqliteStore final : public StorePort {
   absl::StatusOr<std::vector<CallEvent>> events(std::string_view call) override;
   absl::StatusOr<std::vector<NodeVisit>> visits(std::string_view call) override;
   absl::StatusOr<FlowVersion> flow(std::string_view digest) override;
+  absl::StatusOr<std::vector<CallRecord>> calls_between(Time since, Time until, int limit,
+                                                        int offset) override;
+  absl::StatusOr<Stored> put_document(const StoredDocument& document) override;
+  absl::StatusOr<std::vector<StoredDocument>> documents(std::string_view kind) override;
+  absl::Status remove_document(std::string_view kind, std::string_view id) override;
+  absl::Status append_router(const RouterStep& step) override;
+  absl::Status put_router_snapshot(const RouterSnapshot& snapshot, const RouterRetention& keep) override;
+  absl::StatusOr<std::vector<RouterStep>> router_log(const RouterLogQuery& query) override;
+  absl::StatusOr<RouterSnapshot> router_snapshot(std::int64_t next) override;
+  absl::StatusOr<std::int64_t> router_next() override;
   absl::StatusOr<int> close_open_calls(Time now) override;
 
   absl::Status integrity();  // reads the whole file; Internal says what is damaged
   static int newest_schema() noexcept;
 
  private:
-  enum Query : std::size_t {
-    kBegin,
-    kCommit,
-    kRollback,
-    kPutCall,
-    kFindCutCall,
-    kDropCutCall,
-    kDropCutEvents,
-    kDropCutVisits,
-    kAppend,
-    kPutVisit,
-    kPutFlow,
-    kCall,
-    kCalls,
-    kEvents,
-    kVisits,
-    kFlow,
-    kCloseOpen,
-    kQueries
-  };
+  using enum sqlite::Query;
+  using Query = sqlite::Query;
   class Statement;
 
   SqliteStore(std::string path, sqlite3* db) : path_(std::move(path)), db_(db) {}
@@ -86,6 +79,9 @@ class SqliteStore final : public StorePort {
   absl::Status run(const std::string& sql, std::string_view purpose);
   absl::StatusOr<Statement> statement(Query query);
   absl::Status replace_cut_call(const CallRecord& record);
+  absl::StatusOr<std::vector<CallRecord>> read_calls(Statement& query);
+  absl::Status prune_snapshots(const RouterSnapshot& newest, const RouterRetention& keep);
+  absl::Status prune_steps(const RouterSnapshot& newest, const RouterRetention& keep);
   absl::Status writing(Query query) const;
   absl::Status error(int code, std::string_view purpose) const;
 

@@ -29,10 +29,21 @@ struct PutCall {
   std::uint64_t ticket = 0;
 };
 
+struct PutSnapshot {
+  RouterSnapshot snapshot;
+  RouterRetention keep;
+};
+
+struct RemoveDocument {
+  std::string kind, id;
+};
+
 // One thing to write. Large ones by pointer: the mailbox and the backlog have thousands of cells.
 struct Write {
   using What = std::variant<std::monostate, std::unique_ptr<PutCall>, std::vector<CallEvent>,
-                            std::unique_ptr<NodeVisit>, std::unique_ptr<FlowVersion>>;
+                            std::unique_ptr<NodeVisit>, std::unique_ptr<FlowVersion>,
+                            std::unique_ptr<StoredDocument>, std::unique_ptr<RemoveDocument>,
+                            std::unique_ptr<RouterStep>, std::unique_ptr<PutSnapshot>>;
   What what;  // monostate: dropped
   std::size_t bytes = 0;
   std::uint32_t rows = 0;
@@ -46,7 +57,8 @@ struct Write {
 std::size_t size_of(const CallRecord& r) {
   return sizeof r + r.id.size() + r.sip_call_id.size() + r.sip_from_tag.size() + r.caller.size() +
          r.called.size() + r.flow.size() + r.flow_digest.size() + r.status.size() + r.cause.size() +
-         r.language.size() + r.variables.size() + r.recording.size();
+         r.language.size() + r.variables.size() + r.recording.size() + r.queue.size() + r.agent.size() +
+         r.tried.size() + r.path.size();
 }
 std::size_t size_of(const CallEvent& e) { return sizeof e + e.call.size() + e.json.size(); }
 std::size_t size_of(const NodeVisit& v) {
@@ -55,6 +67,14 @@ std::size_t size_of(const NodeVisit& v) {
 }
 std::size_t size_of(const FlowVersion& f) {
   return sizeof f + f.id.size() + f.digest.size() + f.document.size();
+}
+std::size_t size_of(const StoredDocument& d) {
+  return sizeof d + d.kind.size() + d.id.size() + d.json.size();
+}
+std::size_t size_of(const RouterStep& step) {
+  std::size_t size = sizeof step + step.event.size() + step.commands.size();
+  for (const std::string& call : step.calls) size += sizeof call + call.size();
+  return size;
 }
 
 // Writes in order, from which the oldest expendable ones can be taken out of the middle.
@@ -129,6 +149,8 @@ class StoreThread::Worker {
     stored_count_ = stored_.size();
     return true;
   }
+
+  std::int64_t router_stored() const { return router_stored_; }
 
   absl::Status flush(Millis limit) {
     const auto until = Clock::now() + limit;
@@ -263,6 +285,8 @@ class StoreThread::Worker {
   bool write_group() {  // true: the front of the backlog is committed
     std::size_t count = 0;
     std::uint64_t rows = 0, rejected = 0;
+    std::int64_t router = router_stored_;
+    bool router_gap = router_gap_;
     absl::Status refusal, status = store_->begin();
     if (status.ok()) {
       // A row that the store will never take must not hold up all others for ever; it alone is left out.
@@ -276,8 +300,13 @@ class StoreThread::Worker {
         return status.ok();
       };
       for (; status.ok() && count < backlog_.size() && rows < options_.max_group_rows; ++count) {
+        const std::uint64_t before = rejected;
         apply(backlog_[count], row);
         rows += backlog_[count].rows;
+        if (const auto* step = std::get_if<std::unique_ptr<RouterStep>>(&backlog_[count].what)) {
+          router_gap |= rejected != before;
+          if (!router_gap) router = (*step)->sequence;
+        }
       }
       if (status.ok()) status = store_->commit();
       if (!status.ok()) store_->rollback();
@@ -298,8 +327,11 @@ class StoreThread::Worker {
       stored_.insert(stored_.end(), tickets.begin(), tickets.end());
       stored_count_ = stored_.size();
     }
+    const bool moved = router != router_stored_;
+    router_stored_ = router;
+    router_gap_ = router_gap;
     progress_.notify_all();
-    if (!tickets.empty() && notify_) notify_();
+    if ((moved || !tickets.empty()) && notify_) notify_();
     return true;
   }
 
@@ -315,6 +347,14 @@ class StoreThread::Worker {
       row(store_->put_visit(**visit));
     } else if (const auto* flow = std::get_if<std::unique_ptr<FlowVersion>>(&write.what)) {
       row(store_->put_flow(**flow));
+    } else if (const auto* step = std::get_if<std::unique_ptr<RouterStep>>(&write.what)) {
+      row(store_->append_router(**step));
+    } else if (const auto* snapshot = std::get_if<std::unique_ptr<PutSnapshot>>(&write.what)) {
+      row(store_->put_router_snapshot((*snapshot)->snapshot, (*snapshot)->keep));
+    } else if (const auto* document = std::get_if<std::unique_ptr<StoredDocument>>(&write.what)) {
+      row(store_->put_document(**document).status());
+    } else if (const auto* removed = std::get_if<std::unique_ptr<RemoveDocument>>(&write.what)) {
+      row(store_->remove_document((*removed)->kind, (*removed)->id));
     }
   }
 
@@ -353,6 +393,9 @@ class StoreThread::Worker {
   std::atomic<std::size_t> stored_count_{0};  // looked at without the mutex
   bool failing_ = false;
   std::string last_error_;
+
+  std::atomic<std::int64_t> router_stored_{-1};
+  bool router_gap_ = false;  // store thread: a step is missing, the later ones do not count
 
   std::thread thread_;
 };
@@ -404,6 +447,27 @@ void StoreThread::put_flow(FlowVersion version) {
   worker_->post({std::make_unique<FlowVersion>(std::move(version)), bytes, 1});
 }
 
+void StoreThread::put_document(StoredDocument document) {
+  const std::size_t bytes = size_of(document);
+  worker_->post({std::make_unique<StoredDocument>(std::move(document)), bytes, 1});
+}
+
+void StoreThread::remove_document(std::string kind, std::string id) {
+  const std::size_t bytes = sizeof(RemoveDocument) + kind.size() + id.size();
+  worker_->post({std::make_unique<RemoveDocument>(RemoveDocument{std::move(kind), std::move(id)}), bytes, 1});
+}
+
+void StoreThread::append_router(RouterStep step) {
+  const std::size_t bytes = size_of(step);
+  worker_->post({std::make_unique<RouterStep>(std::move(step)), bytes, 1});
+}
+
+void StoreThread::put_router_snapshot(RouterSnapshot snapshot, const RouterRetention& keep) {
+  const std::size_t bytes = sizeof(PutSnapshot) + snapshot.json.size();
+  worker_->post({std::make_unique<PutSnapshot>(PutSnapshot{std::move(snapshot), keep}), bytes, 1});
+}
+
+std::int64_t StoreThread::router_stored() const { return worker_->router_stored(); }
 bool StoreThread::next_stored(std::uint64_t& ticket) { return worker_->next_stored(ticket); }
 absl::Status StoreThread::flush(Millis limit) { return worker_->flush(limit); }
 

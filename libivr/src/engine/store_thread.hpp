@@ -11,7 +11,7 @@ namespace ivr {
 struct StoreThreadOptions {
   std::size_t mailbox = 8192;  // writes handed over between two looks of the store thread
   std::size_t max_backlog_bytes =
-      256 << 20;  // beyond it the oldest events and visits are dropped, never call records
+      256 << 20;  // beyond it the oldest events and visits are dropped, never call records or router steps
   std::size_t max_group_rows = 8192;            // rows in one transaction
   Millis linger = 10ms;                         // waited for company before a transaction
   Millis first_retry = 100ms, last_retry = 5s;  // after a failed transaction, doubling
@@ -51,8 +51,17 @@ class StoreThread {
   void append(std::vector<CallEvent> events);
   void put_visit(NodeVisit visit);
   void put_flow(FlowVersion version);
+  void put_document(StoredDocument document);
+  void remove_document(std::string kind, std::string id);
+  void append_router(RouterStep step);
+  void put_router_snapshot(RouterSnapshot snapshot, const RouterRetention& keep = {});
 
   bool next_stored(std::uint64_t& ticket);  // false: nothing there
+
+  // The last router step up to which all that were posted are committed; -1: none yet. What a caller is
+  // promised because of a step may be said from here on. `notify` comes when it has moved. It stays before a
+  // step that the store will never take, for good: nothing after it could be restored.
+  std::int64_t router_stored() const;  // any thread
 
   // Waits until all that was posted is written; DeadlineExceeded says how much is left and why.
   absl::Status flush(Millis limit);
