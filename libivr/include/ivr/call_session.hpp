@@ -207,8 +207,8 @@ class CallSession {
   bool sensitive(
       char digit) const;  // this digit, pressed now, is secret: the log shows '?', see event_log.hpp
 
-  // What a log may show in place of the event, asked for before the step that takes it: a secret digit is '?',
-  // what a reply tells in secret is "***". Nothing: the event hides nothing and may be shown as it is.
+  // What a log may show in place of the event, asked for before the step that takes it: a secret digit is
+  // '?', what a reply tells in secret is "***". Nothing: the event hides nothing and may be shown as it is.
   std::optional<Event> for_log(const Event& event) const;
 
   // Keys pressed ahead are logged as '?' where options.secret_type_ahead. Those that the last step took for a
@@ -293,13 +293,13 @@ class CallSession {
   void on_digit(char digit);
   void on_play_ended(const event::PlayEnded& ended);
   void on_record_ended(const event::RecordEnded& ended);
+  void on_leg_answered(const event::LegAnswered& answered);
   void on_leg_ended(const event::LegEnded& ended);
   void on_tick();
   void begin(const Intent& intent);
   void finish(Outcome outcome);
   void run_script();
-  template <class Want>
-  Barge barge(const Want& want);
+  Barge barge(BargeIn by, Millis grace, Millis min_speech);
   Barge* prompting();  // of the prompt that plays now and may be stopped, or null
   bool stops(const Barge& barge, BargeIn by) const;
   void stop_listening(Barge& barge);
@@ -308,6 +308,7 @@ class CallSession {
   void feed_queue();
   void settle_collect(Collecting& collect, outcome::CollectEnd end, char terminator);
   void start_recording(Recording& recording);
+  void begin_transfer(const intent::Transfer& want);
   void end_transfer(Transferring& transfer, outcome::TransferEnd end, int status);
   void end_call(outcome::EndedBy by, std::string reason);
   void leave();
@@ -316,6 +317,7 @@ class CallSession {
   void start_call_record();
   PlayId play(Prompts prompts, int loops);
   void stop_play(PlayId& play);
+  Millis since(Time then) const { return std::chrono::duration_cast<Millis>(now_ - then); }
   void arm(Micros after) { deadline_ = now_ + after; }
   void disarm() { deadline_.reset(); }
 

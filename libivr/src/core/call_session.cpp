@@ -1,10 +1,7 @@
 #include "ivr/call_session.hpp"
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
-
-#include "ivr/event_log.hpp"
 
 namespace ivr {
 namespace {
@@ -21,50 +18,10 @@ constexpr Millis kHttpGrace = 1s;
 // A script that asks for more than this without anything happening outside would spin for ever.
 constexpr int kMaxIntentsAStep = 1000;
 
-bool contains(std::string_view set, char c) { return set.find(c) != std::string_view::npos; }
-
-Millis millis(Micros d) { return std::chrono::duration_cast<Millis>(d); }
-
-outcome::TransferEnd transfer_end(int status) {
-  switch (status) {
-    case 486:
-    case 600: return outcome::TransferEnd::busy;
-    case 408:
-    case 480:
-    case 487: return outcome::TransferEnd::no_answer;
-    case 403:
-    case 603:
-    case 607: return outcome::TransferEnd::rejected;
-    default: return outcome::TransferEnd::failed;
-  }
-}
-
 }  // namespace
 
 CallSession::CallSession(std::unique_ptr<Script> script, const CallSessionOptions& options)
     : script_(std::move(script)), options_(options) {}
-
-bool CallSession::sensitive(char digit) const {
-  if (const auto* collect = std::get_if<Collecting>(&operation_)) {
-    return collect->want.sensitive && !contains(collect->want.terminators, digit);
-  }
-  if (const auto* recording =
-          std::get_if<Recording>(&operation_)) {  // the key that ends it, and nothing else
-    if (recording->phase == Recording::Phase::recording && contains(recording->want.finish_keys, digit))
-      return false;
-  }
-  return options_.secret_type_ahead;
-}
-
-std::optional<Event> CallSession::for_log(const Event& event) const {
-  if (const auto* heard = std::get_if<event::DigitHeard>(&event); heard != nullptr && sensitive(heard->digit))
-    return event::DigitHeard{'?', heard->source};
-  const auto* replied = std::get_if<event::HttpReplied>(&event);
-  const auto* fetch = std::get_if<Fetching>(&operation_);
-  if (replied != nullptr && fetch != nullptr && fetch->request == replied->request && !fetch->secrets.empty())
-    return event::HttpReplied{replied->request, hide(replied->reply, fetch->secrets)};
-  return std::nullopt;
-}
 
 void CallSession::step(const Event& event, Time now, Commands& out) {
   if (state_ == State::over) return;
@@ -127,27 +84,7 @@ void CallSession::handle(const Event& event) {
           [&](const event::VoiceBegan&) { on_voice(true); },
           [&](const event::VoiceEnded&) { on_voice(false); },
           [&](const event::LegRinging&) {},  // the caller has heard ringback since we dialled
-          [&](const event::LegAnswered& answered) {
-            auto* transfer = std::get_if<Transferring>(&operation_);
-            if (transfer == nullptr || transfer->leg != answered.leg ||
-                transfer->phase != Transferring::Phase::dialing) {
-              return;
-            }
-            stop_play(transfer->play);
-            transfer->phase = Transferring::Phase::talking;
-            transfer->answered = now_;
-            out_->push_back(command::Connect{transfer->leg});
-            if (transfer->want.record) {
-              transfer->record = next_record_++;
-              ++open_records_;
-              out_->push_back(command::StartRecord{transfer->record, "transfer", true, Millis{0}, Millis{0}});
-            }
-            if (transfer->want.max_talk > Millis{0}) {
-              arm(transfer->want.max_talk);
-            } else {
-              disarm();
-            }
-          },
+          [&](const event::LegAnswered& answered) { on_leg_answered(answered); },
           [&](const event::LegEnded& ended) { on_leg_ended(ended); },
           [&](const event::QueueAnnounced&) {},
           [&](const event::QueueLeft& left) {
@@ -213,7 +150,7 @@ void CallSession::begin(const Intent& intent) {
                      finish(outcome::Played{});
                    } else {
                      const PlayId id = play(want.prompts, want.loops);
-                     operation_ = Playing{id, barge(want)};
+                     operation_ = Playing{id, barge(want.barge_in, want.grace, want.min_speech)};
                    }
                  },
                  [&](const intent::Collect& want) {
@@ -222,7 +159,7 @@ void CallSession::begin(const Intent& intent) {
                    if (!want.carry) queued_.clear();
                    if (queued_.empty() && !want.prompts.empty()) {
                      collect.play = play(want.prompts, 1);
-                     collect.barge = barge(want);
+                     collect.barge = barge(want.barge_in, want.grace, want.min_speech);
                      return;
                    }
                    arm(want.first_timeout);
@@ -249,17 +186,7 @@ void CallSession::begin(const Intent& intent) {
                                    ? fetch.give_up
                                    : std::min(fetch.give_up, now_ + Micros(want.filler_after));
                  },
-                 [&](const intent::Transfer& want) {
-                   auto& transfer = operation_.emplace<Transferring>();
-                   transfer.want = want;
-                   transfer.leg = next_leg_++;
-                   out_->push_back(command::Dial{transfer.leg, want.uri,
-                                                 want.caller_id.empty() ? call_.caller_uri : want.caller_id});
-                   Prompts ringback = want.ringback;
-                   if (ringback.empty()) ringback.push_back({Prompt::Kind::tone, "ringback"});
-                   transfer.play = play(std::move(ringback), 0);
-                   arm(want.ring_limit);
-                 },
+                 [&](const intent::Transfer& want) { begin_transfer(want); },
                  [&](const intent::Wait& want) {
                    if (want.duration <= Millis{0}) {
                      finish(outcome::Waited{});
@@ -347,125 +274,6 @@ void CallSession::stop_play(PlayId& play) {
   if (play != 0) out_->push_back(command::StopPlay{std::exchange(play, 0)});
 }
 
-// ------------------------------------------------------------------------------------------ digits
-
-void CallSession::on_digit(char digit) {
-  if (auto* collect = std::get_if<Collecting>(&operation_)) {
-    if (collect->play != 0 && !stops(collect->barge, BargeIn::digits)) return;  // not while this prompt plays
-    take_digit(*collect, digit);
-    return;
-  }
-  if (auto* recording = std::get_if<Recording>(&operation_)) {
-    if (recording->phase == Recording::Phase::recording && contains(recording->want.finish_keys, digit)) {
-      recording->phase = Recording::Phase::stopping;
-      recording->key = digit;
-      out_->push_back(command::StopRecord{recording->record});
-    } else if (recording->phase == Recording::Phase::prompt) {
-      stop_play(recording->play);
-      start_recording(*recording);
-    }
-    return;
-  }
-  if (const auto* transfer = std::get_if<Transferring>(&operation_);
-      transfer != nullptr && transfer->phase == Transferring::Phase::talking) {
-    return;  // it is for the far side, and goes there with the audio
-  }
-  auto* playing = std::get_if<Playing>(&operation_);
-  if (playing != nullptr && !stops(playing->barge, BargeIn::digits)) return;
-  if (static_cast<int>(queued_.size()) >= options_.max_queued_digits) {
-    ++summary_.dropped_digits;
-    return;
-  }
-  queued_.push_back(digit);
-  if (playing != nullptr && !playing->stopping) {
-    playing->stopping = true;  // PlayEnded says how much was heard
-    stop_listening(playing->barge);
-    out_->push_back(command::StopPlay{playing->play});
-  }
-}
-
-// ------------------------------------------------------------------------------------------- voice
-
-template <class Want>
-CallSession::Barge CallSession::barge(const Want& want) {
-  Barge barge{want.barge_in, now_ + want.grace, want.min_speech};
-  barge.listening = want.barge_in == BargeIn::speech || want.barge_in == BargeIn::both;
-  if (barge.listening) out_->push_back(command::DetectVoice{true});
-  return barge;
-}
-
-bool CallSession::stops(const Barge& barge, BargeIn by) const {
-  return (barge.by == by || barge.by == BargeIn::both) && now_ >= barge.from;
-}
-
-CallSession::Barge* CallSession::prompting() {
-  if (auto* playing = std::get_if<Playing>(&operation_)) return playing->stopping ? nullptr : &playing->barge;
-  auto* collect = std::get_if<Collecting>(&operation_);
-  return collect != nullptr && collect->play != 0 ? &collect->barge : nullptr;
-}
-
-void CallSession::stop_listening(Barge& barge) {
-  if (std::exchange(barge.listening, false)) out_->push_back(command::DetectVoice{false});
-  if (std::exchange(barge.speaking, false)) disarm();
-}
-
-void CallSession::on_voice(bool began) {
-  if (Barge* barge = prompting(); barge != nullptr && barge->listening) {
-    barge->speaking = began;
-    if (began) {
-      arm(std::max<Micros>(barge->min_speech, barge->from - now_));
-    } else {
-      disarm();
-    }
-    return;
-  }
-  auto* listen = std::get_if<Listening>(&operation_);
-  if (listen == nullptr) return;
-  if (began && !listen->heard) {
-    listen->heard = true;
-    listen->after = millis(now_ - listen->since);
-  }
-  if (listen->heard && began != listen->until_silence) {
-    out_->push_back(command::DetectVoice{false});
-    finish(outcome::Listened{true, listen->after});
-  }
-}
-
-void CallSession::take_digit(Collecting& collect, char digit) {
-  stop_listening(collect.barge);
-  stop_play(collect.play);
-  if (contains(collect.want.terminators, digit)) {
-    settle_collect(collect, outcome::CollectEnd::terminator, digit);
-    return;
-  }
-  collect.redacted |= digit == '?';
-  collect.digits.push_back(digit);
-  if (static_cast<int>(collect.digits.size()) >= collect.want.max) {
-    settle_collect(collect, outcome::CollectEnd::full, 0);
-  } else {
-    arm(collect.want.digit_timeout);
-  }
-}
-
-void CallSession::feed_queue() {
-  while (!queued_.empty()) {
-    auto* collect = std::get_if<Collecting>(&operation_);
-    if (collect == nullptr) return;
-    char digit = queued_.front();
-    queued_.pop_front();
-    if (!revealing_.empty()) {
-      digit = revealing_.front();
-      revealing_.erase(0, 1);
-    }
-    if (options_.secret_type_ahead) revealed_.push_back(sensitive(digit) ? '?' : digit);
-    take_digit(*collect, digit);
-  }
-}
-
-void CallSession::settle_collect(Collecting& collect, outcome::CollectEnd end, char terminator) {
-  finish(outcome::Collected{std::move(collect.digits), end, terminator, collect.redacted});
-}
-
 // --------------------------------------------------------------------------------- what plays ends
 
 void CallSession::on_play_ended(const event::PlayEnded& ended) {
@@ -532,56 +340,6 @@ void CallSession::on_record_ended(const event::RecordEnded& ended) {
     transfer->record = 0;
     if (transfer->phase == Transferring::Phase::stopping) finish(transfer->result);
   }
-}
-
-// -------------------------------------------------------------------------------------------- legs
-
-void CallSession::on_leg_ended(const event::LegEnded& ended) {
-  if (ended.leg != 0) {
-    auto* transfer = std::get_if<Transferring>(&operation_);
-    if (transfer == nullptr || transfer->leg != ended.leg || transfer->phase == Transferring::Phase::stopping)
-      return;
-    end_transfer(*transfer,
-                 transfer->phase == Transferring::Phase::talking ? outcome::TransferEnd::completed
-                                                                 : transfer_end(ended.status),
-                 ended.status);
-    return;
-  }
-  leg_up_ = false;
-  if (state_ == State::ending) return;
-  if (call_record_ != 0) out_->push_back(command::StopRecord{std::exchange(call_record_, 0)});
-  summary_.ended_by = outcome::EndedBy::caller;
-  summary_.reason = ended.reason;
-  if (state_ != State::up) {  // it never was up: the script has not begun
-    state_ = State::ending;
-    if (call_.direction == Direction::outbound)
-      outcome_ = outcome::Ended{outcome::EndedBy::caller, ended.reason};
-    return;
-  }
-  auto* recording = std::get_if<Recording>(&operation_);
-  if (recording != nullptr && recording->record != 0) {
-    if (recording->phase == Recording::Phase::recording) {
-      recording->phase = Recording::Phase::stopping;
-      out_->push_back(command::StopRecord{recording->record});
-    }
-    state_ = State::ending;
-    return;  // the script hears of it with the recording
-  }
-  leave();
-}
-
-void CallSession::end_transfer(Transferring& transfer, outcome::TransferEnd end, int status) {
-  stop_play(transfer.play);
-  disarm();
-  transfer.result.end = end;
-  transfer.result.sip_status = status;
-  if (transfer.phase == Transferring::Phase::talking) transfer.result.talk = millis(now_ - transfer.answered);
-  if (transfer.record != 0) {
-    transfer.phase = Transferring::Phase::stopping;
-    out_->push_back(command::StopRecord{transfer.record});
-    return;
-  }
-  finish(transfer.result);
 }
 
 // We end it: leg 0 has been told to go, its end will come.

@@ -1,0 +1,108 @@
+#include <utility>
+
+#include "ivr/call_session.hpp"
+
+// Leg 0 and the legs a call dials itself: connecting them, and what follows when one ends.
+
+namespace ivr {
+namespace {
+
+outcome::TransferEnd transfer_end(int status) {
+  switch (status) {
+    case 486:
+    case 600: return outcome::TransferEnd::busy;
+    case 408:
+    case 480:
+    case 487: return outcome::TransferEnd::no_answer;
+    case 403:
+    case 603:
+    case 607: return outcome::TransferEnd::rejected;
+    default: return outcome::TransferEnd::failed;
+  }
+}
+
+}  // namespace
+
+void CallSession::begin_transfer(const intent::Transfer& want) {
+  auto& transfer = operation_.emplace<Transferring>();
+  transfer.want = want;
+  transfer.leg = next_leg_++;
+  out_->push_back(
+      command::Dial{transfer.leg, want.uri, want.caller_id.empty() ? call_.caller_uri : want.caller_id});
+  Prompts ringback = want.ringback;
+  if (ringback.empty()) ringback.push_back({Prompt::Kind::tone, "ringback"});
+  transfer.play = play(std::move(ringback), 0);
+  arm(want.ring_limit);
+}
+
+void CallSession::on_leg_answered(const event::LegAnswered& answered) {
+  auto* transfer = std::get_if<Transferring>(&operation_);
+  if (transfer == nullptr || transfer->leg != answered.leg ||
+      transfer->phase != Transferring::Phase::dialing) {
+    return;
+  }
+  stop_play(transfer->play);
+  transfer->phase = Transferring::Phase::talking;
+  transfer->answered = now_;
+  out_->push_back(command::Connect{transfer->leg});
+  if (transfer->want.record) {
+    transfer->record = next_record_++;
+    ++open_records_;
+    out_->push_back(command::StartRecord{transfer->record, "transfer", true, Millis{0}, Millis{0}});
+  }
+  if (transfer->want.max_talk > Millis{0}) {
+    arm(transfer->want.max_talk);
+  } else {
+    disarm();
+  }
+}
+
+void CallSession::on_leg_ended(const event::LegEnded& ended) {
+  if (ended.leg != 0) {
+    auto* transfer = std::get_if<Transferring>(&operation_);
+    if (transfer == nullptr || transfer->leg != ended.leg || transfer->phase == Transferring::Phase::stopping)
+      return;
+    end_transfer(*transfer,
+                 transfer->phase == Transferring::Phase::talking ? outcome::TransferEnd::completed
+                                                                 : transfer_end(ended.status),
+                 ended.status);
+    return;
+  }
+  leg_up_ = false;
+  if (state_ == State::ending) return;
+  if (call_record_ != 0) out_->push_back(command::StopRecord{std::exchange(call_record_, 0)});
+  summary_.ended_by = outcome::EndedBy::caller;
+  summary_.reason = ended.reason;
+  if (state_ != State::up) {  // it never was up: the script has not begun
+    state_ = State::ending;
+    if (call_.direction == Direction::outbound)
+      outcome_ = outcome::Ended{outcome::EndedBy::caller, ended.reason};
+    return;
+  }
+  auto* recording = std::get_if<Recording>(&operation_);
+  if (recording != nullptr && recording->record != 0) {
+    if (recording->phase == Recording::Phase::recording) {
+      recording->phase = Recording::Phase::stopping;
+      out_->push_back(command::StopRecord{recording->record});
+    }
+    state_ = State::ending;
+    return;  // the script hears of it with the recording
+  }
+  leave();
+}
+
+void CallSession::end_transfer(Transferring& transfer, outcome::TransferEnd end, int status) {
+  stop_play(transfer.play);
+  disarm();
+  transfer.result.end = end;
+  transfer.result.sip_status = status;
+  if (transfer.phase == Transferring::Phase::talking) transfer.result.talk = since(transfer.answered);
+  if (transfer.record != 0) {
+    transfer.phase = Transferring::Phase::stopping;
+    out_->push_back(command::StopRecord{transfer.record});
+    return;
+  }
+  finish(transfer.result);
+}
+
+}  // namespace ivr
