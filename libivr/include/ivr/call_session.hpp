@@ -275,9 +275,21 @@ class CallSession {
   };
   struct Queueing {
     intent::Queue want;
+    enum class Phase { waiting, talking, stopping } phase = Phase::waiting;
+    PlayId play = 0;      // `say`, or the hold music
+    bool saying = false;  // `say`: the music comes after it
+    RecordId record = 0;
+    Time from{};  // of this phase
+    outcome::Queued result;
   };
-  struct CallingBack {};
-  struct Serving {};
+  struct CallingBack {
+    bool waits = false;  // the caller still stands in the queue
+  };
+  struct Serving {
+    bool talking = false;
+    PlayId play = 0;  // hold music
+    Time from{};
+  };
   struct Listening {
     bool until_silence;
     Time since{};
@@ -310,6 +322,19 @@ class CallSession {
   void start_recording(Recording& recording);
   void begin_transfer(const intent::Transfer& want);
   void end_transfer(Transferring& transfer, outcome::TransferEnd end, int status);
+  void join_queue(const intent::Queue& want);
+  bool stays_in_queue(const Intent& next);
+  void leave_queue_by(Queueing& queueing, char key);
+  void on_queue_tick(Queueing& queueing);
+  void entertain(Queueing& queueing);
+  void request_callback(const intent::Callback& want);
+  void serve();
+  void on_queue_announced(const event::QueueAnnounced& announced);
+  void on_queue_left(const event::QueueLeft& left);
+  void on_callback_taken(const event::CallbackTaken& callback);
+  void on_bridged(const event::Bridged& bridged);
+  void on_unbridged(const event::Unbridged& unbridged);
+  void on_peer_held(bool held);
   void end_call(outcome::EndedBy by, std::string reason);
   void leave();
   void come_up();

@@ -58,14 +58,15 @@ void CallSession::handle(const Event& event) {
             }
           },
           [&](const event::Established&) {
-            if (std::holds_alternative<Answering>(operation_)) {
-              start_call_record();
-              finish(outcome::Answered{});
-            } else if (state_ == State::ringing || state_ == State::dialing) {
+            if (state_ == State::ringing || state_ == State::dialing) {
               answered_ = true;
               come_up();
-              start_call_record();
+            } else if (state_ != State::up) {
+              return;
+            } else if (std::holds_alternative<Answering>(operation_)) {
+              finish(outcome::Answered{});
             }
+            start_call_record();
           },
           [&](const event::DigitHeard& heard) {
             if (state_ == State::up) on_digit(heard.digit);
@@ -86,18 +87,12 @@ void CallSession::handle(const Event& event) {
           [&](const event::LegRinging&) {},  // the caller has heard ringback since we dialled
           [&](const event::LegAnswered& answered) { on_leg_answered(answered); },
           [&](const event::LegEnded& ended) { on_leg_ended(ended); },
-          [&](const event::QueueAnnounced&) {},
-          [&](const event::QueueLeft& left) {
-            if (!std::holds_alternative<Queueing>(operation_)) return;
-            finish(outcome::Queued{.end = left.end, .tried = left.tried, .waited = left.waited});
-          },
-          [&](const event::CallbackTaken& callback) {
-            if (std::holds_alternative<CallingBack>(operation_))
-              finish(outcome::CallbackTaken{callback.taken});
-          },
-          [&](const event::Bridged&) {},
-          [&](const event::Unbridged&) {},
-          [&](const event::PeerHeld&) {},
+          [&](const event::QueueAnnounced& announced) { on_queue_announced(announced); },
+          [&](const event::QueueLeft& left) { on_queue_left(left); },
+          [&](const event::CallbackTaken& callback) { on_callback_taken(callback); },
+          [&](const event::Bridged& bridged) { on_bridged(bridged); },
+          [&](const event::Unbridged& unbridged) { on_unbridged(unbridged); },
+          [&](const event::PeerHeld& peer) { on_peer_held(peer.held); },
           [&](const event::MediaLost&) {
             if (state_ != State::up || !answered_) return;  // nobody needs to send before the answer
             dismiss("no audio from the caller", 480);
@@ -140,6 +135,7 @@ void CallSession::run_script() {
 }
 
 void CallSession::begin(const Intent& intent) {
+  if (std::holds_alternative<Queueing>(operation_) && stays_in_queue(intent)) return;
   std::visit(Overload{
                  [&](const intent::Play& want) {
                    // Whoever has typed ahead does not want to listen.
@@ -217,18 +213,9 @@ void CallSession::begin(const Intent& intent) {
                      out_->push_back(command::Answer{});
                    }
                  },
-                 [&](const intent::Queue& want) {
-                   operation_ = Queueing{want};
-                   out_->push_back(command::JoinQueue{want});
-                 },
-                 [&](const intent::Callback& want) {
-                   operation_ = CallingBack{};
-                   out_->push_back(command::RequestCallback{want.number});
-                 },
-                 [&](const intent::Serve&) {
-                   operation_ = Serving{};
-                   out_->push_back(command::Serve{});
-                 },
+                 [&](const intent::Queue& want) { join_queue(want); },
+                 [&](const intent::Callback& want) { request_callback(want); },
+                 [&](const intent::Serve&) { serve(); },
                  [&](const intent::Hangup& want) {
                    dismiss(want.reason, want.status);
                    end_call(outcome::EndedBy::script, want.reason);
@@ -297,6 +284,12 @@ void CallSession::on_play_ended(const event::PlayEnded& ended) {
     } else {
       start_recording(*recording);
     }
+  } else if (auto* queueing = std::get_if<Queueing>(&operation_)) {
+    if (queueing->play != ended.play) return;
+    queueing->play = 0;
+    if (queueing->saying) entertain(*queueing);
+  } else if (auto* serving = std::get_if<Serving>(&operation_)) {
+    if (serving->play == ended.play) serving->play = 0;
   }
 }
 
@@ -340,6 +333,12 @@ void CallSession::on_record_ended(const event::RecordEnded& ended) {
     transfer->record = 0;
     if (transfer->phase == Transferring::Phase::stopping) finish(transfer->result);
   }
+  if (auto* queueing = std::get_if<Queueing>(&operation_);
+      queueing != nullptr && queueing->record == ended.record) {
+    queueing->result.recording = ended.file;
+    queueing->record = 0;
+    if (queueing->phase == Queueing::Phase::stopping) finish(queueing->result);
+  }
 }
 
 // We end it: leg 0 has been told to go, its end will come.
@@ -363,6 +362,14 @@ void CallSession::leave() {
       out_->push_back(command::StopRecord{transfer->record});
     }
     out_->push_back(command::Drop{transfer->leg, "the caller has gone"});
+  } else if (auto* queueing = std::get_if<Queueing>(&operation_)) {
+    switch (queueing->phase) {
+      case Queueing::Phase::waiting: out_->push_back(command::LeaveQueue{}); break;
+      case Queueing::Phase::talking:  // whoever carries the bridge ends it with leg 0
+        if (queueing->record != 0) out_->push_back(command::StopRecord{queueing->record});
+        break;
+      case Queueing::Phase::stopping: break;
+    }
   }
   operation_ = std::monostate{};
   disarm();
@@ -402,6 +409,8 @@ void CallSession::on_tick() {
                  transfer->phase == Transferring::Phase::dialing ? outcome::TransferEnd::no_answer
                                                                  : outcome::TransferEnd::completed,
                  0);
+  } else if (auto* queueing = std::get_if<Queueing>(&operation_)) {
+    on_queue_tick(*queueing);
   } else if (std::holds_alternative<Waiting>(operation_)) {
     finish(outcome::Waited{});
   } else if (auto* listen = std::get_if<Listening>(&operation_)) {

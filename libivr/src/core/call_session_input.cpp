@@ -23,6 +23,12 @@ bool CallSession::sensitive(char digit) const {
     if (recording->phase == Recording::Phase::recording && contains(recording->want.finish_keys, digit))
       return false;
   }
+  if (const auto* queueing = std::get_if<Queueing>(&operation_)) {
+    if (queueing->phase != Queueing::Phase::waiting) return true;  // what they tell each other
+    if (contains(queueing->want.exit_keys, digit)) return false;
+  }
+  if (const auto* serving = std::get_if<Serving>(&operation_); serving != nullptr && serving->talking)
+    return true;
   return options_.secret_type_ahead;
 }
 
@@ -57,6 +63,12 @@ void CallSession::on_digit(char digit) {
       transfer != nullptr && transfer->phase == Transferring::Phase::talking) {
     return;  // it is for the far side, and goes there with the audio
   }
+  if (auto* queueing = std::get_if<Queueing>(&operation_)) {
+    if (queueing->phase == Queueing::Phase::waiting && contains(queueing->want.exit_keys, digit))
+      leave_queue_by(*queueing, digit);
+    return;
+  }
+  if (std::holds_alternative<Serving>(operation_)) return;
   auto* playing = std::get_if<Playing>(&operation_);
   if (playing != nullptr && !stops(playing->barge, BargeIn::digits)) return;
   if (static_cast<int>(queued_.size()) >= options_.max_queued_digits) {

@@ -213,7 +213,7 @@ void fields(command::JoinQueue& x, F&& f) {
       f("preferred", x.want.preferred), f("agent", x.want.agent), f("direct", x.want.direct),
       f("exit_keys", x.want.exit_keys), f("whisper", x.want.whisper), f("accept_keys", x.want.accept_keys),
       f("caller_id", x.want.caller_id), f("record", x.want.record), f("pass_digits", x.want.pass_digits),
-      f("max_talk_ms", x.want.max_talk);
+      f("max_talk_ms", x.want.max_talk), f("max_wait_ms", x.want.max_wait);
 }
 template <class F>
 void fields(command::LeaveQueue& x, F&& f) {

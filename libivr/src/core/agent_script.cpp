@@ -1,0 +1,53 @@
+#include "core/agent_script.hpp"
+
+#include <utility>
+
+namespace ivr {
+namespace {
+
+// A telephone that stays open has nothing else to say that the talk is over.
+constexpr Millis kTalkOver = 200ms;
+
+}  // namespace
+
+AgentScript::AgentScript(AgentScriptOptions options) : options_(std::move(options)) {}
+
+void AgentScript::step(const Outcome& outcome, Time, ScriptOutput& out) {
+  if (std::holds_alternative<outcome::Ended>(outcome)) return;
+  if (std::holds_alternative<outcome::Started>(outcome)) {
+    out.intent.push_back(offer());
+  } else if (const auto* key = std::get_if<outcome::Collected>(&outcome)) {
+    out.intent.push_back(after_key(*key));
+  } else if (std::holds_alternative<outcome::Served>(outcome)) {
+    out.intent.push_back(after_talk());
+  } else {  // a whisper or tone has been played; one that cannot be is no reason to lose a caller
+    out.intent.push_back(intent::Serve{});
+  }
+}
+
+Intent AgentScript::offer() {
+  if (options_.accept_keys.empty()) {
+    if (options_.whisper.empty()) return intent::Serve{};
+    return intent::Play{.prompts = options_.whisper};
+  }
+  ++tried_;
+  return intent::Collect{.prompts = options_.whisper,
+                         .max = 1,
+                         .terminators = "",  // '#' may be the key
+                         .first_timeout = options_.key_timeout,
+                         .carry = false};
+}
+
+Intent AgentScript::after_key(const outcome::Collected& key) {
+  if (!key.digits.empty() && options_.accept_keys.find(key.digits[0]) != std::string::npos)
+    return intent::Serve{};
+  return tried_ < options_.tries ? offer() : intent::Hangup{.reason = "declined"};
+}
+
+Intent AgentScript::after_talk() const {
+  if (!options_.standby) return intent::Hangup{};
+  return intent::Play{.prompts = {Prompt{.kind = Prompt::Kind::tone, .value = "beep", .length = kTalkOver}},
+                      .barge_in = BargeIn::none};
+}
+
+}  // namespace ivr

@@ -1,0 +1,36 @@
+#pragma once
+#include <string>
+
+#include "ivr/script.hpp"
+
+namespace ivr {
+
+struct AgentScriptOptions {
+  Prompts whisper;          // heard by the agent alone, before they talk: who calls, and about what
+  std::string accept_keys;  // one of them takes the caller; empty: answering the telephone does
+  int tries = 2;            // the whisper is said so often; a wrong key or none uses one up
+  Millis key_timeout = 8s;  // after the whisper
+  bool standby = false;     // the leg stays open between callers
+};
+
+// What an agent's telephone does when it is rung for a caller: it whispers, asks for the key, serves, and
+// hangs up ("normal"; "declined" when the key does not come). An agent on standby hears a short tone after
+// each talk and serves again.
+//
+// Until intent::Serve the caller is not bound to this agent: the leg may be dropped at any moment.
+// Thread: one at a time.
+class AgentScript : public Script {
+ public:
+  explicit AgentScript(AgentScriptOptions options);
+  void step(const Outcome& outcome, Time now, ScriptOutput& out) override;
+
+ private:
+  Intent offer();
+  Intent after_key(const outcome::Collected& key);
+  Intent after_talk() const;
+
+  AgentScriptOptions options_;
+  int tried_ = 0;
+};
+
+}  // namespace ivr
