@@ -341,6 +341,8 @@ TEST(FlowTransfer, S0_06_EveryStrategyLoadsAndAnUnknownOneNamesThemAll) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].rule, "unknown-strategy");
   EXPECT_EQ(found[0].pointer, "/nodes/a/strategy");
+  EXPECT_TRUE(Flow::load(with("leastrecent")).ok()) << "Asterisk's name";
+  EXPECT_THAT(Flow::check(with("longest_idel"))[0].message, HasSubstr("did you mean 'longest_idle'?"));
   EXPECT_THAT(found[0].mend, HasSubstr("longest_idle"));
   EXPECT_THAT(found[0].mend, HasSubstr("wrandom"));
 }

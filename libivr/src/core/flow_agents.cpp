@@ -11,11 +11,6 @@ namespace {
 
 constexpr int kMaxPriority = 1000;
 
-constexpr std::string_view kStrategies[] = {
-    "ringall",    "ring_progressively", "longest_idle",  "fewest_calls", "least_talk_time", "rrmemory",
-    "rrordered",  "round_robin",        "linear",        "top_down",     "random",          "wrandom",
-    "sequential", "skills_based",       "load_balanced", "least_busy",   "priority"};
-
 // -------------------------------------------------------------------------------------- in the document
 
 Terms read_terms(Fields& f) {
@@ -114,12 +109,12 @@ void read_transfer(TransferNode& t, const Node& of, Fields& f, FieldContext& con
   const std::string strategy = f.text("strategy");
   if (!strategy.empty()) {
     q.strategy = strategy;
-    const std::vector<std::string> known(std::begin(kStrategies), std::end(kStrategies));
-    if (std::find(known.begin(), known.end(), strategy) == known.end()) {
+    if (!known_strategy(strategy)) {
+      const std::vector<std::string> known(strategy_names().begin(), strategy_names().end());
       std::string all;
       for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
-      context.error("unknown-strategy", pointer + "/strategy", "no strategy '" + strategy + "'",
-                    "choose one of " + all);
+      context.error("unknown-strategy", pointer + "/strategy",
+                    "no strategy '" + strategy + "'" + suggestion(strategy, known), "choose one of " + all);
     }
   }
   if (const Json* agents = f.array("agents")) {
