@@ -294,6 +294,27 @@ TEST(DtmfDetector, SaysWhereAKeyBeganAndHowLongItWas) {
   }
 }
 
+// A pause of digital silence looks like packets that somebody replaced by it: what lies beyond is still
+// another key.
+TEST(DtmfDetector, SaysWhereAKeyBeganAfterAnotherOne) {
+  for (const double pause : {30.0, 45.0, 100.0})
+    for (int i = 0; i < 200; ++i) {
+      Line line(static_cast<std::uint64_t>(i) + 1);
+      line.silence(line.uniform(60, 70));
+      std::vector<double> onsets;
+      for (int k = 0; k < 3; ++k) {
+        onsets.push_back(static_cast<double>(line.signal.size()));
+        line.press(line.key(), 70);
+        line.silence(pause);
+      }
+      const DtmfEvents out = events(through(Codec::l16, line.signal));
+      ASSERT_EQ(out.size(), 6u) << "seed " << i + 1 << ", pause " << pause;
+      for (std::size_t k = 0; k < 3; ++k)
+        EXPECT_NEAR(static_cast<double>(out[2 * k].onset), onsets[k], 16)
+            << "seed " << i + 1 << ", pause " << pause << ", key " << k;
+    }
+}
+
 TEST(DtmfDetector, KeepsAKeyThroughLostPackets) {
   for (int packets = 1; packets <= 5; ++packets) {
     Line line(static_cast<std::uint64_t>(packets));

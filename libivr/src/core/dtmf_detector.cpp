@@ -41,6 +41,7 @@ constexpr float kGlanceShare =
     0.2f;                    // ...and what the best two tones make there of the sound, 1.8 % off and doubtful
 constexpr int kMaxHole = 8;  // hops missing from a window: two packets
 constexpr int kSettle = 8;   // a window for the levels
+constexpr float kFull = 0.7f;                               // of a hop: the tone fills it
 constexpr float kPresent = 0.35f;                           // of a tone's amplitude: still there
 constexpr std::int64_t kAgain = 60 * kSampleRateHz / 1000;  // the same key sooner than this after its end...
 constexpr std::int64_t kEcho = 150 * kSampleRateHz / 1000;  // the same key so soon and...
@@ -400,17 +401,23 @@ void DtmfDetector::begin(int low, int high, float low_amplitude, float high_ampl
   settled_ = false;
 
   // The onset: back to the first hop in which both tones are there, that one counted by how full it is.
+  // Across a hole they have to be there in full: what lies beyond a pause is the rest of another key.
   onset_ = at_;
-  for (int n = 0; n < since_; ++n) {
+  int hole = 0;
+  for (int n = 0; n < since_ && hole <= kMaxHole; ++n) {
     const Slot& s = back(n);
-    if (s.energy <= 0) continue;
+    if (s.energy <= 0) {
+      ++hole;
+      continue;
+    }
     const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
     const float seen =
         std::sqrt(s.re[l] * s.re[l] + s.im[l] * s.im[l]) + std::sqrt(s.re[h] * s.re[h] + s.im[h] * s.im[h]);
     const float full = std::min(1.0f, seen * 2 / (kHop * (low_ + high_)));
-    if (full < 0.1f) break;
+    if (full < (hole ? kFull : 0.1f)) break;
+    hole = 0;
     onset_ = at_ - n * kHop - static_cast<std::int64_t>(full * kHop);
-    if (full < 0.7f) break;
+    if (full < kFull) break;
   }
   heard_until_ = at_;
   since_ = 0;
