@@ -354,6 +354,39 @@ TEST(DtmfDetector, HearsAKeyFromTheTwoEndsOfAHole) {
   EXPECT_EQ(keys(out), "8");
 }
 
+// Somebody before us played the packet before again, at half its level, for every second one: the phase jumps
+// at every edge, and no more than 20 ms of the key are in one piece.
+std::string keys_of_packets_played_twice(int key, double start_ms, int first_lost, double off, Codec codec) {
+  Line line(static_cast<std::uint64_t>(key * 10 + first_lost));
+  line.silence(100 + start_ms);
+  line.press(key, 100, -10, -10, off, 0);
+  line.silence(100);
+  auto pcm = through(codec, line.signal);
+  for (std::size_t packet = 5 + static_cast<std::size_t>(first_lost); packet * 160 + 160 <= pcm.size();
+       packet += 2)
+    for (std::size_t i = packet * 160; i < packet * 160 + 160; ++i)
+      pcm[i] = static_cast<std::int16_t>(pcm[i - 160] / 2);
+  return keys(events(pcm));
+}
+
+TEST(DtmfDetector, HearsAKeyAcrossPacketsPlayedTwice) {
+  for (int key = 0; key < 16; ++key)
+    for (const Codec codec : {Codec::l16, Codec::pcma, Codec::pcmu})
+      for (const double start_ms : {0.0, 3.0, 8.0, 13.0, 18.0})
+        for (const int first_lost : {0, 1})
+          EXPECT_EQ(keys_of_packets_played_twice(key, start_ms, first_lost, 0, codec), name(key))
+              << name(key) << " from " << start_ms << " ms into a packet, lost from packet " << first_lost;
+}
+
+TEST(DtmfDetector, RefusesAToneThatIsOffAcrossPacketsPlayedTwice) {
+  for (int key = 0; key < 16; ++key)
+    for (const double start_ms : {0.0, 8.0})
+      for (const int first_lost : {0, 1})
+        for (const double off : {-.045, -.035, -.03, .03, .035, .045})
+          EXPECT_EQ(keys_of_packets_played_twice(key, start_ms, first_lost, off, Codec::l16), "")
+              << name(key) << " from " << start_ms << " ms into a packet, lost from packet " << first_lost;
+}
+
 TEST(DtmfDetector, EndsAKeyThatTheLineTookAway) {
   Line line(4);
   line.press(0, 100);

@@ -74,7 +74,8 @@ using DtmfEvents = std::vector<DtmfEvent>;
 // drop-out of 20 ms does not make two keys of one. A key is never begun twice without an end between.
 //
 // It looks every 5 ms at how much of the sound two steady tones of the right frequencies explain; the longer
-// they hold, the smaller the part that will do.
+// they hold, the smaller the part that will do. Where somebody before us played a packet again for one that
+// was lost, no tone holds long: three packets of 20 ms in a row, each of them a clean key, will do instead.
 //
 // Thread:   one at a time.
 // Realtime: process() and lost() are bounded; they allocate only where `out` has too little capacity (at most
@@ -99,6 +100,7 @@ class DtmfDetector {
   static constexpr int kTones = 8;
   static constexpr int kHop = 40;    // samples: 5 ms
   static constexpr int kSlots = 32;  // hops remembered: 160 ms
+  static constexpr int kPackets = 3;
 
   struct Bank;   // tables, the same for all
   struct Slot {  // what one hop says about each tone: amplitude and phase, all against one clock
@@ -107,7 +109,8 @@ class DtmfDetector {
   };
   struct Tone {  // one tone in a window
     float amplitude = 0;
-    float step = 0;    // radians a hop: how far it is off
+    float step = 0;    // radians a hop: how far it is off...
+    float off = 0;     // ...in parts of what is allowed
     float phase = 0;   // in the middle of the window, against the tone's own clock
     float bend = 0;    // radians by which the middle leaves the straight line
     float ripple = 0;  // weakest third against the strongest: 0 is level, 1 is gone
@@ -116,9 +119,14 @@ class DtmfDetector {
   DtmfDetector(const DtmfOptions& options, const Bank& bank);
   void hop(DtmfEvents& out) noexcept;
   void look(DtmfEvents& out) noexcept;
+  void look_at_packets(int low, int high, DtmfEvents& out) noexcept;
   void follow(DtmfEvents& out) noexcept;
   void part(int low, Tone& row, int high, Tone& column, int slots) const noexcept;
   Tone measure(int tone, int slots, int valid) const noexcept;
+  std::array<Tone, kPackets> measure_packets(int tone) const noexcept;
+  bool loud_enough(char digit, const Tone& row, const Tone& column) const noexcept;
+  bool in_limits(const Tone& row, const Tone& column) const noexcept;
+  static float oddness(const Tone& row, const Tone& column) noexcept;
   void begin(int low, int high, float low_amplitude, float high_amplitude, DtmfEvents& out) noexcept;
   void end(std::int64_t at, DtmfEvents& out) noexcept;
   const Slot& back(int n) const noexcept {

@@ -30,23 +30,32 @@ constexpr float kOddOff = 1.0f;     // for a tone at the limit of its frequency
 constexpr float kOddTwist = 0.2f;   // for a neper squared
 constexpr float kOddBend = 0.8f;    // for a radian squared
 constexpr float kOddRipple = 1.0f;  // for a tone gone in one third
+constexpr int kOddHops = 7;         // and has to hold so long
 
-constexpr int kOddHops = 7;  // and has to hold so long
+// A lost packet for which the one before was played again makes the phase jump at both its edges, and no
+// window is whole. kPackets in a row, each of them a key by itself, are one nevertheless.
+constexpr int kPacketHops = 4;  // 20 ms
+constexpr float kPacketShare = 0.85f;
 
-constexpr int kAwayHops = 5;        // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
-constexpr int kLostHops = 40;       // what a hole may hide
-constexpr float kNotReceived = -1;  // for an energy
-constexpr int kGlance = 4;          // hops of the first look...
-constexpr float kGlanceShare =
-    0.2f;                    // ...and what the best two tones make there of the sound, 1.8 % off and doubtful
-constexpr int kMaxHole = 8;  // hops missing from a window: two packets
-constexpr int kSettle = 8;   // a window for the levels
-constexpr float kFull = 0.7f;                               // of a hop: the tone fills it
-constexpr float kPresent = 0.35f;                           // of a tone's amplitude: still there
+constexpr int kGlance = 4;            // hops of the first look...
+constexpr float kGlanceShare = 0.2f;  // ...and what the best two tones make there, 1.8 % off and doubtful
+constexpr int kMaxHole = 8;           // hops missing from a window: two packets
+constexpr int kLostHops = 40;         // what a hole may hide of a key that sounds
+constexpr float kNotReceived = -1;    // for an energy
+constexpr int kSettle = 8;            // a window for the levels
+constexpr float kPresent = 0.35f;     // of a tone's amplitude: still there
+constexpr float kFull = 0.7f;         // of a hop: the tone fills it
+constexpr int kAwayHops = 5;          // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
+
 constexpr std::int64_t kAgain = 60 * kSampleRateHz / 1000;  // the same key sooner than this after its end...
+constexpr int kAgainHops = 8;  // ...has to hold so long: packets may have been lost
 constexpr std::int64_t kEcho = 150 * kSampleRateHz / 1000;  // the same key so soon and...
 constexpr float kEchoLevel = 0.6f;                          // ...so much weaker is its echo
-constexpr int kAgainHops = 8;  // ...has to hold so long: packets may have been lost
+
+// How much of the sound two tones have to explain: who is odd loses the leave to be doubtful.
+float share_wanted(float share, float odd) {
+  return share + std::max(0.0f, kClean - share) * std::min(1.0f, odd);
+}
 
 float dbm0(float amplitude) {  // a full-scale sine is +3.14 dBm0 (G.711)
   return 20.0f * std::log10(std::max(amplitude, 1e-3f) / 32768.0f) + 3.14f;
@@ -260,7 +269,7 @@ void DtmfDetector::look(DtmfEvents& out) noexcept {
   int valid = 0, slots = 0;
   for (const Evidence& e : kEvidence) {
     while (valid < e.hops) {
-      if (slots == since_ || slots - valid > kMaxHole) return;
+      if (slots == since_ || slots - valid > kMaxHole) return look_at_packets(low, high, out);
       const Slot& s = back(slots++);
       if (s.energy <= 0) continue;
       ++valid;
@@ -273,29 +282,68 @@ void DtmfDetector::look(DtmfEvents& out) noexcept {
     if (again && e.hops < kAgainHops) continue;
     Tone row = measure(low, slots, valid), column = measure(high, slots, valid);
     if (slots == valid) part(low, row, high, column, slots);
-    if (row.amplitude < floor_ || column.amplitude < floor_) continue;
-    if (row.amplitude > column.amplitude * low_over_high_ ||
-        column.amplitude > row.amplitude * high_over_low_)
-      continue;
-    // What an echo canceller lets through of the key that has just ended is no key.
-    if (digit == last_digit_ && at_ - last_end_ < kEcho && row.amplitude < kEchoLevel * low_ &&
-        column.amplitude < kEchoLevel * high_)
-      continue;
-    const float row_off = row.step / bank_->limit[l], column_off = column.step / bank_->limit[h];
-    if (std::fabs(row_off) > 1 || std::fabs(column_off) > 1) continue;
+    if (!loud_enough(digit, row, column) || !in_limits(row, column)) continue;
     const float share =
         (row.amplitude * row.amplitude + column.amplitude * column.amplitude) * samples / (2 * energy);
-    // How unlike a key it is: nothing to a clean one, but it takes the leave to be doubtful.
-    const auto square = [](float x) { return x * x; };
-    const float odd = kOddOff * (square(row_off) + square(column_off)) +
-                      kOddTwist * square(std::log(row.amplitude / column.amplitude)) +
-                      kOddBend * (square(row.bend) + square(column.bend)) +
-                      kOddRipple * (square(row.ripple) + square(column.ripple));
+    const float odd = oddness(row, column);
     if (odd > 1 && e.hops < kOddHops) continue;
-    if (share < e.share + std::max(0.0f, kClean - e.share) * std::min(1.0f, odd)) continue;
+    if (share < share_wanted(e.share, odd)) continue;
     begin(low, high, row.amplitude, column.amplitude, out);
     return;
   }
+  look_at_packets(low, high, out);
+}
+
+// Is each of the newest packets a key, whatever the phase does between them?
+void DtmfDetector::look_at_packets(int low, int high, DtmfEvents& out) noexcept {
+  if (since_ < kPackets * kPacketHops) return;
+  const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
+  float energy[kPackets];
+  for (int p = 0; p < kPackets; ++p) {
+    float tones = 0;  // their energy without regard to phase, which bounds what is found with it
+    energy[p] = 0;
+    for (int n = p * kPacketHops; n < (p + 1) * kPacketHops; ++n) {
+      const Slot& s = back(n);
+      if (s.energy <= 0) return;
+      energy[p] += s.energy;
+      tones += s.re[l] * s.re[l] + s.im[l] * s.im[l] + s.re[h] * s.re[h] + s.im[h] * s.im[h];
+    }
+    if (tones < kPacketShare * 0.9f * energy[p] * kHop / 2) return;
+  }
+  const auto rows = measure_packets(low), columns = measure_packets(high);
+  Tone row, column;  // of the loudest
+  for (std::size_t p = 0; p < kPackets; ++p) {
+    if (!in_limits(rows[p], columns[p])) return;
+    const float a = rows[p].amplitude, b = columns[p].amplitude;
+    const float share = (a * a + b * b) * (kHop * kPacketHops) / (2 * energy[p]);
+    if (share < share_wanted(kPacketShare, oddness(rows[p], columns[p]))) return;
+    if (a > row.amplitude) row = rows[p];
+    if (b > column.amplitude) column = columns[p];
+  }
+  const char digit = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
+  if (loud_enough(digit, row, column)) begin(low, high, row.amplitude, column.amplitude, out);
+}
+
+bool DtmfDetector::loud_enough(char digit, const Tone& row, const Tone& column) const noexcept {
+  if (row.amplitude < floor_ || column.amplitude < floor_) return false;
+  // What an echo canceller lets through of the key that has just ended is no key.
+  const bool soon = digit == last_digit_ && at_ - last_end_ < kEcho;
+  return !soon || row.amplitude >= kEchoLevel * low_ || column.amplitude >= kEchoLevel * high_;
+}
+
+bool DtmfDetector::in_limits(const Tone& row, const Tone& column) const noexcept {
+  return row.amplitude <= column.amplitude * low_over_high_ &&
+         column.amplitude <= row.amplitude * high_over_low_ && std::fabs(row.off) <= 1 &&
+         std::fabs(column.off) <= 1;
+}
+
+// How unlike a key two tones are.
+float DtmfDetector::oddness(const Tone& row, const Tone& column) noexcept {
+  const auto square = [](float x) { return x * x; };
+  return kOddOff * (square(row.off) + square(column.off)) +
+         kOddTwist * square(std::log(row.amplitude / column.amplitude)) +
+         kOddBend * (square(row.bend) + square(column.bend)) +
+         kOddRipple * (square(row.ripple) + square(column.ripple));
 }
 
 // One tone through the newest `slots` hops, `valid` of which were received: how strong, how far off, how
@@ -353,6 +401,7 @@ DtmfDetector::Tone DtmfDetector::measure(int tone, int slots, int valid) const n
   result.phase =
       std::atan2(sum.im, sum.re) - std::atan2(turn.im, turn.re) * static_cast<float>(slots - 1) / 2;
   result.step = step;
+  result.off = step / bank_->limit[t];
   // A tone that is off loses a little within each hop: undo that.
   result.amplitude = sum.length() * (1 + step * step / 24) * 2 / static_cast<float>(kHop * valid);
   if (heard[0] && heard[1] && heard[2]) {
@@ -365,6 +414,29 @@ DtmfDetector::Tone DtmfDetector::measure(int tone, int slots, int valid) const n
     result.ripple = 1 - *weakest / *strongest;
   }
   return result;
+}
+
+// One tone in each of the newest packets, whatever its phase does between them.
+std::array<DtmfDetector::Tone, DtmfDetector::kPackets> DtmfDetector::measure_packets(
+    int tone) const noexcept {
+  const auto t = static_cast<std::size_t>(tone);
+  const auto z = [&](int n) { return Complex{back(n).re[t], back(n).im[t]}; };
+  // How far the phase turns from the first half of a packet to the second is how far the tone is off.
+  Complex turned;
+  for (int p = 0; p < kPackets * kPacketHops; p += kPacketHops)
+    turned = turned + (z(p + 1) + z(p)) * (z(p + 3) + z(p + 2)).conjugate();
+  const float step = std::atan2(turned.im, turned.re) / 2;
+  const Complex turn = {std::cos(step), std::sin(step)};
+  std::array<Tone, kPackets> packets;
+  for (int p = 0; p < kPackets; ++p) {
+    Complex sum;
+    for (int n = kPacketHops - 1; n >= 0; --n) sum = sum * turn + z(p * kPacketHops + n);
+    Tone& packet = packets[static_cast<std::size_t>(p)];
+    packet.amplitude = sum.length() * (1 + step * step / 24) * 2 / (kHop * kPacketHops);
+    packet.step = step;
+    packet.off = step / bank_->limit[t];
+  }
+  return packets;
 }
 
 // What each tone sees of the other through the window's side lobes, taken away again.
