@@ -6,6 +6,7 @@
 #include <span>
 
 #include "ivr/audio.hpp"
+#include "ivr/dtmf.hpp"
 
 namespace ivr {
 namespace {
@@ -43,6 +44,33 @@ TEST(MakeTone, LengthRepeatsOrCutsWithoutAClick) {
   ASSERT_EQ(pcm->size(), 10000u);
   EXPECT_LT(std::abs(pcm->back()), 50);
   EXPECT_GT(level_dbm0(std::span(*pcm).subspan(8100, 1800)), -16);
+}
+
+TEST(MakeTone, TheHoldTuneLoopsWithoutASeamAndIsNoKeyAndNoSilence) {
+  const auto tune = make_tone("hold");
+  ASSERT_TRUE(tune.ok());
+  ASSERT_GE(tune->size(), 16u * 8000);
+  EXPECT_EQ(tune->size() % 160, 0u);  // whole frames: a loop of packets is as seamless
+  EXPECT_NEAR(level_dbm0(*tune), -20, 0.2);
+  int peak = 0, steepest = 0;
+  for (std::size_t i = 0; i < tune->size(); ++i) {
+    peak = std::max(peak, std::abs((*tune)[i]));
+    if (i > 0) steepest = std::max(steepest, std::abs((*tune)[i] - (*tune)[i - 1]));
+  }
+  EXPECT_LT(peak, 20000);
+  EXPECT_LE(std::abs(tune->front() - tune->back()), steepest / 2);
+  // It never stops: no half second is 15 dB below the whole.
+  for (std::size_t at = 0; at + 4000 <= tune->size(); at += 4000)
+    EXPECT_GT(level_dbm0(std::span(*tune).subspan(at, 4000)), -35) << at;
+  auto detector = DtmfDetector::create();
+  DtmfEvents keys;
+  for (int turn = 0; turn < 2; ++turn) detector->process(*tune, keys);
+  EXPECT_TRUE(keys.empty());
+  // Longer is the same again, and ends softly.
+  const auto longer = make_tone("hold", 30s);
+  ASSERT_EQ(longer->size(), 240'000u);
+  EXPECT_EQ((*longer)[tune->size() + 12345], (*tune)[12345]);
+  EXPECT_LT(std::abs(longer->back()), 50);
 }
 
 TEST(MakeTone, RefusesAnUnknownNameAndListsTheOthers) {

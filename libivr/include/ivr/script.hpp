@@ -19,7 +19,7 @@ struct Prompt {
   enum class Kind {
     text,     // value is spoken in `language` by `voice`
     file,     // value is the path of an audio file, relative to the prompt folder
-    tone,     // value names a generated tone: "beep", "ringback", "busy"
+    tone,     // value names a generated tone: "beep", "ringback", "busy", "hold"; see tones.hpp
     silence,  // `length` of nothing
   };
   Kind kind = Kind::text;

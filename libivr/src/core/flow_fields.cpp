@@ -612,10 +612,10 @@ class SayReader {
       return;
     }
     if (p.kind == Piece::Kind::tone) {
-      static const std::vector<std::string> kTones = {"beep", "ringback", "busy"};
+      static const std::vector<std::string> kTones = {"beep", "ringback", "busy", "hold"};
       if (!value.is_string() ||
           std::find(kTones.begin(), kTones.end(), value.get_ref<const std::string&>()) == kTones.end()) {
-        context_.error("unknown-tone", at, "no tone " + shown(value) + "; known: beep, ringback, busy", "");
+        context_.error("unknown-tone", at, "no tone " + shown(value) + "; known: beep, ringback, busy, hold", "");
       }
       p.value = context_.templ(value, at);
       return;
