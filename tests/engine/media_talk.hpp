@@ -171,7 +171,7 @@ class TalkFixture : public MediaFixture {
   static void expect_continuous(const Party& party, std::size_t from = 0, int gaps = 0) {
     int seen = 0;
     const Heard* last = nullptr;
-    std::uint32_t until = 0;
+    std::optional<std::uint32_t> until;
     for (std::size_t i = from; i < party.heard.size(); ++i) {
       const Heard& packet = party.heard[i];
       if (last != nullptr) {
@@ -180,9 +180,9 @@ class TalkFixture : public MediaFixture {
       }
       const auto samples = static_cast<std::uint32_t>(party.audio_of(packet).size());
       if (samples > 0) {
-        if (last != nullptr) {
-          ASSERT_GE(later_by(packet.header.timestamp, until), 0) << i;
-          seen += later_by(packet.header.timestamp, until) > 0 ? 1 : 0;
+        if (until) {
+          ASSERT_GE(later_by(packet.header.timestamp, *until), 0) << i;
+          seen += later_by(packet.header.timestamp, *until) > 0 ? 1 : 0;
         }
         until = packet.header.timestamp + samples;
       }
