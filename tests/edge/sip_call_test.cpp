@@ -127,6 +127,7 @@ TEST(SofiaSip, MayBeWokenWhileItComesUpAndGoesDown) {
       ++woken;
     }
   });
+  while (woken == 0) std::this_thread::yield();
   for (int round = 0; round < 2; ++round) {
     EXPECT_TRUE(sip.start({.port = 0}, [](const sip::Event&) {}).ok());
     sip.run(0ms);
@@ -134,7 +135,6 @@ TEST(SofiaSip, MayBeWokenWhileItComesUpAndGoesDown) {
   }
   over = true;
   other.join();
-  EXPECT_GT(woken, 0);
 }
 
 TEST(SofiaSip, StopEndsEveryLegInAnyStateAndTellsNothingAfterwards) {
