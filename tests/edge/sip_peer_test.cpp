@@ -34,9 +34,17 @@ std::string Station::uri(std::string_view user, std::string_view parameters) con
 bool Station::in_order() const {
   std::set<LegId> over;
   for (const sip::Event& each : events) {
-    const LegId leg = std::visit([](const auto& event) { return event.leg; }, each);
-    if (leg == 0 || over.contains(leg)) return false;
-    if (std::holds_alternative<sip::Ended>(each)) over.insert(leg);
+    const auto leg = std::visit(
+        [](const auto& event) -> std::optional<LegId> {
+          if constexpr (requires { event.leg; })
+            return event.leg;
+          else
+            return std::nullopt;  // not of a call
+        },
+        each);
+    if (!leg) continue;
+    if (*leg == 0 || over.contains(*leg)) return false;
+    if (std::holds_alternative<sip::Ended>(each)) over.insert(*leg);
   }
   return true;
 }

@@ -42,6 +42,7 @@ struct Invited {  // a new call for us; answer with ring/answer/reject
   std::optional<std::string> offer;  // none: the peer wants our offer in the 200 and answers in the ACK
   Address source;                    // where the packet came from
   bool relayed = false;              // a proxy sent it: the caller is somewhere behind `source`
+  std::string user;                  // who has proved to be this one of SipOptions::users; empty: nobody
 };
 struct Ringing {
   LegId leg = 0;
@@ -82,8 +83,24 @@ struct Ended {  // exactly once a leg, whoever ended it; the leg is gone
   std::optional<Millis> retry_after;
 };
 
-using Event =
-    std::variant<Invited, Ringing, Answered, Established, Offered, OfferAnswered, OfferRefused, Digit, Ended>;
+struct Contact {
+  std::string uri;  // what to dial: behind NAT the address it came from
+  Address source;
+  Time expires{};
+  double q = 1;
+};
+// The contacts of a user of our registrar have changed (RFC 3261, 10.3), by a REGISTER or by time.
+struct Registered {
+  std::string user;
+  std::vector<Contact> contacts;  // those that live, best first; none: unreachable
+};
+// Somebody has brought credentials that are not right: for whoever counts, and bars the address.
+struct Unauthorized {
+  std::string user;  // whom it claims to be
+  Address source;
+};
+using Event = std::variant<Invited, Ringing, Answered, Established, Offered, OfferAnswered, OfferRefused,
+                           Digit, Registered, Unauthorized, Ended>;
 
 struct Invite {
   std::string uri;       // sip:user@host:port;transport=tcp|udp
@@ -96,6 +113,10 @@ struct Invite {
 
 }  // namespace sip
 
+struct SipUser {
+  std::string user, password;
+};
+
 struct SipOptions {
   std::string listen = "127.0.0.1";
   std::uint16_t port = 5060;  // 0: any free one
@@ -106,6 +127,11 @@ struct SipOptions {
   Millis t1 = 500ms, t1x64 = 32s;  // RFC 3261 section 17 timers
   Millis session_expires = 1800s;  // RFC 4028; 0: off
   Millis min_se = 90s;
+  // The registrar: REGISTER is taken from these users, with digest SHA-256 or MD5 (RFC 8760, RFC 7616), and a
+  // call From one of them at our own address has to prove it likewise. Empty: REGISTER is refused.
+  std::vector<SipUser> users;
+  std::string realm = "libivr";
+  Millis min_expires = 60s, default_expires = 3600s, max_expires = 7200s;
 };
 
 // Thread: the one that calls run(); wake() any.

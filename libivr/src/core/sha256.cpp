@@ -45,9 +45,7 @@ void block(State& state, const unsigned char* bytes) {
   for (std::size_t i = 0; i < 8; ++i) state[i] += sum[i];
 }
 
-}  // namespace
-
-std::string sha256_hex(std::string_view bytes) {
+State digest(std::string_view bytes) {
   State state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                  0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
@@ -61,11 +59,36 @@ std::string sha256_hex(std::string_view bytes) {
   const std::uint64_t bits = std::uint64_t{bytes.size()} * 8;
   for (std::size_t k = 0; k < 8; ++k) tail[size - 1 - k] = static_cast<unsigned char>(bits >> (8 * k));
   for (std::size_t k = 0; k < size; k += 64) block(state, tail + k);
+  return state;
+}
+
+std::string bytes_of(const State& state) {
+  std::string bytes;
+  for (const std::uint32_t word : state)
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(word >> shift & 255);
+  return bytes;
+}
+
+std::string hex_of(const State& state) {
   std::string hex;
-  for (const std::uint32_t word : state) {
+  for (const std::uint32_t word : state)
     for (int shift = 28; shift >= 0; shift -= 4) hex += "0123456789abcdef"[word >> shift & 15];
-  }
   return hex;
+}
+
+}  // namespace
+
+std::string sha256_hex(std::string_view bytes) { return hex_of(digest(bytes)); }
+
+std::string hmac_sha256_hex(std::string_view key, std::string_view bytes) {
+  std::string pad = key.size() > 64 ? bytes_of(digest(key)) : std::string(key);
+  pad.resize(64, '\0');
+  std::string inner, outer;
+  for (const char c : pad) {
+    inner += static_cast<char>(c ^ 0x36);
+    outer += static_cast<char>(c ^ 0x5c);
+  }
+  return hex_of(digest(outer + bytes_of(digest(inner.append(bytes)))));
 }
 
 }  // namespace ivr

@@ -63,6 +63,10 @@ void SofiaStack::on_event(nua_event_t event, int status, const char* phrase, nua
       if (status < 200) on_info(handle, leg, sip);
       if (!leg) nua_handle_destroy(handle);
       return;
+    case nua_i_register:
+      if (status < 200) on_register(handle, sip);
+      if (!leg) nua_handle_destroy(handle);
+      return;
     case nua_r_invite:
       if (leg) on_invite_reply(*leg, status, phrase, sip);
       return;
@@ -109,6 +113,11 @@ void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
     nua_handle_destroy(handle);
     return;
   }
+  std::string user;
+  if (digest_ && !proves_who_it_is(handle, sip, "INVITE", claims_a_user(sip), user)) {
+    nua_handle_destroy(handle);
+    return;
+  }
   SofiaLeg& leg = open(handle);
   nua_handle_bind(handle, &leg);
   leg.peer_updates = lists(sip->sip_allow, "UPDATE");
@@ -126,6 +135,7 @@ void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
   invited.to_uri = url_text(sip->sip_to->a_url);
   invited.request_uri = url_text(sip->sip_request->rq_url);
   invited.request_user = decoded_user(sip->sip_request->rq_url);
+  invited.user = std::move(user);
   invited.offer = sdp_of(sip);
   invited.source = address_of(nua_current_request(nua_));
   invited.relayed = sip->sip_via != nullptr && sip->sip_via->v_next != nullptr;

@@ -17,19 +17,28 @@ bool reachable(const url_t* url) {
   return (url->url_type == url_sip || url->url_type == url_sips) && url->url_host && *url->url_host;
 }
 
+// The home that a header is parsed into is its message.
+msg_t* message_of(su_home_t* home) { return reinterpret_cast<msg_t*>(home); }
+
+// A REGISTER sets no session up: its Contact may be "*", and its reply lists whatever others have registered.
+bool registers(su_home_t* home) {
+  const sip_t* sip = sip_object(message_of(home));
+  if (!sip) return false;
+  if (sip->sip_request) return sip->sip_request->rq_method == sip_method_register;
+  return sip->sip_cseq && sip->sip_cseq->cs_method == sip_method_register;
+}
+
 // Both parse their whole comma-separated list through themselves, one element a call.
 issize_t parse_contact(su_home_t* home, msg_header_t* header, char* text, isize_t length) {
   const issize_t parsed = sip_contact_class->hc_parse(home, header, text, length);
-  return parsed >= 0 && reachable(reinterpret_cast<const sip_contact_t*>(header)->m_url) ? parsed : -1;
+  if (parsed < 0 || reachable(reinterpret_cast<const sip_contact_t*>(header)->m_url)) return parsed;
+  return registers(home) ? parsed : -1;
 }
 
 issize_t parse_record_route(su_home_t* home, msg_header_t* header, char* text, isize_t length) {
   const issize_t parsed = sip_record_route_class->hc_parse(home, header, text, length);
   return parsed >= 0 && reachable(reinterpret_cast<const sip_record_route_t*>(header)->r_url) ? parsed : -1;
 }
-
-// The home that a header is parsed into is its message.
-msg_t* message_of(su_home_t* home) { return reinterpret_cast<msg_t*>(home); }
 
 // Two letters of a token (RFC 3261 section 25.1) are none to the library where it reads a method. They are
 // put back once it has.

@@ -5,9 +5,10 @@ namespace ivr {
 
 // The message class that every stack here parses with. It is sofia's own, but for these: a Contact or a
 // Record-Route that is not a SIP or SIPS URI with a host is a syntax error (RFC 3261 sections 8.1.1.8
-// and 20.30 know no other where a session is set up). The transaction layer then answers a request with 400
-// and drops a response or an ACK, before NUA sees it. NUA would take such an address for the next hop, find
-// that no BYE can be sent there, and try again on a deeper stack until there is none left.
+// and 20.30 know no other where a session is set up; REGISTER sets none up). The transaction layer then
+// answers a request with 400 and drops a response or an ACK, before NUA sees it. NUA would take such an
+// address for the next hop, find that no BYE can be sent there, and try again on a deeper stack until there
+// is none left.
 //
 // Thread: any; made once and never changed.
 const msg_mclass_t* guarded_message_class();

@@ -12,7 +12,10 @@ class SofiaStack;
 // caller's. Dialogs, transactions, PRACK, session timers and digest are the library's. What NUA gets wrong,
 // or what can stop a server, is closed here: see sofia_guard.hpp.
 //
-// It does not resolve media, does not register, and refuses every method that an IVR has no use for (405).
+// With SipOptions::users it is a registrar too: it takes REGISTER from them, and asks callers who claim to be
+// one of them, at an address of ours, for the password. Who errs often is not listened to for a minute.
+//
+// It does not resolve media, and refuses every method that an IVR has no use for (405).
 //
 // Thread:   start(), run(), stop() and all requests from one at a time; wake() from any. Another thread may
 // take

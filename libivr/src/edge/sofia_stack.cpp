@@ -17,6 +17,7 @@ namespace ivr {
 namespace {
 
 constexpr char kAllow[] = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO";
+constexpr char kAllowToo[] = ", REGISTER";
 constexpr char kSdp[] = "application/sdp";
 
 void drop_log(void*, const char*, va_list) {}
@@ -100,6 +101,7 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
   options_ = options;
   sink_ = std::move(sink);
   stopping_ = down_ = false;
+  if (absl::Status status = start_registrar(); !status.ok()) return status;
 
   root_ = su_root_create(this);
   if (!root_) return absl::ResourceExhaustedError("SIP: no event loop");
@@ -122,6 +124,7 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
 
   const bool timers = options.session_expires > 0ms;
   const char* supported = timers ? "100rel, timer" : "100rel";
+  const std::string allow = std::string(kAllow) + (registrar_ ? kAllowToo : "");
   for (int attempt = 0; attempt < 8 && !nua_; ++attempt) {
     const std::uint16_t port = options.port ? options.port : free_port(options);
     std::string url = "sip:" + bracketed(options.listen) + ":" + std::to_string(port);
@@ -131,7 +134,7 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
         root_, on_nua, this, NUTAG_URL(url.c_str()), NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0),
         NUTAG_AUTOANSWER(0), NUTAG_AUTOACK(0), NUTAG_AUTO100(1), NUTAG_MAX_RETRY_AFTER(0), NUTAG_AUTO302(0),
         NUTAG_AUTO305(0), NUTAG_SHUTDOWN_EVENTS(0), NUTAG_APPL_METHOD("INFO, UPDATE"),
-        SIPTAG_ALLOW_STR(kAllow), SIPTAG_SUPPORTED_STR(supported),
+        SIPTAG_ALLOW_STR(allow.c_str()), SIPTAG_SUPPORTED_STR(supported),
         SIPTAG_USER_AGENT_STR(options.user_agent.c_str()),
         NUTAG_SESSION_TIMER(timers ? whole_seconds(options.session_expires) : 0),
         NUTAG_MIN_SE(timers ? std::max(1u, whole_seconds(options.min_se)) : 0),
@@ -168,6 +171,9 @@ void SofiaStack::run(Micros wait) {
   if (!nua_) return;
   const Turn turn(root_);
   for (const sip::Ended& ended : std::exchange(deferred_, {})) sink_(ended);
+  tick();
+  if (const auto next = registrar_ ? registrar_->deadline() : std::nullopt)
+    wait = std::clamp<Micros>(*next - clock_.now(), 0us, wait);
   // The root counts in milliseconds. Rounded up: a deadline met 1 ms late costs nothing, spinning up to it
   // does.
   const std::int64_t ms = std::clamp<std::int64_t>((wait.count() + 999) / 1000, 0, 60'000);

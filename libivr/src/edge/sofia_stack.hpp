@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "core/digest_auth.hpp"
+#include "core/registrar.hpp"
+#include "edge/clock.hpp"
 #include "edge/sofia.hpp"
 #include "ivr/ports.hpp"
 
@@ -93,6 +96,15 @@ class SofiaStack {
   void on_challenge(SofiaLeg& leg, int status, const char* phrase, const sip_t* sip);
   void on_terminated(SofiaLeg& leg, int status, const char* phrase);
 
+  // Passwords and the registrar (sofia_registrar.cpp).
+  absl::Status start_registrar();
+  void on_register(nua_handle_t* handle, const sip_t* sip);
+  bool proves_who_it_is(nua_handle_t* handle, const sip_t* sip, std::string_view method, bool must,
+                        std::string& user);
+  bool claims_a_user(const sip_t* sip) const;
+  void tell_contacts(const std::string& user);
+  void tick();
+
   SofiaLeg* find(LegId id);
   SofiaLeg& open(nua_handle_t* handle);
   void end(SofiaLeg& leg);  // tells, forgets, frees
@@ -116,6 +128,10 @@ class SofiaStack {
   bool down_ = false;
   LegId last_leg_ = 0;
   absl::flat_hash_map<LegId, std::unique_ptr<SofiaLeg>> legs_;
+  SteadyClock clock_;
+  std::optional<DigestServer> digest_;  // with users only, as the registrar
+  std::optional<Registrar> registrar_;
+  FailureLimit failures_;
   std::vector<sip::Ended> deferred_;  // calls that could not even be started
 };
 

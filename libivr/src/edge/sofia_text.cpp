@@ -145,6 +145,14 @@ std::optional<Millis> retry_after_of(const sip_t* sip) {
   return std::chrono::seconds(std::min<unsigned long>(sip->sip_retry_after->af_delta, 86'400));
 }
 
+std::string auth_text(const msg_auth_t* header) {
+  std::string text = header->au_scheme ? header->au_scheme : "";
+  const char* separator = " ";
+  for (const msg_param_t* each = header->au_params; each && *each; ++each, separator = ", ")
+    text.append(separator).append(*each);
+  return text;
+}
+
 InfoBody parse_info(const sip_t* sip, char& digit, Millis& duration) {
   const std::string_view type = content_type(sip);
   std::string_view body = payload(sip);

@@ -29,6 +29,9 @@ bool lists(const Header* list, std::string_view item) {
 }
 std::optional<Millis> retry_after_of(const sip_t* sip);
 
+// Authorization, WWW-Authenticate and their like as the text they were: "Digest realm=...".
+std::string auth_text(const msg_auth_t* header);
+
 // The digit of an INFO body: application/dtmf-relay ("Signal=5\r\nDuration=160") or application/dtmf ("5").
 enum class InfoBody { digit, malformed, other };
 InfoBody parse_info(const sip_t* sip, char& digit, Millis& duration);

@@ -81,6 +81,8 @@ class Switchboard {
   void on(const sip::OfferAnswered& answered);
   void on(const sip::OfferRefused&) {}  // the session stays as it was
   void on(const sip::Digit& digit);
+  void on(const sip::Registered&) {}
+  void on(const sip::Unauthorized&) {}
   void on(const sip::Ended& ended);
   void on(const media::DigitBegan& digit);
   void on(const media::DigitEnded& digit);
