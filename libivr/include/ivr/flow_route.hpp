@@ -9,14 +9,23 @@
 #include "ivr/engine.hpp"
 #include "ivr/event_log.hpp"
 #include "ivr/flow.hpp"
+#include "ivr/flow_run.hpp"
 
 namespace ivr {
 
+// What a site brings to its flows, see FlowRunOptions. Asked on the engine's control thread.
+struct FlowSite {
+  CalendarLookup calendars;
+  CallerListLookup lists;
+};
+
 // A route that runs `flow` for each call of `extension`. The variables (name and JSON text) are set before
-// the first node, over the document's defaults. InvalidArgument or NotFound: a calendar of the document names
-// a time zone that this machine does not have.
+// the first node, over the document's defaults. The router must know flow->queues() by then.
+// InvalidArgument or NotFound: the document, or a calendar of it, names a time zone that this machine does
+// not have.
 absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Flow> flow,
-                                 std::vector<std::pair<std::string, std::string>> variables = {});
+                                 std::vector<std::pair<std::string, std::string>> variables = {},
+                                 FlowSite site = {});
 
 // Runs a recorded call through its flow again, on the very classes that ran it (docs/architecture.md, section
 // 2).

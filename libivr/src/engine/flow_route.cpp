@@ -14,20 +14,37 @@ std::uint64_t seed_of(std::string_view id) {
   return hash;
 }
 
-std::unique_ptr<Script> run_flow(std::shared_ptr<const Flow> flow, const CallInfo& call,
-                                 CalendarLookup calendars, std::vector<std::string> exits) {
-  return std::make_unique<FlowRun>(std::move(flow), FlowRunOptions{.seed = seed_of(call.id),
-                                                                   .variables = call.variables,
-                                                                   .calendars = std::move(calendars),
-                                                                   .recorded_exits = std::move(exits)});
+// All that a run of the flow needs but the call itself.
+struct Runs {
+  std::shared_ptr<const Flow> flow;
+  CalendarLookup calendars;
+  CallerListLookup lists;
+  absl::TimeZone zone;
+
+  std::unique_ptr<Script> start(const CallInfo& call, std::vector<std::string> exits = {}) const {
+    return std::make_unique<FlowRun>(flow, FlowRunOptions{.seed = seed_of(call.id),
+                                                          .variables = call.variables,
+                                                          .calendars = calendars,
+                                                          .lists = lists,
+                                                          .zone = zone,
+                                                          .recorded_exits = std::move(exits)});
+  }
+};
+
+absl::StatusOr<Runs> runs_of(std::shared_ptr<const Flow> flow, FlowSite site) {
+  auto calendars = flow_calendars(*flow, load_time_zone, std::move(site.calendars));
+  if (!calendars.ok()) return calendars.status();
+  auto zone = load_time_zone(flow->time_zone());
+  if (!zone.ok()) return zone.status();
+  return Runs{std::move(flow), *std::move(calendars), std::move(site.lists), *zone};
 }
 
 }  // namespace
 
 absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Flow> flow,
-                                 std::vector<std::pair<std::string, std::string>> variables) {
-  auto calendars = flow_calendars(*flow, load_time_zone);
-  if (!calendars.ok()) return calendars.status();
+                                 std::vector<std::pair<std::string, std::string>> variables, FlowSite site) {
+  auto runs = runs_of(flow, std::move(site));
+  if (!runs.ok()) return runs.status();
   Route route;
   route.extension = std::move(extension);
   route.flow = flow->id();
@@ -37,9 +54,7 @@ absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Fl
   route.answer_later = flow->answers_later();
   route.secret_type_ahead = flow->asks_for_secrets();
   route.preload = flow->static_prompts();
-  route.script = [flow = std::move(flow), calendars = *std::move(calendars)](const CallInfo& call) {
-    return run_flow(flow, call, calendars, {});
-  };
+  route.script = [runs = *std::move(runs)](const CallInfo& call) { return runs.start(call); };
   return route;
 }
 
@@ -54,10 +69,9 @@ absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::shar
       entries[1].out.find("{\"start_record\":{\"record\":1,\"name\":\"call\"") != std::string::npos;
   options.answer_later = entries.front().out.find("{\"ring\":") != std::string::npos;
   options.secret_type_ahead = flow->asks_for_secrets();
-  auto calendars = flow_calendars(*flow, load_time_zone);
-  if (!calendars.ok()) return calendars.status();
-  auto script = run_flow(std::move(flow), invited->call, *std::move(calendars), recorded_exits(entries));
-  return replay(entries, std::move(script), options);
+  const auto runs = runs_of(std::move(flow), {});
+  if (!runs.ok()) return runs.status();
+  return replay(entries, runs->start(invited->call, recorded_exits(entries)), options);
 }
 
 }  // namespace ivr
