@@ -58,6 +58,27 @@ TEST(EventLog, EveryEventSurvivesWritingAndReading) {
   }
 }
 
+TEST(EventLog, APersonCanReadWhatHappenedInAQueue) {
+  const std::pair<Event, const char*> rows[] = {
+      {event::DigitHeard{'1', DigitSource::inband}, R"(digit_heard {"digit":"1","source":"inband"})"},
+      {event::Tick{}, "tick"},
+      {event::QueueAnnounced{{.position = 3, .wait = 120s}}, "queue_announced position 3, about 120 s"},
+      {event::QueueAnnounced{{.position = 9, .more_than = true}}, "queue_announced more than 9"},
+      {event::QueueAnnounced{{.message = 0}}, "queue_announced message 1"},
+      {event::QueueLeft{outcome::QueueEnd::timeout, 90s, {"ann", "bob"}},
+       "queue_left timeout after 90.0 s, tried ann, bob"},
+      {event::CallbackTaken{false}, "callback_taken there is no place to keep"},
+      {event::Bridged{"c9", "ann", 4s, {}}, "bridged with ann (c9) after 4.0 s"},
+      {event::Bridged{"c1", "", 0s, {}}, "bridged with c1"},
+      {event::Unbridged{"sip:desk@c", true}, "unbridged the other side ended it, on to sip:desk@c"},
+      {event::PeerHeld{true}, "peer_held on hold"}};
+  for (const auto& [event, text] : rows) {
+    LogEntry entry{.at = at(2340ms), .event = event, .out = R"([{"part":{}},{"drop":{"reason":"normal"}}])"};
+    EXPECT_EQ(describe(entry, at(0ms)), "    +2.340 s  " + std::string(text) + "\n                -> part" +
+                                            "\n                -> drop {\"reason\":\"normal\"}");
+  }
+}
+
 TEST(EventLog, S0_88_ASecretDigitPromptOrRequestIsNotInTheLine) {
   HttpRequest request{.method = "POST",
                       .url = "http://x/?pin=4711",

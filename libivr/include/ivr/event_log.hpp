@@ -18,8 +18,8 @@
 
 namespace ivr {
 
-// `sequence` counts 0, 1, 2... without a gap. `event` is what came, or what the session gave for_log() in its place,
-// and `ahead` what it says by revealed() after the step.
+// `sequence` counts 0, 1, 2... without a gap. `event` is what came, or what the session gave for_log() in its
+// place, and `ahead` what it says by revealed() after the step.
 std::string log_line(std::int64_t sequence, Time at, const Event& event, std::span<const Command> commands,
                      std::string_view ahead = {});
 
@@ -51,8 +51,8 @@ absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::uniq
 // The exits its nodes took, in order: what FlowRun needs where a decision hung on a secret.
 std::vector<std::string> recorded_exits(std::span<const LogEntry> entries);
 
-// One step as a person reads it, without the newline: "+2.340 s  pressed 1 (RFC 4733)". `start` is the log's
-// first instant.
+// One step as a person reads it, without the last newline: "+2.340 s  bridged with ann (c9) after 4.0 s",
+// then a line for each command. `start` is the log's first instant.
 std::string describe(const LogEntry& entry, Time start);
 
 std::string_view to_string(DigitSource source) noexcept;

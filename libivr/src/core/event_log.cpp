@@ -1,258 +1,18 @@
 #include "ivr/event_log.hpp"
 
-#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
+#include "core/event_fields.hpp"
 #include "core/json_writer.hpp"
 
 namespace ivr {
 namespace {
 
 using nlohmann::json;
-
-// ------------------------------------------------------------- the words: enums, then every struct
-
-template <class E>
-struct Words;
-template <>
-struct Words<DigitSource> {
-  static constexpr std::array<std::string_view, 3> kAll{"inband", "rtp-event", "sip-info"};
-};
-template <>
-struct Words<Direction> {
-  static constexpr std::array<std::string_view, 2> kAll{"inbound", "outbound"};
-};
-template <>
-struct Words<outcome::RecordEnd> {
-  static constexpr std::array<std::string_view, 5> kAll{"finish_key", "silence", "max_length", "hangup",
-                                                        "failed"};
-};
-template <>
-struct Words<outcome::QueueEnd> {
-  static constexpr std::array<std::string_view, 6> kAll{"served",      "timeout", "full",
-                                                        "unavailable", "key",     "transferred"};
-};
-template <>
-struct Words<Prompt::Kind> {
-  static constexpr std::array<std::string_view, 4> kAll{"text", "file", "tone", "silence"};
-};
-
-// fields(x, f) calls f(name, member) for each member: written once, used to write and to read.
-template <class F>
-void fields(CallInfo& x, F&& f) {
-  f("id", x.id), f("direction", x.direction), f("caller", x.caller), f("called", x.called);
-  f("caller_uri", x.caller_uri), f("called_uri", x.called_uri), f("language", x.language),
-      f("variables", x.variables);
-}
-template <class F>
-void fields(HttpReply& x, F&& f) {
-  f("status", x.status), f("body", x.body), f("error", x.error);
-}
-template <class F>
-void fields(Prompt& x, F&& f) {
-  f("kind", x.kind), f("value", x.value), f("language", x.language), f("voice", x.voice),
-      f("length_ms", x.length);
-}
-template <class F>
-void fields(std::pair<std::string, std::string>& x, F&& f) {
-  f("name", x.first), f("value", x.second);
-}
-template <class F>
-void fields(HttpRequest& x, F&& f) {
-  f("method", x.method), f("url", x.url), f("headers", x.headers), f("body", x.body),
-      f("timeout_ms", x.timeout);
-}
-
-template <class F>
-void fields(event::Invited& x, F&& f) {
-  fields(x.call, f);
-}
-template <class F>
-void fields(event::Established&, F&&) {}
-template <class F>
-void fields(event::DigitHeard& x, F&& f) {
-  f("digit", x.digit), f("source", x.source);
-}
-template <class F>
-void fields(event::PlayEnded& x, F&& f) {
-  f("play", x.play), f("heard_ms", x.heard), f("completed", x.completed), f("error", x.error);
-}
-template <class F>
-void fields(event::RecordEnded& x, F&& f) {
-  f("record", x.record), f("file", x.file), f("length_ms", x.length), f("end", x.end), f("error", x.error);
-}
-template <class F>
-void fields(event::HttpReplied& x, F&& f) {
-  f("request", x.request), fields(x.reply, f);
-}
-template <class F>
-void fields(event::DigitsSent&, F&&) {}
-template <class F>
-void fields(event::VoiceBegan&, F&&) {}
-template <class F>
-void fields(event::VoiceEnded&, F&&) {}
-template <class F>
-void fields(event::LegRinging& x, F&& f) {
-  f("leg", x.leg);
-}
-template <class F>
-void fields(event::LegAnswered& x, F&& f) {
-  f("leg", x.leg);
-}
-template <class F>
-void fields(event::LegEnded& x, F&& f) {
-  f("leg", x.leg), f("status", x.status), f("reason", x.reason), f("by_peer", x.by_peer);
-}
-template <class F>
-void fields(event::QueueAnnounced& x, F&& f) {
-  f("position", x.news.position), f("more_than", x.news.more_than), f("wait_ms", x.news.wait),
-      f("message", x.news.message);
-}
-template <class F>
-void fields(event::QueueLeft& x, F&& f) {
-  f("end", x.end), f("waited_ms", x.waited), f("tried", x.tried);
-}
-template <class F>
-void fields(event::CallbackTaken& x, F&& f) {
-  f("taken", x.taken);
-}
-template <class F>
-void fields(event::Bridged& x, F&& f) {
-  f("call", x.call), f("agent", x.agent), f("waited_ms", x.waited), f("tried", x.tried);
-}
-template <class F>
-void fields(event::Unbridged& x, F&& f) {
-  f("target", x.target), f("by_other", x.by_other);
-}
-template <class F>
-void fields(event::PeerHeld& x, F&& f) {
-  f("held", x.held);
-}
-template <class F>
-void fields(event::MediaLost&, F&&) {}
-template <class F>
-void fields(event::Stop& x, F&& f) {
-  f("reason", x.reason);
-}
-template <class F>
-void fields(event::Tick&, F&&) {}
-
-constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames{
-    "invited",      "established", "digit_heard",     "play_ended",  "record_ended",
-    "http_replied", "digits_sent", "voice_began",     "voice_ended", "leg_ringing",
-    "leg_answered", "leg_ended",   "queue_announced", "queue_left",  "callback_taken",
-    "bridged",      "unbridged",   "peer_held",       "media_lost",  "stop",
-    "tick"};
-
-template <class F>
-void fields(command::Ring&, F&&) {}
-template <class F>
-void fields(command::Reject& x, F&& f) {
-  f("status", x.status), f("reason", x.reason);
-}
-template <class F>
-void fields(command::Answer&, F&&) {}
-template <class F>
-void fields(command::Dial& x, F&& f) {
-  f("leg", x.leg), f("uri", x.uri), f("caller_id", x.caller_id);
-}
-template <class F>
-void fields(command::Play& x, F&& f) {
-  f("play", x.play), f("prompts", x.prompts), f("loops", x.loops);
-}
-template <class F>
-void fields(command::StopPlay& x, F&& f) {
-  f("play", x.play);
-}
-template <class F>
-void fields(command::StartRecord& x, F&& f) {
-  f("record", x.record), f("name", x.name), f("both_sides", x.both_sides), f("max_ms", x.max),
-      f("silence_ms", x.silence);
-}
-template <class F>
-void fields(command::StopRecord& x, F&& f) {
-  f("record", x.record);
-}
-template <class F>
-void fields(command::Fetch& x, F&& f) {
-  f("request", x.request), f("http", x.http);
-}
-template <class F>
-void fields(command::CancelFetch& x, F&& f) {
-  f("request", x.request);
-}
-template <class F>
-void fields(command::SendDigits& x, F&& f) {
-  f("digits", x.digits), f("tone_ms", x.tone), f("gap_ms", x.gap);
-}
-template <class F>
-void fields(command::DetectVoice& x, F&& f) {
-  f("on", x.on);
-}
-template <class F>
-void fields(command::Connect& x, F&& f) {
-  f("leg", x.leg);
-}
-template <class F>
-void fields(command::Drop& x, F&& f) {
-  f("leg", x.leg), f("reason", x.reason);
-}
-
-template <class F>
-void fields(Skill& x, F&& f) {
-  f("name", x.name), f("level", x.level);
-}
-// What the caller hears is not here: the session plays it.
-template <class F>
-void fields(command::JoinQueue& x, F&& f) {
-  f("queue", x.want.queue), f("priority", x.want.priority), f("required", x.want.required),
-      f("preferred", x.want.preferred), f("agent", x.want.agent), f("direct", x.want.direct),
-      f("exit_keys", x.want.exit_keys), f("whisper", x.want.whisper), f("accept_keys", x.want.accept_keys),
-      f("caller_id", x.want.caller_id), f("record", x.want.record), f("pass_digits", x.want.pass_digits),
-      f("max_talk_ms", x.want.max_talk), f("max_wait_ms", x.want.max_wait);
-}
-template <class F>
-void fields(command::LeaveQueue& x, F&& f) {
-  f("key", x.key);
-}
-template <class F>
-void fields(command::RequestCallback& x, F&& f) {
-  f("number", x.number);
-}
-template <class F>
-void fields(command::Part&, F&&) {}
-template <class F>
-void fields(command::Serve&, F&&) {}
-
-template <class F>
-void fields(note::NodeEntered& x, F&& f) {
-  f("node", x.node), f("type", x.type), f("visit", x.visit);
-}
-template <class F>
-void fields(note::NodeLeft& x, F&& f) {
-  f("node", x.node), f("type", x.type), f("exit", x.exit), f("input", x.input), f("output", x.output),
-      f("error", x.error);
-}
-template <class F>
-void fields(note::VariableSet& x, F&& f) {
-  f("name", x.name), f("value", x.value);
-}
-template <class F>
-void fields(note::LanguageChosen& x, F&& f) {
-  f("language", x.language);
-}
-
-constexpr std::array<std::string_view, std::variant_size_v<Command> - 1> kCommandNames{
-    "ring",        "answer",           "reject",      "dial",  "play",
-    "stop_play",   "start_record",     "stop_record", "fetch", "cancel_fetch",
-    "send_digits", "detect_voice",     "connect",     "drop",  "join_queue",
-    "leave_queue", "request_callback", "part",        "serve"};
-constexpr std::array<std::string_view, std::variant_size_v<Note>> kNoteNames{
-    "node_entered", "node_left", "variable_set", "language_chosen"};
 
 // ----------------------------------------------------------------------------------------- writing
 
@@ -474,10 +234,64 @@ absl::StatusOr<Event> read_event(std::string_view name, const json& object) {
   }
 }
 
-std::string seconds(Micros d) {
+std::string seconds(Micros d, int digits = 3) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.3f", static_cast<double>(d.count()) / 1e6);
+  std::snprintf(text, sizeof text, "%.*f s", digits, static_cast<double>(d.count()) / 1e6);
   return text;
+}
+
+template <class... F>
+struct Overload : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overload(F...) -> Overload<F...>;
+
+std::string after(Millis waited, const std::vector<std::string>& tried) {
+  std::string text = " after " + seconds(waited, 1);
+  for (std::size_t i = 0; i < tried.size(); ++i) text += (i == 0 ? ", tried " : ", ") + tried[i];
+  return text;
+}
+
+// What an event says, as a person would; most say it well enough by their fields.
+std::string in_words(const Event& event) {
+  return std::visit(
+      Overload{
+          [](const event::QueueAnnounced& e) {
+            const outcome::QueueNews& news = e.news;
+            std::string text;
+            if (news.message >= 0) text = "message " + std::to_string(news.message + 1);
+            if (news.position > 0)
+              text = (news.more_than ? "more than " : "position ") + std::to_string(news.position);
+            if (news.wait) text += (text.empty() ? "about " : ", about ") + seconds(*news.wait, 0);
+            return text;
+          },
+          [](const event::QueueLeft& e) {
+            return std::string(Words<outcome::QueueEnd>::kAll[static_cast<std::size_t>(e.end)]) +
+                   after(e.waited, e.tried);
+          },
+          [](const event::CallbackTaken& e) {
+            return std::string(e.taken ? "the place is kept" : "there is no place to keep");
+          },
+          [](const event::Bridged& e) {
+            std::string text = "with " + (e.agent.empty() ? e.call : e.agent + " (" + e.call + ")");
+            if (!e.agent.empty()) text += after(e.waited, e.tried);
+            return text;
+          },
+          [](const event::Unbridged& e) {
+            std::string text = e.by_other ? "the other side ended it" : "ended on this side";
+            if (!e.target.empty()) text += ", on to " + e.target;
+            return text;
+          },
+          [](const event::PeerHeld& e) { return std::string(e.held ? "on hold" : "back"); },
+          [](const auto& e) {
+            std::string detail;
+            JsonWriter out(detail);
+            FieldWriter(out).object(e);
+            return detail == "{}" ? std::string() : detail;
+          },
+      },
+      event);
 }
 
 }  // namespace
@@ -591,15 +405,11 @@ std::vector<std::string> recorded_exits(std::span<const LogEntry> entries) {
 }
 
 std::string describe(const LogEntry& entry, Time start) {
-  std::string text = "+" + seconds(entry.at - start) + " s";
+  std::string text = "+" + seconds(entry.at - start);
   text.insert(0, text.size() < 12 ? 12 - text.size() : 0, ' ');
   text += "  ";
   text += kEventNames[entry.event.index()];
-  std::string detail;
-  JsonWriter out(detail);
-  FieldWriter write(out);
-  std::visit([&](const auto& x) { write.object(x); }, entry.event);
-  if (detail != "{}") text += " " + detail;
+  if (const std::string said = in_words(entry.event); !said.empty()) text += " " + said;
   const json commands = json::parse(entry.out, nullptr, false);
   if (commands.is_array()) {
     for (const json& command : commands) {
