@@ -51,6 +51,73 @@ json to_json(const ivr::StreamStats& s) {
           {"mos", s.mos}};
 }
 
+std::string_view name(ivr::acd::Exit exit) {
+  using Exit = ivr::acd::Exit;
+  switch (exit) {
+    case Exit::served: return "served";
+    case Exit::timeout: return "waited too long";
+    case Exit::full: return "the queue is full";
+    case Exit::unavailable: return "nobody can serve";
+    case Exit::abandoned: return "hung up";
+    case Exit::key: return "pressed an exit key";
+    case Exit::moved: return "went elsewhere";
+    case Exit::callback: return "is called back";
+    case Exit::system: return "lost in a restart";
+  }
+  return "";
+}
+
+// What the router does, as people read it: queue, agent, call, times.
+std::string routed_text(const ivr::acd::Command& command) {
+  namespace acd = ivr::acd;
+  return std::visit(
+      Overload{
+          [](const acd::Joined& c) {
+            return "queue " + c.queue + ": " + c.call + " waits at position " + std::to_string(c.position) +
+                   (c.resumed ? ", the place it had" : "");
+          },
+          [](const acd::Decided& c) {
+            std::string text = "queue " + c.queue + ": " + c.strategy + " chooses";
+            for (const auto& candidate : c.candidates) {
+              text += "  " + candidate.agent;
+              if (candidate.rank > 0) {
+                text += " " + std::to_string(candidate.rank) +
+                        (candidate.metric.empty() ? "" : " (" + candidate.metric + ")");
+              } else {
+                text += " - " + std::string(ivr::to_string(candidate.why));
+              }
+            }
+            if (c.others > 0) text += "  and " + std::to_string(c.others) + " more";
+            return text;
+          },
+          [](const acd::Offer& c) { return "agent " + c.agent + " rings for " + c.call; },
+          [](const acd::Withdraw& c) { return "offer " + std::to_string(c.offer) + " withdrawn: " + c.why; },
+          [](const acd::Connect& c) {
+            return "agent " + c.agent + " takes " + c.call + " after " + seconds(c.waited);
+          },
+          [](const acd::Left& c) {
+            std::string text = "queue " + c.queue + ": " + c.call + " " + std::string(name(c.exit));
+            if (!c.agent.empty()) text += " by " + c.agent;
+            text += ", waited " + seconds(c.waited);
+            if (c.exit == acd::Exit::served) text += ", talked " + seconds(c.talked);
+            return text;
+          },
+          [](const acd::Announce& c) {
+            return c.message >= 0 ? "message " + std::to_string(c.message) + " to " + c.call
+                                  : "position " + std::to_string(c.position) + " told to " + c.call;
+          },
+          [](const acd::DialCallback& c) {
+            return "queue " + c.queue + ": calls " + c.number + " back, attempt " + std::to_string(c.attempt);
+          },
+          [](const acd::AgentChanged& c) {
+            return "agent " + c.agent + " is " + std::string(ivr::to_string(c.state)) +
+                   (c.contacts > 0 ? ", " + std::to_string(c.contacts) + " calls" : "") +
+                   (c.reason.empty() ? "" : " (" + c.reason + ")");
+          },
+      },
+      command);
+}
+
 std::string spoken(const ivr::Prompts& prompts) {
   std::string text, language;
   for (const ivr::Prompt& p : prompts) {
@@ -157,6 +224,11 @@ void Narrator::tell_text(const EngineEvent& event) {
           [&](const EngineEvent::Recorded& e) {
             line(event, "   recorded " + seconds(e.length) + " to " + e.file);
           },
+          [&](const EngineEvent::Routed& e) { line(event, routed_text(e.what)); },
+          [&](const EngineEvent::Enrolled& e) {
+            line(event,
+                 e.user + (e.registered ? " registered with " : " not registered with ") + e.registrar);
+          },
           [&](const EngineEvent::CallEnded& e) {
             line(event, "ended by " + e.record.cause + ", " + e.record.status);
             started_.erase(event.call);
@@ -218,6 +290,17 @@ void Narrator::tell_json(const EngineEvent& event) {
                    j["event"] = "recorded";
                    j["file"] = e.file;
                    j["length_ms"] = e.length.count();
+                 },
+                 [&](const EngineEvent::Routed& e) {
+                   j["event"] = "routed";
+                   j["what"] = json::parse(ivr::acd::to_json(e.what));
+                 },
+                 [&](const EngineEvent::Enrolled& e) {
+                   j["event"] = "enrolled";
+                   j["user"] = e.user;
+                   j["registered"] = e.registered;
+                   j["status"] = e.status;
+                   j["reason"] = e.reason;
                  },
                  [&](const EngineEvent::CallEnded& e) {
                    j["event"] = "call_ended";

@@ -12,6 +12,7 @@
 #include "ivr/admission.hpp"
 #include "ivr/call_session.hpp"
 #include "ivr/ports.hpp"
+#include "ivr/router.hpp"
 #include "ivr/script.hpp"
 
 namespace ivr {
@@ -27,8 +28,9 @@ struct Route {
   std::vector<std::pair<std::string, std::string>> variables;  // given to each run: name and JSON text
   bool answer_later = false;  // begins on early media (183); a caller without an offer is answered at once
   bool record = false;        // the whole call, stereo
-  bool secret_type_ahead = false;  // the script asks for secrets, see CallSessionOptions
-  std::vector<Prompts> preload;    // rendered at start, so that the first caller does not wait
+  bool secret_type_ahead = false;    // the script asks for secrets, see CallSessionOptions
+  std::vector<QueueOptions> queues;  // that its flow brings along: transfers to agents
+  std::vector<Prompts> preload;      // rendered at start, so that the first caller does not wait
 };
 
 struct EngineOptions {
@@ -45,7 +47,14 @@ struct EngineOptions {
   std::string speech_cache;      // folder for rendered speech; empty: memory only
   std::string default_language = "en";
   std::string auth_user, auth_password;  // digest, for calls we make
-  bool narrate = false;                  // Said, Pressed, NodeEntered and NodeLeft come as engine events too
+  std::string trunk;                     // "sip:host:port": where numbers that are no URI are called
+  std::vector<sip::Enrol> enrolments;    // where we register ourselves while we run
+  std::vector<AgentOptions> agents;
+  std::vector<QueueOptions> queues;  // besides those of the routes
+  RouterOptions router;
+  bool login_by_registration =
+      true;              // an agent whose telephone registers, or waits on the line, is available
+  bool narrate = false;  // Said, Pressed, NodeEntered and NodeLeft come as engine events too
 };
 
 // In place of the real ones; what is null is made from the options.
@@ -92,6 +101,15 @@ struct EngineEvent {
     std::string file;
     Millis length{0};
   };
+  struct Routed {  // what the router decided: offers, who talks with whom, agents' states...
+    acd::Command what;
+  };  // call is empty
+  struct Enrolled {
+    std::string user, registrar;
+    bool registered = false;
+    int status = 0;
+    std::string reason;
+  };  // call is empty
   struct CallEnded {
     CallRecord record;
     StreamStats media;
@@ -99,7 +117,9 @@ struct EngineEvent {
 
   std::string call;
   Time at{};
-  std::variant<CallStarted, CallAnswered, CallRefused, Said, Pressed, Noted, Recorded, CallEnded> what;
+  std::variant<CallStarted, CallAnswered, CallRefused, Said, Pressed, Noted, Recorded, Routed, Enrolled,
+               CallEnded>
+      what;
 };
 
 struct EngineStats {
@@ -136,6 +156,24 @@ class Engine {
 
   // NotFound when there is no such call (any more).
   absl::Status hang_up(std::string_view call, std::string reason);
+
+  // Agents and queues. NotFound names the agent or call that is not there.
+  absl::Status set_agent_state(std::string_view agent, AgentState state, std::string reason = {});
+  absl::StatusOr<std::vector<Router::AgentView>> agents();
+  absl::StatusOr<std::vector<Router::QueueView>> queues();
+  absl::StatusOr<std::vector<Router::EntryView>> entries();
+  absl::StatusOr<acd::Decided> explain(
+      std::string_view call);  // who would be offered now, and why not others
+
+  // Of a call that talks with another one. FailedPrecondition when it does not.
+  absl::Status transfer(std::string_view call, std::string uri);  // it goes on to `uri`, the other is let go
+  // Attended: who talks with `call` goes on with who talks with `other`.
+  absl::Status join_partners(std::string_view call, std::string_view other);
+  absl::Status hold(std::string_view call, bool on);  // hears music
+  absl::Status mute(std::string_view call, bool on);  // is not heard
+  // Calls a supervisor, who hears this call and its partner; 4, 5 and 6 on the supervisor's keys change to
+  // listen, whisper (to this call alone) and barge. Returns the supervisor's call.
+  absl::StatusOr<std::string> supervise(std::string_view call, std::string uri, Supervision mode);
 
   EngineStats stats() const;
   Address sip_address() const;  // with the real port

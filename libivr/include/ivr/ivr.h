@@ -222,10 +222,12 @@ enum {
   IVR_RECORDED = 5, /* text: the file */
   IVR_SAID = 6,     /* text: the words, secrets as *** */
   IVR_PRESSED = 7,  /* text: the key, ? when secret */
-  IVR_NODE_ENTERED = 8,    /* text: the node */
-  IVR_NODE_LEFT = 9,       /* text: the node */
-  IVR_VARIABLE_SET = 10,   /* text: the name */
-  IVR_LANGUAGE_CHOSEN = 11 /* text: the language */
+  IVR_NODE_ENTERED = 8,     /* text: the node */
+  IVR_NODE_LEFT = 9,        /* text: the node */
+  IVR_VARIABLE_SET = 10,    /* text: the name */
+  IVR_LANGUAGE_CHOSEN = 11, /* text: the language */
+  IVR_ROUTED = 12,    /* text: what the router decided, "offer", "connect", "left"...; detail: the decision */
+  IVR_REGISTERED = 13 /* text: the user; detail: how our registration elsewhere went */
 };
 
 /* Made by the library, freed by you, never changed. Strings are never NULL and live as long as the event. */

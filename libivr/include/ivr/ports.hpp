@@ -42,7 +42,8 @@ struct Invited {  // a new call for us; answer with ring/answer/reject
   std::optional<std::string> offer;  // none: the peer wants our offer in the 200 and answers in the ACK
   Address source;                    // where the packet came from
   bool relayed = false;              // a proxy sent it: the caller is somewhere behind `source`
-  std::string user;                  // who has proved to be this one of SipOptions::users; empty: nobody
+  LegId replaces = 0;
+  std::string user;  // who has proved to be this one of SipOptions::users; empty: nobody
 };
 struct Ringing {
   LegId leg = 0;
@@ -94,13 +95,31 @@ struct Registered {
   std::string user;
   std::vector<Contact> contacts;  // those that live, best first; none: unreachable
 };
+// The peer asks us to call somebody in its place (RFC 3515).
+struct Referred {
+  LegId leg = 0;
+  std::string target;
+  std::string referred_by;
+  LegId replaces = 0;
+  std::string replaces_header;
+};
+struct ReferProgress {
+  LegId leg = 0;
+  int status = 0;
+};
+struct Enrolled {
+  std::uint64_t enrolment = 0;
+  bool registered = false;
+  int status = 0;
+  std::string reason;
+};
 // Somebody has brought credentials that are not right: for whoever counts, and bars the address.
 struct Unauthorized {
   std::string user;  // whom it claims to be
   Address source;
 };
 using Event = std::variant<Invited, Ringing, Answered, Established, Offered, OfferAnswered, OfferRefused,
-                           Digit, Registered, Unauthorized, Ended>;
+                           Digit, Registered, Unauthorized, Referred, ReferProgress, Enrolled, Ended>;
 
 struct Invite {
   std::string uri;       // sip:user@host:port;transport=tcp|udp
@@ -109,6 +128,12 @@ struct Invite {
   std::string sdp;
   std::string auth_user, auth_password;  // digest, used when challenged
   std::vector<std::pair<std::string, std::string>> headers;
+};
+
+struct Enrol {
+  std::string registrar;  // sip:host:port
+  std::string user, password;
+  Millis expires = 300s;
 };
 
 }  // namespace sip
@@ -156,6 +181,12 @@ class SipPort {
   virtual void offer(LegId leg, std::string sdp) = 0;  // re-INVITE
   virtual void accept_offer(LegId leg, std::string sdp) = 0;
   virtual void refuse_offer(LegId leg, int status) = 0;
+  virtual void refer(LegId, std::string, LegId = 0) {}
+  virtual void accept_refer(LegId) {}
+  virtual void refuse_refer(LegId, int) {}
+  virtual void notify_refer(LegId, int) {}
+  virtual std::uint64_t enrol(const sip::Enrol&) { return 0; }
+  virtual void withdraw(std::uint64_t) {}
   virtual void hang_up(LegId leg,
                        std::string reason) = 0;  // CANCEL, 4xx or BYE as the state demands; Ended follows
   virtual void stop() = 0;  // ends all legs, waits for the stack at most 2 s; no event afterwards

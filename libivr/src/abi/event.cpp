@@ -123,6 +123,20 @@ struct Translation {
     text = std::string(1, pressed.digit);
     detail = {{"digit", text}, {"source", std::string(ivr::to_string(pressed.source))}};
   }
+  void operator()(const EngineEvent::Routed& routed) {
+    kind = IVR_ROUTED;
+    detail = parsed(acd::to_json(routed.what));
+    text = detail.value("type", "");
+  }
+  void operator()(const EngineEvent::Enrolled& enrolled) {
+    kind = IVR_REGISTERED;
+    text = enrolled.user;
+    detail = {{"user", enrolled.user},
+              {"registrar", enrolled.registrar},
+              {"registered", enrolled.registered},
+              {"status", enrolled.status},
+              {"reason", enrolled.reason}};
+  }
   void operator()(const EngineEvent::Noted& noted) { std::visit(*this, noted.note); }
   void operator()(const note::NodeEntered& node) {
     kind = IVR_NODE_ENTERED;

@@ -22,6 +22,7 @@ struct ActiveCall {
     std::string peer_ip;   // where the peer itself signals from; empty: unknown
     bool offered = false;  // our offer is out and unanswered
     bool up = false;
+    bool held = false;                     // the peer wants to hear nothing
     bool closing = false, closed = false;  // the stream
     Codec codec = Codec::pcmu;
   };
@@ -45,10 +46,16 @@ struct ActiveCall {
   absl::flat_hash_map<RecordId, std::string> files;
   std::optional<NodeVisit> visit;
   int visits = 0;
-  std::int64_t sequence = 0;  // of the next log line
-  std::optional<Time> due;    // as it stands in the switchboard's timers
-  std::optional<Time> limit;  // the call's longest life, then how long its recordings may take to end
-  StreamStats media;          // of leg 0, once it is closed
+  std::vector<std::string> path;  // of nodes
+  std::int64_t sequence = 0;      // of the next log line
+  std::optional<Time> due;        // as it stands in the switchboard's timers
+  std::optional<Time> limit;      // the call's longest life, then how long its recordings may take to end
+  StreamStats media;              // of leg 0, once it is closed
+  int sip_status = 0;             // leg 0 ended with; 0: after it was up
+  std::optional<Codec> prefers;   // of the call it is to talk with
+  std::string takes_over;         // the call whose place it takes (RFC 3891)
+  std::optional<Supervision> watches;  // a supervisor's call: how
+  std::string watched;                 // ... and which
 };
 
 }  // namespace ivr

@@ -5,6 +5,7 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -28,6 +29,8 @@ constexpr std::size_t kMaxEvents = 65'536;
 constexpr Millis kHangUpGrace = 2s;  // for BYEs to be answered when the engine stops
 constexpr Millis kStoreGrace = 10s;  // for the backlog to be written
 constexpr std::size_t kRequests = 4096;
+constexpr int kCallbackTries = 16;  // of one entry that a start looks for
+constexpr Millis kPatience = 5s;    // of who asks the control thread
 
 absl::Status cannot_make(std::string_view what, const std::filesystem::path& path,
                          const std::error_code& why) {
@@ -46,6 +49,11 @@ class Engine::Impl {
   std::optional<EngineEvent> next_event(Millis timeout);
   absl::StatusOr<std::string> originate(Originate request);
   absl::Status hang_up(std::string_view call, std::string reason);
+  // Asks the control thread, and waits for what it says.
+  template <class Answer>
+  absl::StatusOr<Answer> consult(std::function<absl::StatusOr<Answer>(Switchboard&)> question);
+  absl::Status order(std::function<absl::Status(Switchboard&)> request);
+  Time now() const { return clock_.now(); }
   EngineStats stats() const;
 
   Address sip_address_;
@@ -56,6 +64,7 @@ class Engine::Impl {
 
   absl::Status open_store();
   absl::Status recover();
+  absl::Status recover_router();
   absl::Status ask(Request request);
   void control();
   void tell(EngineEvent event);
@@ -63,6 +72,8 @@ class Engine::Impl {
   EngineOptions options_;
   EnginePorts ports_;
   SteadyClock clock_;
+  std::optional<Router> router_;  // as an earlier run left it, until the switchboard has it
+  std::int64_t router_next_ = 0;
   std::unique_ptr<CallJournal> journal_;
   std::unique_ptr<StoreThread> store_;
   std::unique_ptr<PromptLibrary> prompts_;
@@ -101,7 +112,7 @@ absl::Status Engine::Impl::open_store() {
   }
   if (!options_.database.empty()) {
     auto journal = CallJournal::create(options_.database + ".calls",
-                                       {.max_calls = std::max(options_.limits.calls, 1) + 256});
+                                       {.max_calls = 2 * std::max(options_.limits.calls, 1) + 256});
     if (!journal.ok()) return journal.status();
     journal_ = *std::move(journal);
   }
@@ -131,8 +142,63 @@ absl::Status Engine::Impl::recover() {
         !put.ok())
       return put;
   }
+  if (auto router = recover_router(); !router.ok()) return router;
   if (auto committed = ports_.store->commit(); !committed.ok()) return committed;
   for (const OpenCall& call : open) journal_->close(call.slot);
+  return absl::OkStatus();
+}
+
+// The router's log, run again from its newest snapshot. A call back that was answered just before the end is
+// not owed any more, though the log may not have heard of it: its record has.
+absl::Status Engine::Impl::recover_router() {
+  StorePort& store = *ports_.store;
+  auto next = store.router_next();
+  if (!next.ok()) return next.status();
+  router_next_ = *next;
+  if (router_next_ == 0) return absl::OkStatus();
+  Router router(options_.router);
+  RouterLogQuery query;
+  if (auto snapshot = store.router_snapshot(router_next_); snapshot.ok()) {
+    auto restored = Router::restore(snapshot->json);
+    if (!restored.ok()) return restored.status();
+    router = *std::move(restored);
+    query.from = snapshot->next;
+  } else if (!absl::IsNotFound(snapshot.status())) {
+    return snapshot.status();
+  }
+  acd::Commands ignored;
+  while (query.from < router_next_) {
+    auto steps = store.router_log(query);
+    if (!steps.ok()) return steps.status();
+    if (steps->empty()) break;
+    for (const RouterStep& step : *steps) {
+      auto event = acd::event_from_json(step.event);
+      if (!event.ok()) {
+        return absl::DataLossError("the router's log, step " + std::to_string(step.sequence) + ": " +
+                                   std::string(event.status().message()));
+      }
+      ignored.clear();
+      router.step(*event, step.at, ignored);
+      query.from = step.sequence + 1;
+    }
+  }
+  const Time now = clock_.now();
+  for (const Router::EntryView& entry : router.entries(now)) {
+    if (!entry.callback) continue;
+    for (int attempt = 1; attempt <= kCallbackTries; ++attempt) {
+      const std::string call = Acd::callback_call(entry, attempt);
+      const auto record = store.call(call);
+      if (!record.ok() || record->answered == Time{}) continue;
+      const acd::CallbackDialled answered{entry.id, call, true};
+      ignored.clear();
+      router.step(answered, now, ignored);
+      if (auto kept = store.append_router({router_next_++, now, acd::to_json(answered), "[]", {call}});
+          !kept.ok())
+        return kept;
+      break;
+    }
+  }
+  router_ = std::move(router);
   return absl::OkStatus();
 }
 
@@ -182,15 +248,21 @@ absl::Status Engine::Impl::start() {
   std::optional<absl::Status> result;
   running_ = true;
   control_ = std::thread([&] {
-    const absl::Status started =
+    absl::Status started =
         sip->start(options_.sip, [this](const sip::Event& event) { switchboard_->on_sip(event); });
-    if (started.ok()) sip_address_ = sip->local_address();
+    if (started.ok()) {
+      sip_address_ = sip->local_address();
+      started = switchboard_->start(std::move(router_), router_next_);
+      if (!started.ok()) sip->stop();
+    }
     {
       const std::lock_guard lock(mutex);
       result = started;
       bound.notify_one();
     }
-    if (started.ok()) control();
+    if (!started.ok()) return;
+    for (const sip::Enrol& enrolment : options_.enrolments) sip->enrol(enrolment);
+    control();
   });
   std::unique_lock lock(mutex);
   bound.wait(lock, [&] { return result.has_value(); });
@@ -226,6 +298,8 @@ void Engine::Impl::control() {
     }
     if (ended_all && now >= last) break;
   }
+  Request late;
+  while (requests_.pop(late)) late(*switchboard_);  // somebody waits for the answer
   sip.stop();
 }
 
@@ -238,6 +312,7 @@ void Engine::Impl::stop(Millis grace) {
   ports_.media->stop();
   switchboard_->work();  // recordings that ended with their streams, records that were committed
   switchboard_->close_rest();
+  switchboard_->save_router();
   switchboard_->work();
   if (store_) {
     if (auto written = store_->flush(kStoreGrace); !written.ok()) unwritten_ = std::string(written.message());
@@ -279,6 +354,25 @@ absl::StatusOr<std::string> Engine::Impl::originate(Originate request) {
 
 absl::Status Engine::Impl::hang_up(std::string_view call, std::string reason) {
   return ask([id = std::string(call), reason = std::move(reason)](Switchboard& s) { s.hang_up(id, reason); });
+}
+
+template <class Answer>
+absl::StatusOr<Answer> Engine::Impl::consult(std::function<absl::StatusOr<Answer>(Switchboard&)> question) {
+  const auto said = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
+  auto answer = said->get_future();
+  auto asked = ask([said, question = std::move(question)](Switchboard& s) { said->set_value(question(s)); });
+  if (!asked.ok()) return asked;
+  if (answer.wait_for(kPatience) != std::future_status::ready)
+    return absl::DeadlineExceededError("the engine did not answer within 5 s: it is stopping, or overloaded");
+  return answer.get();
+}
+
+absl::Status Engine::Impl::order(std::function<absl::Status(Switchboard&)> request) {
+  return consult<bool>([request = std::move(request)](Switchboard& s) -> absl::StatusOr<bool> {
+           if (auto done = request(s); !done.ok()) return done;
+           return true;
+         })
+      .status();
 }
 
 void Engine::Impl::tell(EngineEvent event) {
@@ -354,6 +448,53 @@ absl::StatusOr<std::string> Engine::originate(Originate request) {
 }
 absl::Status Engine::hang_up(std::string_view call, std::string reason) {
   return impl_->hang_up(call, std::move(reason));
+}
+absl::Status Engine::set_agent_state(std::string_view agent, AgentState state, std::string reason) {
+  return impl_->order([agent = std::string(agent), state, reason = std::move(reason)](Switchboard& s) {
+    return s.acd().set_status(agent, state, reason);
+  });
+}
+absl::StatusOr<std::vector<Router::AgentView>> Engine::agents() {
+  return impl_->consult<std::vector<Router::AgentView>>(
+      [now = impl_->now()](Switchboard& s) { return s.acd().router().agents(now); });
+}
+absl::StatusOr<std::vector<Router::QueueView>> Engine::queues() {
+  return impl_->consult<std::vector<Router::QueueView>>(
+      [now = impl_->now()](Switchboard& s) { return s.acd().router().queues(now); });
+}
+absl::StatusOr<std::vector<Router::EntryView>> Engine::entries() {
+  return impl_->consult<std::vector<Router::EntryView>>(
+      [now = impl_->now()](Switchboard& s) { return s.acd().router().entries(now); });
+}
+absl::StatusOr<acd::Decided> Engine::explain(std::string_view call) {
+  return impl_->consult<acd::Decided>(
+      [call = std::string(call), now = impl_->now()](Switchboard& s) -> absl::StatusOr<acd::Decided> {
+        if (auto decided = s.acd().router().explain(call, now)) return *std::move(decided);
+        return absl::NotFoundError("call '" + call + "' waits in no queue");
+      });
+}
+absl::Status Engine::transfer(std::string_view call, std::string uri) {
+  return impl_->order(
+      [call = std::string(call), uri = std::move(uri)](Switchboard& s) { return s.transfer(call, uri); });
+}
+absl::Status Engine::join_partners(std::string_view call, std::string_view other) {
+  return impl_->order([call = std::string(call), other = std::string(other)](Switchboard& s) {
+    return s.join_partners(call, other);
+  });
+}
+absl::Status Engine::hold(std::string_view call, bool on) {
+  return impl_->order([call = std::string(call), on](Switchboard& s) { return s.hold(call, on); });
+}
+absl::Status Engine::mute(std::string_view call, bool on) {
+  return impl_->order([call = std::string(call), on](Switchboard& s) { return s.mute(call, on); });
+}
+absl::StatusOr<std::string> Engine::supervise(std::string_view call, std::string uri, Supervision mode) {
+  std::string id = Switchboard::new_id(impl_->now());
+  auto asked = impl_->order([id, call = std::string(call), uri = std::move(uri), mode](Switchboard& s) {
+    return s.supervise(id, call, uri, mode);
+  });
+  if (!asked.ok()) return asked;
+  return id;
 }
 EngineStats Engine::stats() const { return impl_->stats(); }
 Address Engine::sip_address() const { return impl_->sip_address_; }

@@ -54,6 +54,7 @@ absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Fl
   route.answer_later = flow->answers_later();
   route.secret_type_ahead = flow->asks_for_secrets();
   route.preload = flow->static_prompts();
+  route.queues = flow->queues();
   route.script = [runs = *std::move(runs)](const CallInfo& call) { return runs.start(call); };
   return route;
 }

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <utility>
 
 #include "absl/time/time.h"
+#include "core/agent_script.hpp"
 #include "engine/active_call.hpp"
 #include "ivr/event_log.hpp"
 
@@ -16,6 +18,7 @@ namespace ivr {
 namespace {
 
 constexpr std::size_t kHttpAnswers = 4096;
+constexpr std::int64_t kSnapshotSteps = 10'000;  // that a start has to run again at most
 
 std::string user_of(std::string_view uri) {
   const auto colon = uri.find(':');
@@ -34,9 +37,15 @@ Switchboard::Switchboard(const EngineOptions& options, World world)
     : options_(options),
       world_(std::move(world)),
       admission_(options.limits),
+      acd_(options, *this),
       http_answers_(std::make_shared<Mailbox<HttpAnswer>>(kHttpAnswers)) {}
 
 Switchboard::~Switchboard() = default;
+
+absl::Status Switchboard::start(std::optional<Router> kept, std::int64_t next_step) {
+  router_step_ = router_saved_ = next_step;
+  return acd_.start(std::move(kept));
+}
 
 // Unique for ever without asking anybody: the instant, and what tells two processes of one instant apart.
 std::string Switchboard::new_id(Time now) {
@@ -52,6 +61,11 @@ std::string Switchboard::new_id(Time now) {
 ActiveCall* Switchboard::find(Key key) {
   const auto it = calls_.find(key);
   return it == calls_.end() ? nullptr : it->second.get();
+}
+
+ActiveCall* Switchboard::find_call(std::string_view id) {
+  const auto it = by_id_.find(std::string(id));
+  return it == by_id_.end() ? nullptr : find(it->second);
 }
 
 ActiveCall* Switchboard::find_leg(LegId leg, LegNumber& number) {
@@ -115,11 +129,10 @@ absl::Status Switchboard::open_stream(ActiveCall& call, LegNumber number) {
   if (!local.ok()) return local.status();
   leg.stream = stream;
   streams_[stream] = {call.key, number};
+  // Who is to be connected had better talk alike: then nothing is transcoded.
   auto codecs = options_.codecs;
-  if (number !=
-      0) {  // whom the caller is connected with had better talk as he does: then nothing is transcoded
-    std::stable_partition(codecs.begin(), codecs.end(), [&](Codec c) { return c == call.legs[0].codec; });
-  }
+  const std::optional<Codec> like = number != 0 ? call.legs[0].codec : call.prefers;
+  std::stable_partition(codecs.begin(), codecs.end(), [&](Codec c) { return like == c; });
   auto negotiator = MediaNegotiator::create({.local = *local,
                                              .session_id = stream,
                                              .codecs = std::move(codecs),
@@ -138,7 +151,18 @@ void Switchboard::set_remote(ActiveCall& call, LegNumber number, RemoteMedia rem
 
 void Switchboard::on(const sip::Invited& invited) {
   if (draining_) return refuse(invited, 503, "shutting down", true);
-  const Route* const taken = route(invited.request_user);
+  const Route* taken = route(invited.request_user);
+  std::string takes_over;
+  if (invited.replaces != 0) {  // RFC 3891: it goes on with whom the replaced one talks
+    static const Route joins{
+        .script = [](const CallInfo&) { return std::make_unique<AgentScript>(AgentScriptOptions{}); }};
+    LegNumber number = 0;
+    const ActiveCall* const old = find_leg(invited.replaces, number);
+    if (old == nullptr || number != 0 || acd_.partner(old->record.id).empty())
+      return refuse(invited, 481, "the call to be replaced talks with nobody");
+    takes_over = old->record.id;
+    taken = &joins;
+  }
   if (taken == nullptr) return refuse(invited, 404, "no extension '" + invited.request_user + "'");
   if (auto refusal = admission_.enter(invited.source.ip, world_.clock.now())) {
     return refuse(invited, refusal->status, refusal->reason, refusal->status == 503);
@@ -156,6 +180,7 @@ void Switchboard::on(const sip::Invited& invited) {
                           .record = taken->record,
                           .secret_type_ahead = taken->secret_type_ahead},
                          taken->script(info));
+  call.takes_over = std::move(takes_over);
   call.address = invited.source.ip;
   call.admitted = true;
   call.record.sip_call_id = invited.call_id;
@@ -190,7 +215,7 @@ void Switchboard::on(const sip::Invited& invited) {
   step(call, event::Invited{std::move(info)});
 }
 
-void Switchboard::originate(std::string id, Originate request) {
+void Switchboard::originate(std::string id, Originate request, std::optional<Codec> like) {
   CallInfo info;
   info.id = std::move(id);
   info.direction = Direction::outbound;
@@ -201,6 +226,7 @@ void Switchboard::originate(std::string id, Originate request) {
   info.variables = request.variables;
   ActiveCall& call = add(info.id, request.session, request.script(info));
   call.record.direction = Direction::outbound;
+  call.prefers = like;
   call.record.caller = info.caller;
   call.record.called = info.called;
   tell(call, EngineEvent::CallStarted{info});
@@ -271,6 +297,7 @@ void Switchboard::work() {
     prompt_ready(*call, pending.play, std::move(ready.clips), pending.loops);
   }
   const Time now = world_.clock.now();
+  if (const auto due = acd_.deadline(); due && *due <= now) acd_.tick();
   while (!due_.empty() && due_.begin()->first <= now) {
     const Key key = due_.begin()->second;
     due_.erase(due_.begin());
@@ -294,6 +321,8 @@ void Switchboard::work() {
     if (ActiveCall* call = find(key)) step(*call, happened);
   }
   if (world_.store != nullptr) {
+    if (router_step_ - router_saved_ >= kSnapshotSteps) save_router();
+    keep_promises();
     if (!log_.empty()) world_.store->append(std::exchange(log_, {}));
     std::uint64_t slot = 0;
     while (world_.store->next_stored(slot)) world_.journal->close(static_cast<JournalSlot>(slot));
@@ -303,16 +332,15 @@ void Switchboard::work() {
 Micros Switchboard::until_next() const {
   if (!later_.empty()) return Micros{0};
   constexpr Micros kIdle = 100ms;
-  if (due_.empty()) return kIdle;
-  return std::clamp(due_.begin()->first - world_.clock.now(), Micros{0}, kIdle);
+  std::optional<Time> next = acd_.deadline();
+  if (!due_.empty() && (!next || due_.begin()->first < *next)) next = due_.begin()->first;
+  return next ? std::clamp(*next - world_.clock.now(), Micros{0}, kIdle) : kIdle;
 }
 
 // ----------------------------------------------------------------------------------------- the end
 
 void Switchboard::hang_up(std::string_view id, std::string reason) {
-  const auto it = by_id_.find(std::string(id));
-  if (it == by_id_.end()) return;
-  if (ActiveCall* call = find(it->second)) step(*call, event::Stop{std::move(reason)});
+  if (ActiveCall* call = find_call(id)) step(*call, event::Stop{std::move(reason)});
 }
 
 void Switchboard::end_all(std::string reason) {
@@ -338,6 +366,7 @@ void Switchboard::finish(ActiveCall& call) {
   record.language = summary.language;
   record.recording = summary.recording;
   record.variables = call.session.script().variables();
+  record.path = nlohmann::json(call.path).dump();
   switch (summary.ended_by) {
     case outcome::EndedBy::caller: record.cause = "caller"; break;
     case outcome::EndedBy::script: record.cause = "script"; break;
@@ -366,6 +395,7 @@ void Switchboard::finish(ActiveCall& call) {
   });
   if (call.due) due_.erase({*call.due, call.key});
   if (call.admitted) admission_.left(call.address);
+  acd_.ended(record.id, call.sip_status);
   ++counters_.ended;
   EngineEvent last{record.id, world_.clock.now(), EngineEvent::CallEnded{record, call.media}};
   by_id_.erase(record.id);

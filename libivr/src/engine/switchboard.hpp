@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "edge/call_journal.hpp"
 #include "edge/clock.hpp"
+#include "engine/acd.hpp"
 #include "engine/mailbox.hpp"
 #include "engine/prompt_library.hpp"
 #include "engine/store_thread.hpp"
@@ -30,7 +31,7 @@ struct ActiveCall;
 // commands into requests to them. It decides nothing about a call.
 //
 // Thread: control only.
-class Switchboard {
+class Switchboard : private CallControl {
  public:
   struct World {
     SipPort& sip;
@@ -46,16 +47,30 @@ class Switchboard {
   Switchboard(const EngineOptions& options, World world);
   ~Switchboard();
 
+  // The router as an earlier run left it, and the number of its next step.
+  absl::Status start(std::optional<Router> kept, std::int64_t next_step);
+  void save_router();
+
   void on_sip(const sip::Event& event);
   void work();                // everything that waits: media, prompts, HTTP, records, timers
   Micros until_next() const;  // how long SIP may wait for traffic
 
-  void originate(std::string id, Originate request);
+  // `like`: the codec of whom it is to talk with.
+  void originate(std::string id, Originate request, std::optional<Codec> like = {});
   void hang_up(std::string_view id, std::string reason);
   void drain() { draining_ = true; }
   void end_all(std::string reason);
   void close_rest();  // after SIP and media have stopped: finishes what is left
   int calls() const { return static_cast<int>(calls_.size()); }
+
+  Acd& acd() { return acd_; }
+  const Acd& acd() const { return acd_; }
+  absl::Status transfer(std::string_view call, const std::string& uri);
+  absl::Status join_partners(std::string_view call, std::string_view other);
+  absl::Status hold(std::string_view call, bool on);
+  absl::Status mute(std::string_view call, bool on);
+  absl::Status supervise(const std::string& id, std::string_view call, const std::string& uri,
+                         Supervision mode);
 
   static std::string new_id(Time now);  // of a call; any thread
 
@@ -81,7 +96,10 @@ class Switchboard {
   void on(const sip::OfferAnswered& answered);
   void on(const sip::OfferRefused&) {}  // the session stays as it was
   void on(const sip::Digit& digit);
-  void on(const sip::Registered&) {}
+  void on(const sip::Referred& referred);
+  void on(const sip::ReferProgress&) {}
+  void on(const sip::Registered& registered) { acd_.registered(registered); }
+  void on(const sip::Enrolled& enrolled);
   void on(const sip::Unauthorized&) {}
   void on(const sip::Ended& ended);
   void on(const media::DigitBegan& digit);
@@ -110,13 +128,29 @@ class Switchboard {
   void carry_out(ActiveCall& call, const command::DetectVoice& detect);
   void carry_out(ActiveCall& call, const command::Connect& connect);
   void carry_out(ActiveCall& call, const command::Drop& drop);
-  void carry_out(ActiveCall& call, const command::JoinQueue&);
-  void carry_out(ActiveCall&, const command::LeaveQueue&) {}
-  void carry_out(ActiveCall& call, const command::RequestCallback&);
-  void carry_out(ActiveCall&, const command::Part&) {}
+  void carry_out(ActiveCall& call, const command::JoinQueue& join);
+  void carry_out(ActiveCall& call, const command::LeaveQueue& leave);
+  void carry_out(ActiveCall& call, const command::RequestCallback& request);
+  void carry_out(ActiveCall& call, const command::Part&);
   void carry_out(ActiveCall& call, const command::Serve&);
   void carry_out(ActiveCall& call, const command::Report& report);
 
+  // CallControl: what the router's hands want.
+  Time now() const override { return world_.clock.now(); }
+  void dial(const std::string& id, Originate request, const std::string& like) override;
+  void tell_session(const std::string& call, Event event) override;
+  void end(const std::string& call, std::string reason) override;
+  void bridge(const std::string& a, const std::string& b, const BridgeOptions& options) override;
+  void unbridge(const std::string& a, const std::string& b) override;
+  void notify_refer(const std::string& call, int status) override;
+  void log(const acd::Event& event, const acd::Commands& commands) override;
+  void tell_when_kept(const std::string& call, Event event) override;
+  CallRecord* record(const std::string& call) override;
+  void keep_promises();
+
+  void watch(ActiveCall& call);
+  std::string identity(const std::string& number) const;
+  std::string destination(const std::string& number) const;
   void refuse(const sip::Invited& invited, int status, const std::string& reason, bool retry = false);
   const Route* route(std::string_view extension) const;
   ActiveCall& add(std::string id, CallSessionOptions session, std::unique_ptr<Script> script);
@@ -130,9 +164,11 @@ class Switchboard {
   void visit(ActiveCall& call, const Note& note);
   void settle(ActiveCall& call);  // the session is done: finish once the media is
   void finish(ActiveCall& call);
+  void begin_record(ActiveCall& call);
   void save(ActiveCall& call);
   void tell(const ActiveCall& call, decltype(EngineEvent::what) what);
   ActiveCall* find(Key key);
+  ActiveCall* find_call(std::string_view id);
   ActiveCall* find_leg(LegId leg, LegNumber& number);
   ActiveCall* find_stream(StreamId stream, LegNumber& number);
 
@@ -154,6 +190,15 @@ class Switchboard {
   RequestId next_request_ = 1;
   Commands commands_;
   std::vector<CallEvent> log_;  // of this round
+  struct Promise {
+    std::int64_t step = 0;
+    std::string call;
+    Event event;
+  };
+  std::deque<Promise> promises_;   // wait for the router's log to be on disk
+  std::int64_t router_step_ = 0;   // the next one
+  std::int64_t router_saved_ = 0;  // the first that is in no snapshot
+  Acd acd_;
 
   struct HttpAnswer {
     RequestId request = 0;

@@ -34,7 +34,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::Reject& reject) {
   world_.sip.reject(call.legs[0].sip, reject.status, reject.reason);
 }
 
-void Switchboard::carry_out(ActiveCall& call, const command::Answer&) {
+void Switchboard::begin_record(ActiveCall& call) {
   call.record.answered = world_.clock.now();
   // The journal first: whatever happens after the 200 has left, the next start knows of this call.
   if (world_.journal != nullptr) {
@@ -42,6 +42,10 @@ void Switchboard::carry_out(ActiveCall& call, const command::Answer&) {
     save(call);
   }
   ++counters_.answered;
+}
+
+void Switchboard::carry_out(ActiveCall& call, const command::Answer&) {
+  begin_record(call);
   world_.sip.answer(call.legs[0].sip, std::move(call.legs[0].answer));
   tell(call, EngineEvent::CallAnswered{});
 }
@@ -54,8 +58,8 @@ void Switchboard::carry_out(ActiveCall& call, const command::Dial& dial) {
   }
   auto& leg = call.legs[number];
   sip::Invite invite;
-  invite.uri = dial.uri;
-  invite.from_uri = dial.caller_id;
+  invite.uri = destination(dial.uri);
+  invite.from_uri = identity(dial.caller_id);
   invite.sdp = leg.sdp->offer();
   invite.auth_user = options_.auth_user;
   invite.auth_password = options_.auth_password;
@@ -144,14 +148,28 @@ void Switchboard::carry_out(ActiveCall& call, const command::Drop& drop) {
 }
 
 // Without a router nobody waits for anybody.
-void Switchboard::carry_out(ActiveCall& call, const command::JoinQueue&) { later(call, event::QueueLeft{}); }
-
-void Switchboard::carry_out(ActiveCall& call, const command::RequestCallback&) {
-  later(call, event::CallbackTaken{});
+void Switchboard::carry_out(ActiveCall& call, const command::JoinQueue& join) {
+  acd_.join(call.record.id, call.record.caller, join.want);
 }
 
+void Switchboard::carry_out(ActiveCall& call, const command::LeaveQueue& leave) {
+  acd_.leave(call.record.id, leave.key);
+}
+
+void Switchboard::carry_out(ActiveCall& call, const command::RequestCallback& request) {
+  acd_.request_callback(call.record.id, request.number);
+}
+
+void Switchboard::carry_out(ActiveCall& call, const command::Part&) { acd_.part(call.record.id); }
+
 void Switchboard::carry_out(ActiveCall& call, const command::Serve&) {
-  later(call, event::Stop{"no agent's call"});
+  if (!call.takes_over.empty()) {
+    const std::string old = std::exchange(call.takes_over, {});
+    if (!acd_.join_partners(old, call.record.id))
+      end(call.record.id, "nobody talks with the call it replaces");
+    return end(old, "replaced");
+  }
+  acd_.serve(call.record.id, call.record.caller);
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::Report& report) {
@@ -161,6 +179,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::Report& report) {
 
 void Switchboard::visit(ActiveCall& call, const Note& note) {
   if (const auto* entered = std::get_if<note::NodeEntered>(&note)) {
+    call.path.push_back(entered->node);
     call.visit = NodeVisit{
         call.record.id, call.visits++, entered->node, entered->type, world_.clock.now(), {}, "active"};
   } else if (const auto* left = std::get_if<note::NodeLeft>(&note); left != nullptr && call.visit) {
@@ -173,6 +192,175 @@ void Switchboard::visit(ActiveCall& call, const Note& note) {
     visit.error = left->error;
     if (world_.store != nullptr) world_.store->put_visit(std::move(visit));
   }
+}
+
+// ------------------------------------------------------------------------- what the router wants
+
+// A number as a From: ours, unless it is a URI already.
+std::string Switchboard::identity(const std::string& number) const {
+  if (number.empty() || number.find(':') != std::string::npos) return number;
+  const Address at = world_.sip.local_address();
+  const std::string ip = at.ip.find(':') == std::string::npos ? at.ip : "[" + at.ip + "]";
+  return "sip:" + number + "@" + ip + ":" + std::to_string(at.port);
+}
+
+// A number as whom to call: at the trunk, or at ourselves where there is none; a URI as it is.
+std::string Switchboard::destination(const std::string& number) const {
+  if (number.find(':') != std::string::npos || options_.trunk.empty()) return identity(number);
+  const auto host = options_.trunk.find(':') + 1;
+  return options_.trunk.substr(0, host) + number + "@" + options_.trunk.substr(host);
+}
+
+void Switchboard::dial(const std::string& id, Originate request, const std::string& like) {
+  request.from_uri = identity(request.from_uri);
+  request.uri = destination(request.uri);
+  std::optional<Codec> codec;
+  if (const ActiveCall* other = find_call(like)) codec = other->legs[0].codec;
+  originate(id, std::move(request), codec);
+}
+
+void Switchboard::tell_session(const std::string& id, Event event) {
+  if (ActiveCall* call = find_call(id)) later(*call, std::move(event));
+}
+
+void Switchboard::end(const std::string& id, std::string reason) {
+  if (ActiveCall* call = find_call(id)) later(*call, event::Stop{std::move(reason)});
+}
+
+void Switchboard::bridge(const std::string& a, const std::string& b, const BridgeOptions& options) {
+  const ActiveCall* const one = find_call(a);
+  const ActiveCall* const other = find_call(b);
+  if (one != nullptr && other != nullptr)
+    world_.media.bridge(one->legs[0].stream, other->legs[0].stream, options);
+}
+
+void Switchboard::unbridge(const std::string& a, const std::string& b) {
+  const ActiveCall* const one = find_call(a);
+  const ActiveCall* const other = find_call(b);
+  if (one != nullptr && other != nullptr) world_.media.unbridge(one->legs[0].stream, other->legs[0].stream);
+}
+
+void Switchboard::notify_refer(const std::string& id, int status) {
+  if (const ActiveCall* call = find_call(id); call != nullptr && call->legs[0].sip != 0)
+    world_.sip.notify_refer(call->legs[0].sip, status);
+}
+
+void Switchboard::log(const acd::Event& event, const acd::Commands& commands) {
+  for (const acd::Command& command : commands) world_.tell({{}, now(), EngineEvent::Routed{command}});
+  const std::int64_t sequence = router_step_++;
+  if (world_.store == nullptr) return;
+  RouterStep step{sequence, now(), acd::to_json(event), "[", {}};
+  const auto concerns = [&step](const auto& what) {
+    if constexpr (requires { what.call; }) {
+      if (!what.call.empty() && std::ranges::find(step.calls, what.call) == step.calls.end())
+        step.calls.push_back(what.call);
+    }
+  };
+  std::visit(concerns, event);
+  for (const acd::Command& command : commands) {
+    if (step.commands.size() > 1) step.commands += ',';
+    step.commands += acd::to_json(command);
+    std::visit(concerns, command);
+  }
+  step.commands += ']';
+  world_.store->append_router(std::move(step));
+}
+
+void Switchboard::save_router() {
+  router_saved_ = router_step_;
+  if (world_.store != nullptr) world_.store->put_router_snapshot({router_step_, now(), acd_.router().save()});
+}
+
+void Switchboard::tell_when_kept(const std::string& call, Event event) {
+  if (world_.store == nullptr) return tell_session(call, std::move(event));
+  promises_.push_back({router_step_ - 1, call, std::move(event)});
+}
+
+void Switchboard::keep_promises() {
+  while (!promises_.empty() && promises_.front().step <= world_.store->router_stored()) {
+    Promise promise = std::move(promises_.front());
+    promises_.pop_front();
+    tell_session(promise.call, std::move(promise.event));
+  }
+}
+
+CallRecord* Switchboard::record(const std::string& id) {
+  ActiveCall* const call = find_call(id);
+  return call == nullptr ? nullptr : &call->record;
+}
+
+// ----------------------------------------------------------------------- what the application wants
+
+namespace {
+
+absl::Status no_call(std::string_view id) {
+  return absl::NotFoundError("there is no call '" + std::string(id) + "' (any more)");
+}
+
+}  // namespace
+
+absl::Status Switchboard::transfer(std::string_view id, const std::string& uri) {
+  if (find_call(id) == nullptr) return no_call(id);
+  if (!acd_.send_on(std::string(id), uri))
+    return absl::FailedPreconditionError("call '" + std::string(id) + "' talks with nobody");
+  return absl::OkStatus();
+}
+
+absl::Status Switchboard::join_partners(std::string_view id, std::string_view other) {
+  for (const std::string_view each : {id, other}) {
+    if (find_call(each) == nullptr) return no_call(each);
+  }
+  if (!acd_.join_partners(std::string(id), std::string(other)))
+    return absl::FailedPreconditionError("call '" + std::string(id) + "' talks with nobody");
+  return absl::OkStatus();
+}
+
+absl::Status Switchboard::hold(std::string_view id, bool on) {
+  ActiveCall* const call = find_call(id);
+  if (call == nullptr) return no_call(id);
+  later(*call, event::PeerHeld{on});
+  return absl::OkStatus();
+}
+
+absl::Status Switchboard::mute(std::string_view id, bool on) {
+  const ActiveCall* const call = find_call(id);
+  if (call == nullptr) return no_call(id);
+  world_.media.mute(call->legs[0].stream, on);
+  return absl::OkStatus();
+}
+
+namespace {
+
+// A supervisor's call stays until somebody hangs up; what its keys do is the switchboard's.
+class SupervisorScript final : public Script {
+ public:
+  void step(const Outcome& outcome, Time, ScriptOutput& out) override {
+    if (!std::holds_alternative<outcome::Ended>(outcome)) out.intent.push_back(intent::Wait{24h});
+  }
+};
+
+}  // namespace
+
+absl::Status Switchboard::supervise(const std::string& id, std::string_view watched, const std::string& uri,
+                                    Supervision mode) {
+  const ActiveCall* const call = find_call(watched);
+  if (call == nullptr) return no_call(watched);
+  Originate request;
+  request.uri = destination(uri);
+  request.script = [](const CallInfo&) { return std::make_unique<SupervisorScript>(); };
+  originate(id, std::move(request), call->legs[0].codec);
+  if (ActiveCall* const supervisor = find_call(id)) {
+    supervisor->watches = mode;
+    supervisor->watched = std::string(watched);
+  }
+  return absl::OkStatus();
+}
+
+// What a supervisor's call hears and says, as it is wanted now.
+void Switchboard::watch(ActiveCall& call) {
+  const ActiveCall* const watched = find_call(call.watched);
+  if (watched == nullptr) return later(call, event::Stop{"the call is over"});
+  world_.media.supervise(call.legs[0].stream, watched->legs[0].stream, *call.watches);
 }
 
 }  // namespace ivr

@@ -23,7 +23,14 @@ void Switchboard::on_sip(const sip::Event& event) {
 
 void Switchboard::on(const sip::Ringing& ringing) {
   LegNumber number = 0;
-  if (ActiveCall* call = find_leg(ringing.leg, number)) step(*call, event::LegRinging{number});
+  ActiveCall* const call = find_leg(ringing.leg, number);
+  if (call == nullptr) return;
+  step(*call, event::LegRinging{number});
+  if (number == 0) {
+    acd_.ringing(call->record.id);
+  } else {
+    acd_.transferring(call->record.id, 180);
+  }
 }
 
 void Switchboard::on(const sip::Answered& answered) {
@@ -39,11 +46,15 @@ void Switchboard::on(const sip::Answered& answered) {
   }
   leg.up = true;
   set_remote(*call, number, *std::move(remote));
-  if (number != 0) return step(*call, event::LegAnswered{number});
-  call->record.answered = world_.clock.now();
-  ++counters_.answered;
+  if (number != 0) {
+    const std::string id = call->record.id;
+    step(*call, event::LegAnswered{number});
+    return acd_.transferring(id, 200);
+  }
+  begin_record(*call);
   tell(*call, EngineEvent::CallAnswered{});
   call->limit = world_.clock.now() + options_.limits.call_length;
+  if (call->watches) watch(*call);
   step(*call, event::Established{});
 }
 
@@ -80,7 +91,9 @@ void Switchboard::on(const sip::Offered& offered) {
   if (!answer.ok()) {
     return world_.sip.refuse_offer(offered.leg, absl::IsInvalidArgument(answer.status()) ? 400 : 488);
   }
+  const bool held = !answer->remote.send;  // RFC 3264, 8.4
   set_remote(*call, number, answer->remote);
+  if (number == 0 && std::exchange(leg.held, held) != held) acd_.held(call->record.id, held);
   world_.sip.accept_offer(offered.leg, std::move(answer->sdp));
 }
 
@@ -113,13 +126,48 @@ void Switchboard::on(const sip::Ended& ended) {
   leg.sip = 0;
   leg.up = false;
   const Key key = call->key;
-  if (number == 0) call->limit = world_.clock.now() + kRecordingGrace;
+  const std::string id = call->record.id;
+  if (number == 0) {
+    call->limit = world_.clock.now() + kRecordingGrace;
+    call->sip_status = ended.status;
+    acd_.ended(id, ended.status);
+  } else {
+    acd_.transferring(id, ended.status >= 300 ? ended.status : 487);
+  }
   step(*call, event::LegEnded{number, ended.status, ended.reason, ended.by_peer});
   ActiveCall* const still = find(key);
   if (still == nullptr) return;
   auto& gone = still->legs[static_cast<std::size_t>(number)];
   if (gone.stream != 0 && !std::exchange(gone.closing, true)) world_.media.close(gone.stream);
   schedule(*still);
+}
+
+void Switchboard::on(const sip::Referred& referred) {
+  LegNumber number = 0;
+  const ActiveCall* const call = find_leg(referred.leg, number);
+  if (call == nullptr || number != 0) return world_.sip.refuse_refer(referred.leg, 603);
+  const std::string id = call->record.id;
+  if (referred.replaces != 0) {
+    LegNumber other_number = 0;
+    const ActiveCall* const other = find_leg(referred.replaces, other_number);
+    if (other == nullptr || other_number != 0 || !acd_.join_partners(id, other->record.id))
+      return world_.sip.refuse_refer(referred.leg, 603);
+    world_.sip.accept_refer(referred.leg);
+    return world_.sip.notify_refer(referred.leg, 200);
+  }
+  if (!acd_.referred(id, referred.target)) return world_.sip.refuse_refer(referred.leg, 603);
+  world_.sip.accept_refer(referred.leg);
+  world_.sip.notify_refer(referred.leg, 100);
+}
+
+void Switchboard::on(const sip::Enrolled& enrolled) {
+  const auto number = static_cast<std::size_t>(enrolled.enrolment) - 1;
+  if (number >= options_.enrolments.size()) return;
+  const sip::Enrol& enrol = options_.enrolments[number];
+  world_.tell({{},
+               now(),
+               EngineEvent::Enrolled{enrol.user, enrol.registrar, enrolled.registered, enrolled.status,
+                                     enrolled.reason}});
 }
 
 // -------------------------------------------------------------------------------------- from media
@@ -132,6 +180,12 @@ void Switchboard::heard(StreamId stream, const Event& event) {
 
 void Switchboard::press(ActiveCall& call, std::optional<char> digit, DigitSource source) {
   if (!digit) return;
+  if (call.watches && *digit >= '4' && *digit <= '6') {
+    call.watches = *digit == '4'   ? Supervision::listen
+                   : *digit == '5' ? Supervision::whisper
+                                   : Supervision::barge;
+    watch(call);
+  }
   if (options_.narrate) {
     tell(call, EngineEvent::Pressed{call.session.sensitive(*digit) ? '?' : *digit, source});
   }
