@@ -5,6 +5,7 @@
 
 int serve_main(int argc, char** argv);
 int call_main(int argc, char** argv);
+int agent_main(int argc, char** argv);
 int check_main(int argc, char** argv);
 int graph_main(int argc, char** argv);
 int replay_main(int argc, char** argv);

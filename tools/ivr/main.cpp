@@ -17,6 +17,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"serve", serve_main, "answer calls with flows"},
     {"call", call_main, "call somebody as a robot, and say how it went"},
+    {"agent", agent_main, "be an agent as a robot: register, ring, answer, talk"},
     {"check", check_main, "find every defect of flow documents"},
     {"graph", graph_main, "draw a flow"},
     {"diff", diff_main, "what is different between two flows, in what they mean"},
