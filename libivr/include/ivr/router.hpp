@@ -39,50 +39,53 @@ struct AgentOptions {
   bool standby = false;  // keeps a leg open between calls: offered on it, not dialled
 };
 
-// Why a member of a queue cannot be offered now; the join_empty and leave_when_empty rules name them.
+// Why a member of a queue cannot be offered now; the join_empty and leave_empty rules name them. Several may
+// be true of one agent: such a rule counts any of them, a Decided names the one that will last longest.
 enum class Unavailable {
   none,         // it can
   paused,       // on a break
   penalty,      // above what the caller's penalty window, tier or ring allows by now
-  in_use,       // as many contacts as its capacity
+  in_use,       // as many contacts as its capacity, on the caller's channel (for the rules: on every channel)
   ringing,      // an offer is out
   unreachable,  // no registered contact, no fixed URI
   offline,      // logged out
-  wrap_up,
-  delayed,    // after a missed, busy or rejected offer
-  unskilled,  // lacks a required skill
-  tried,      // this caller has been offered to it, and the queue offers once
-  unknown,    // a member that is no agent
+  wrap_up,      // after a call, or because the agent asked for it
+  delayed,      // after a missed, busy or rejected offer
+  unskilled,    // lacks a required skill
+  tried,        // this caller has been offered to it, and the queue offers once
+  unknown,      // a member that is no agent
 };
 std::string_view to_string(Unavailable why);
 std::string_view to_string(AgentState state);
 
 struct QueueMember {
-  std::string agent;
-  int penalty = 0;   // lower is preferred; also the tier's level
-  int position = 0;  // in its tier; equal ones keep the order of the list
+  std::string agent;  // one that is not known (yet) counts as Unavailable::unknown
+  int penalty = 0;    // lower is preferred; also the tier's level
+  int position = 0;   // in its tier; equal ones keep the order of the list
 };
 
 // As a caller's wait grows: the window of penalties moves, optional skills are dropped, more agents count.
 struct QueueStep {
   Millis after{0};
-  std::optional<int> min_penalty, max_penalty;
-  std::optional<int> raise_penalty;            // members below it count as having it
-  bool drop_preferred = false;                 // preferred skills are no longer asked for
-  std::optional<std::vector<Skill>> required;  // in place of the queue's from then on (bullseye rings)
+  std::optional<int> min_penalty, max_penalty;  // what a step leaves out stays as it was
+  std::optional<int> raise_penalty;             // members below it count as having it
+  bool drop_preferred = false;                  // preferred skills count no more
+  std::optional<std::vector<Skill>> required;   // in place of the queue's from then on (bullseye rings)
 };
 
+// The members of one penalty are a tier. The first is open at once, all others after `wait`; with
+// multiply_by_level one more each time that `wait` has passed.
 struct TierRules {
   bool apply = false;
-  Millis wait{0};  // before the next tier may be offered
+  Millis wait{0};
   bool multiply_by_level = false;
   bool skip_empty = true;  // a tier in which nobody is logged in costs no wait
 };
 
 struct QueueAnnouncements {
-  Millis first{0};       // after joining; 0: not before `every`
+  Millis first{0};       // after joining; 0: not before `every`. With `every` 0 it is the only one
   Millis every{0};       // position; 0: never
-  Millis at_least{15s};  // between two announcements of any kind
+  Millis at_least{15s};  // between two announcements of any kind: the later one is put off
   bool only_when_improved = false;
   int more_than = 0;          // positions beyond it are told as "more than n"; 0: told exactly
   bool wait_time = false;     // the estimate too
@@ -92,36 +95,68 @@ struct QueueAnnouncements {
   bool periodic_random = false;
 };
 
+// A decision, exactly. Agents who can be offered are ranked by
+//   1. the caller's own agent (Join::agent, sticky), unless just tried;
+//   2. who has not been offered to this caller yet in this round: when all who can be have been, a new round
+//      begins (not ringall and ring_progressively, which ring the same again; with `once` there is one
+//      round);
+//   3. penalty, lower first;
+//   4. how many of the preferred skills are missing;
+//   5. the strategy's own measure;
+//   6. position, then place in the list (without a list: the agent's id).
+// and the first is offered. The measures:
+//   longest_idle      the end of the last call, earlier first; who has had none is before all
+//   fewest_calls      calls taken today
+//   least_talk_time   time talked today
+//   round_robin       places after the agent who was offered last (at this penalty) come first
+//   sequential        none: 6 alone
+//   skills_based      the sum of the agent's levels in the required skills, higher first
+//   load_balanced     contacts / capacity, on the caller's channel
+//   least_busy        contacts, on the caller's channel
+//   priority          AgentOptions::score, higher first
+//   random            all of one penalty equally likely
+//   wrandom           instead of 3: each draws from [0, 1 + penalty), the lowest wins
+//   ringall           all of the first penalty at once
+//   ring_progressively the first, and one more each time `ring_progressively` has passed
+// A day begins at midnight UTC: counters of today and the figures of QueueView and AgentView begin anew.
+//
+// Callers of a queue are served by priority x 1000 + age_score x seconds of age, then by who came first. One
+// is passed over, without losing the place, while it waits for `retry` or nobody of those free can take it.
+// When the heads of several queues want the same agent: the heavier queue, then (if both have `oldest_first`)
+// the older caller, then the higher score, then who came first.
 struct QueueOptions {
   std::string id;
   std::string strategy = "longest_idle";  // see strategy_names()
-  std::vector<QueueMember> members;       // in order; empty: every agent that has the required skills
-  std::string department;                 // with empty members: only its agents
-  std::vector<Skill> required, preferred;
-  std::vector<QueueStep> steps;  // by `after`, rising
+  std::vector<QueueMember> members;  // in order; empty: all who have the required skills, its or a step's
+  std::string department;            // with empty members: only its agents
+  std::vector<Skill> required, preferred;  // must have; come first who have most of them
+  std::vector<QueueStep> steps;            // by `after`, rising
   TierRules tiers;
   int max_size = 0;                // callers; 0: no limit
-  Millis max_wait{0};              // 0: no limit
-  Millis ring_limit{30s};          // an agent rings so long
-  Millis retry{1s};                // after a failed offer, before this caller is offered again
+  Millis max_wait{0};              // in this queue, also while somebody rings; 0: no limit
+  Millis ring_limit{30s};          // an agent rings so long, from the Offer on
+  Millis retry{1s};                // after a failed offer, before this caller is offered again; not after
+                                   // one that was withdrawn as "agent away"
   Millis ring_progressively{10s};  // of that strategy: one more agent each
   Millis wrap_up{0};
-  int weight = 0;                       // of two queues that want the same agent: higher is first
-  double age_score = 1;                 // points a second of waiting, added to the caller's priority x 1000
-  bool age_from_system = false;         // the age counts from the first join of any queue
-  bool autofill = true;                 // n callers to n agents at once; false: one caller at a time
-  bool shared_last_call = true;         // wrap-up and idleness count the calls of all queues
-  bool oldest_first = false;            // a caller of this queue is passed over while an older one of another
-                                        // queue with the flag waits for the same agent
-  bool once = false;                    // each agent is tried once, then the caller leaves as unavailable
-  std::vector<Unavailable> join_empty;  // refuse to join when every member is in one of these; empty: never
-  std::vector<Unavailable> leave_empty;  // leave then
-  Millis sticky{0};  // the agent who last served this caller comes first, waited for so long
-  Millis resume{0};  // a caller who dropped keeps the place for so long
+  int weight = 0;                // of two queues that want the same agent: higher is first
+  double age_score = 1;          // points a second of waiting, added to the caller's priority x 1000
+  bool age_from_system = false;  // the age counts from the call's first join of any queue, if it is
+                                 // back within 5 minutes of leaving that one
+  bool autofill = true;          // n callers to n agents at once; false: only the first in line
+  bool shared_last_call = true;  // wrap-up, idleness, calls and talk time count those of all queues
+  bool oldest_first = false;     // the head of this line is passed over while the older head of another
+                                 // line with the flag waits for the same agent
+  bool once = false;             // each agent is tried once; the caller leaves as unavailable when all
+                                 // who are logged in and not on a break have been
+  std::vector<Unavailable> join_empty;   // refuse to join when every member is in one of these; empty: never
+  std::vector<Unavailable> leave_empty;  // leave then, unless somebody rings for the caller
+  Millis sticky{0};  // the agent who last served this caller comes first; while busy, waited for so long
+  Millis resume{0};  // a caller who dropped, or whom a crash cut off, keeps the place for so long
   QueueAnnouncements announce;
   Millis service_level{20s};  // SL: served within it
   Millis short_abandon{5s};   // given up within it counts for nothing
-  int callback_tries = 1;
+  int callback_tries = 1;     // calls to the caller; a crash during one does not use it up
   Millis callback_retry{300s};
 };
 
@@ -134,9 +169,10 @@ bool known_strategy(std::string_view name);
 // What happened. `now` of the step says when.
 namespace acd {
 
+// Options that check() refuses change nothing.
 struct AgentSet {
   AgentOptions agent;
-};  // new, or changed: its state, counters and calls stay
+};  // new and offline, or changed: its state, counters and calls stay
 struct AgentRemoved {
   std::string agent;
 };  // calls in progress go on
@@ -149,7 +185,7 @@ struct QueueRemoved {
 
 struct AgentStatus {  // what the agent, a supervisor or a feature code asks for
   std::string agent;
-  AgentState state = AgentState::available;  // available ends a wrap-up too
+  AgentState state = AgentState::available;  // ends a wrap-up, a delay and a row of misses too. Not on_call
   std::string reason;
 };
 struct AgentReachable {
@@ -158,7 +194,7 @@ struct AgentReachable {
 };  // the registrar's or the standby leg's word; with a fixed URI reachable from the start
 struct AgentBusy {
   std::string agent, channel;
-  int contacts = 1;  // +1 begins, -1 ends a contact that the router did not offer
+  int contacts = 1;  // +1 begins, -1 ends a contact that the router did not offer; no wrap-up follows
 };
 
 struct Join {
@@ -171,16 +207,21 @@ struct Join {
   std::string agent;                       // preferred above all others while it can be offered
   bool direct = false;                     // `agent` and nobody else
 };
-struct Leave {
+struct Leave {  // of a call that waits
   std::string call;
   enum class Why { hung_up, key, moved } why = Why::hung_up;
 };  // not with the talk that follows a Connect: that is Ended
 struct Move {
   std::string call, queue;
-};  // the age stays
+};  // the same entry, Joined again; the age stays, max_wait and the steps begin anew. Full: it leaves as full
 
+// A callback is an entry that waits without a call. When it is first in line and an agent is free,
+// DialCallback is given (the agent is not kept: others are served meanwhile). Answered, the new call stands
+// before all others of its queue; not answered, the entry keeps its place and is dialled again, or leaves as
+// Exit::callback when the tries are used up. max_wait does not end it, nor does a restart.
 struct CallbackRequested {
-  std::string call;    // it waits, or has left by key and its place is kept
+  std::string call;    // it waits: the entry becomes a callback, and the call may end. Or it has left in the
+                       // last 5 minutes (not served, not dropped): a new entry is Joined in the old place
   std::string number;  // or URI to dial
 };
 struct CallbackDialled {  // how the call back to the caller went
@@ -191,14 +232,14 @@ struct CallbackDialled {  // how the call back to the caller went
 
 struct Ringing {
   OfferId offer = 0;
-};
+};  // for the log; nothing depends on it
 struct Accepted {
   OfferId offer = 0;
 };  // answered, and the accept key pressed where one is asked for
 struct Refused {
   OfferId offer = 0;
   enum class Why { no_answer, busy, rejected, unreachable } why = Why::no_answer;
-};
+};  // no_answer and unreachable count as missed, with no_answer_delay
 struct TalkEnded {
   OfferId offer = 0;
 };                    // the agent's leg is free: wrap-up begins
@@ -225,10 +266,11 @@ struct Connect {  // the one winner; every other offer of the caller has been wi
   EntryId entry = 0;
   std::string call, agent;
   Millis waited{0};
-  std::vector<std::string> tried;  // agents offered before, in order
+  std::vector<std::string> tried;  // agents whose offers came to nothing, each once, in order
 };
 enum class Exit { served, timeout, full, unavailable, abandoned, key, moved, callback, system };
-struct Left {  // exactly once an entry; served: when the talk has ended
+// Exactly once an entry; served: when the talk has ended. One refused at the door was never Joined.
+struct Left {
   EntryId entry = 0;
   std::string call, queue;
   Exit exit = Exit::served;
@@ -247,7 +289,7 @@ struct Announce {
   std::string call;
   int position = 0;            // 1 is next
   bool more_than = false;      // position is the configured "more than n"
-  std::optional<Millis> wait;  // the estimate, rounded
+  std::optional<Millis> wait;  // the estimate, rounded; none before the first caller was served
   int message = -1;            // periodic message number, or -1: the position
 };
 struct DialCallback {
@@ -298,7 +340,13 @@ struct RouterOptions {
 // a ring of them, of whom one wins); an accepted offer binds one pair; each entry leaves in exactly one way.
 // Events about what is not there (any more) do nothing. Joining an unknown queue leaves as unavailable.
 //
-// Cost: a decision grows no faster than the logarithm of the number of agents, whatever the strategy.
+// A step takes first the wrap-ups and delays that are over, then the event, then all else that is due (so an
+// answer in the very instant of a time-out wins), then decides: nobody who could be offered is left waiting.
+//
+// Cost: a decision grows no faster than the logarithm of the number of agents, whatever the strategy; ringall
+// costs what it rings. A combination of skills that is asked for the first time looks at all members once,
+// and so does a change of a queue or of an agent's skills.
+//
 // Thread: one at a time.
 class Router {
  public:
@@ -332,8 +380,11 @@ class Router {
     std::string id;
     int waiting = 0, talking = 0, agents_logged_in = 0, agents_available = 0;
     Millis longest_wait{0}, average_wait{0};  // of those who wait now; of those served today
+    // Today: joined without those refused at the door; served when connected; abandoned without the short
+    // ones; overflowed: full or unavailable.
     int joined = 0, served = 0, abandoned = 0, short_abandoned = 0, timed_out = 0, overflowed = 0;
-    double service_level = 1, service_level_2 = 1;  // SL: served in time of served; SL2: of all that count
+    double service_level = 1, service_level_2 = 1;  // SL: served in time / served; SL2: / served, abandoned,
+                                                    // timed out and overflowed
   };
   struct EntryView {
     EntryId id = 0;
@@ -345,9 +396,12 @@ class Router {
   };
   std::vector<AgentView> agents(Time now) const;
   std::vector<QueueView> queues(Time now) const;
-  std::vector<EntryView> entries(Time now) const;          // those of a queue in the order they are served
-  int position(std::string_view call) const;               // 1 is next; 0: does not wait
-  Millis estimate(std::string_view call, Time now) const;  // of the wait still to come; never negative
+  std::vector<EntryView> entries(Time now) const;  // those of a queue in the order they are served
+  int position(std::string_view call) const;       // 1 is next; 0: does not wait
+  // Of the wait still to come, never negative: position x time an agent needs for a caller (from the offer to
+  // the end of the wrap-up, mean of about the last 32) / contacts that all agents at work can have at once.
+  // For exponential times that is the expectation of M/M/n with all busy. 0 while nothing is known.
+  Millis estimate(std::string_view call, Time now) const;
 
   // All candidates of the decision that would be taken for this caller now.
   std::optional<acd::Decided> explain(std::string_view call, Time now) const;
