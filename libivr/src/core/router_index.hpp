@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -111,8 +112,54 @@ class MinTree {
     while (rights > 0) f(right[--rights]);
   }
 
+  friend class BestFirst;
   std::size_t leaves_ = 1;
   std::vector<Node> nodes_ = std::vector<Node>(2);
+};
+
+struct Stretch {
+  std::size_t begin = 0, end = 0;
+};
+
+// The slots of some stretches of a tree one after the other: by key, then by stretch, then by slot.
+class BestFirst {
+ public:
+  void begin() { heap_.clear(); }
+  void add(const MinTree& tree, std::size_t begin, std::size_t end, std::size_t stretch) {
+    tree.visit(begin, end, [&](std::size_t node) { push(tree, node, stretch); });
+  }
+  std::optional<std::size_t> next(const MinTree& tree) {
+    if (heap_.empty()) return std::nullopt;
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    Item item = heap_.back();
+    heap_.pop_back();
+    // Down to the leftmost slot that has the key; what is passed on the way is for later.
+    while (item.node < tree.leaves_) {
+      const std::size_t left = 2 * item.node;
+      const bool there = tree.nodes_[left].key == item.key;
+      push(tree, there ? left + 1 : left, item.stretch);
+      item.node = there ? left : left + 1;
+    }
+    return item.node - tree.leaves_;
+  }
+
+ private:
+  struct Item {
+    std::int64_t key = 0;
+    std::size_t stretch = 0, slot = 0, node = 0;  // slot: the leftmost below the node
+  };
+  static bool later(const Item& a, const Item& b) {
+    if (a.key != b.key) return a.key > b.key;
+    return a.stretch != b.stretch ? a.stretch > b.stretch : a.slot > b.slot;
+  }
+  void push(const MinTree& tree, std::size_t node, std::size_t stretch) {
+    const std::int64_t key = tree.nodes_[node].key;
+    if (key == MinTree::kNone) return;
+    const int below = std::countl_zero(node) - std::countl_zero(tree.leaves_);
+    heap_.push_back({key, stretch, node << below, node});
+    std::push_heap(heap_.begin(), heap_.end(), later);
+  }
+  std::vector<Item> heap_;
 };
 
 // One instant a slot. Gives back what is due, the earliest first; of two at once the lower id.

@@ -56,7 +56,9 @@ class Router::Machine {
   };
   struct Ranking {
     std::vector<Pick> picks;
-    std::size_t at_once = 0;  // how many of them ring together
+    std::size_t at_once = 0;                  // how many of them ring together
+    std::vector<routing::Stretch> stretches;  // these two for the work alone
+    routing::BestFirst search;
   };
 
   struct State;  // as it is saved
@@ -132,6 +134,8 @@ class Router::Machine {
   routing::Window window_of(const Queue& queue, const Lane& lane) const;
   bool feasible(const Lane& lane, const Entry& entry, Time now);
   Reasons reasons_for(const Entry& entry, const Lane& lane, const routing::Member& member, Time now) const;
+  Reasons reasons_for(const Entry& entry, const Lane& lane, const routing::Member& member,
+                      const routing::Window& window, bool skilled, Time now) const;
   void rank(const Entry& entry, const Lane& lane, std::size_t limit, std::uint64_t dice, Time now,
             Ranking& ranking);
   std::string metric_of(const Queue& queue, const Pool& pool, const routing::Member& member, Time now) const;

@@ -179,6 +179,7 @@ void Router::Machine::build(std::uint32_t number, Time now) {
   queue.lanes.clear();
   queue.pools.clear();
   queue.pool_of.clear();
+  queue.plain_pools.clear();
   if (queue.known) {
     build_members(number);
   } else {
@@ -278,6 +279,12 @@ void Router::Machine::build_pool(std::uint32_t number, Pool& pool, Time now) {
 
 std::uint32_t Router::Machine::pool_for(std::uint32_t number, const Entry& entry, int step, Time now) {
   Queue& queue = queues_[number];
+  const bool plain = entry.required.empty() && entry.preferred.empty();
+  if (plain) {
+    for (const Queue::Plain& known : queue.plain_pools) {
+      if (known.step == step && known.channel == entry.channel) return known.pool;
+    }
+  }
   const Needs* required = &queue.required;
   bool preferred = true;
   for (int i = 0; i < step; ++i) {
@@ -287,12 +294,13 @@ std::uint32_t Router::Machine::pool_for(std::uint32_t number, const Entry& entry
   }
   PoolKey key{entry.channel, both(*required, entry.required),
               preferred ? both(queue.preferred, entry.preferred) : Needs{}};
-  if (const auto at = queue.pool_of.find(key); at != queue.pool_of.end()) return at->second;
-  const auto pool = static_cast<std::uint32_t>(queue.pools.size());
-  queue.pool_of.emplace(key, pool);
-  queue.pools.emplace_back().key = std::move(key);
-  build_pool(number, queue.pools.back(), now);
-  return pool;
+  const auto [at, added] = queue.pool_of.try_emplace(key, static_cast<std::uint32_t>(queue.pools.size()));
+  if (added) {
+    queue.pools.emplace_back().key = std::move(key);
+    build_pool(number, queue.pools.back(), now);
+  }
+  if (plain) queue.plain_pools.push_back({entry.channel, at->second, step});
+  return at->second;
 }
 
 // ---------------------------------------------------------------------------------- the waiting line

@@ -13,10 +13,6 @@ using namespace routing;
 
 namespace {
 
-struct Stretch {
-  std::size_t begin = 0, end = 0;
-};
-
 std::size_t level_at(const std::vector<Level>& levels, std::size_t slot) {
   const auto at = std::upper_bound(levels.begin(), levels.end(), slot,
                                    [](std::size_t s, const Level& level) { return s < level.begin; });
@@ -69,51 +65,18 @@ void add_stretch(std::vector<Stretch>& stretches, std::size_t begin, std::size_t
   }
 }
 
-// The slots of the stretches by key, then as they come, until `f` has enough.
-template <class F>
-void best_first(const MinTree& tree, const std::vector<Stretch>& stretches, bool one, F&& f) {
-  struct Best {
-    std::int64_t key;
-    std::size_t stretch, slot, begin, end;
-    bool after(const Best& other) const {
-      if (key != other.key) return key > other.key;
-      return stretch != other.stretch ? stretch > other.stretch : slot > other.slot;
-    }
-  };
-  if (one) {
-    std::int64_t least = MinTree::kNone;
-    const Stretch* best = nullptr;
-    for (const Stretch& s : stretches) {
-      const std::int64_t key = tree.min(s.begin, s.end);
-      if (key >= least) continue;
-      least = key;
-      best = &s;
-    }
-    if (best) f(tree.first_at_most(best->begin, best->end, least));
-    return;
+// The best slot of the stretches: the least key, of those the first as they come.
+std::optional<std::size_t> best_of(const MinTree& tree, const std::vector<Stretch>& stretches) {
+  std::int64_t least = MinTree::kNone;
+  const Stretch* best = nullptr;
+  for (const Stretch& s : stretches) {
+    const std::int64_t key = tree.min(s.begin, s.end);
+    if (key >= least) continue;
+    least = key;
+    best = &s;
   }
-  std::vector<Best> heap;
-  const auto later = [](const Best& a, const Best& b) { return a.after(b); };
-  const auto push = [&](std::size_t stretch, std::size_t begin, std::size_t end) {
-    if (begin >= end) return;
-    const std::int64_t key = tree.min(begin, end);
-    if (key == MinTree::kNone) return;
-    heap.push_back({key, stretch, tree.first_at_most(begin, end, key), begin, end});
-    std::push_heap(heap.begin(), heap.end(), later);
-  };
-  for (std::size_t i = 0; i < stretches.size(); ++i) push(i, stretches[i].begin, stretches[i].end);
-  while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), later);
-    const Best best = heap.back();
-    heap.pop_back();
-    if (!f(best.slot)) return;
-    push(best.stretch, best.begin, best.slot);
-    push(best.stretch, best.slot + 1, best.end);
-  }
-}
-
-bool rings_many(Strategy strategy) {
-  return strategy == Strategy::ring_all || strategy == Strategy::ring_progressively;
+  if (!best) return std::nullopt;
+  return tree.first_at_most(best->begin, best->end, least);
 }
 
 }  // namespace
@@ -159,6 +122,15 @@ bool Router::Machine::feasible(const Lane& lane, const Entry& entry, Time now) {
 
 Reasons Router::Machine::reasons_for(const Entry& entry, const Lane& lane, const Member& member,
                                      Time now) const {
+  if (lane.key.only != kNone) return reasons_for(entry, lane, member, Window{}, true, now);
+  const Pool& pool = queues_[lane.queue].pools[lane.key.pool];
+  const auto number = static_cast<std::uint32_t>(&member - queues_[lane.queue].members.data());
+  return reasons_for(entry, lane, member, window_of(queues_[lane.queue], lane), pool.slot(number) != kNone,
+                     now);
+}
+
+Reasons Router::Machine::reasons_for(const Entry& entry, const Lane& lane, const Member& member,
+                                     const Window& window, bool skilled, Time now) const {
   const Queue& queue = queues_[lane.queue];
   const Agent& agent = agents_[member.agent];
   Reasons why = reasons_of(agent, lane.queue, now);
@@ -168,12 +140,7 @@ Reasons Router::Machine::reasons_for(const Entry& entry, const Lane& lane, const
       std::find(entry.tried.begin(), entry.tried.end(), member.agent) != entry.tried.end()) {
     why |= bit(Unavailable::tried);
   }
-  if (lane.key.only != kNone) return why;
-  const Pool& pool = queue.pools[lane.key.pool];
-  if (pool.slot(static_cast<std::uint32_t>(&member - queue.members.data())) == kNone) {
-    why |= bit(Unavailable::unskilled);
-  }
-  const Window window = window_of(queue, lane);
+  if (!skilled) why |= bit(Unavailable::unskilled);
   const int penalty = std::max(member.penalty, window.raise);
   if (penalty < window.min || penalty > window.max) why |= bit(Unavailable::penalty);
   return why;
@@ -199,7 +166,6 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
   const Pool& pool = queue.pools[lane.key.pool];
   const Window window = window_of(queue, lane);
   const bool once = queue.options.once;
-  const bool many = rings_many(queue.strategy);
   const auto pick = [&](std::size_t slot, int level) {
     const std::uint32_t member = pool.member(static_cast<std::uint32_t>(slot));
     ranking.picks.push_back({queue.members[member].agent, member, level});
@@ -208,7 +174,7 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
   // Those who are not looked for by the strategy: tried before, and who comes first anyway.
   std::vector<std::size_t> tried, first;
   const std::vector<std::uint32_t>& passed = once ? entry.tried : entry.round;
-  if (once || !many) {
+  if (once || queue.strategy != Strategy::ring_all) {
     for (const std::uint32_t agent : passed) {
       const std::uint32_t member = member_of(agent);
       const std::uint32_t slot = member == kNone ? kNone : pool.slot(member);
@@ -232,7 +198,13 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
     }
   }
 
-  std::vector<Stretch> stretches;
+  // By the order of the list alone, so that the next one is the next in it.
+  const bool by_list = queue.strategy == Strategy::ring_all ||
+                       queue.strategy == Strategy::ring_progressively ||
+                       queue.strategy == Strategy::round_robin || queue.strategy == Strategy::sequential ||
+                       queue.strategy == Strategy::random || queue.strategy == Strategy::weighted_random;
+  const bool compares_nothing = by_list && pool.key.preferred.empty();
+  std::vector<Stretch>& stretches = ranking.stretches;
   std::vector<std::size_t> without = tried;
   without.insert(without.end(), first.begin(), first.end());
   std::sort(without.begin(), without.end());
@@ -346,11 +318,26 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
       }
       const bool ring = queue.strategy == Strategy::ring_all && ranking.at_once == 0;
       const std::size_t enough = ring ? MinTree::kNone : limit;
-      if (ranking.picks.size() < enough) {
-        best_first(pool.tree, stretches, enough == 1, [&](std::size_t slot) {
-          pick(slot, level);
-          return ranking.picks.size() < enough;
-        });
+      if (enough == 1 && ranking.picks.empty()) {
+        if (const auto best = best_of(pool.tree, stretches)) pick(*best, level);
+      } else if (ranking.picks.size() < enough && compares_nothing) {
+        for (const Stretch& s : stretches) {
+          for (std::size_t slot = s.begin; ranking.picks.size() < enough; ++slot) {
+            slot = pool.tree.first_at_most(slot, s.end, MinTree::kNone - 1);
+            if (slot >= s.end) break;
+            pick(slot, level);
+          }
+        }
+      } else if (ranking.picks.size() < enough) {
+        ranking.search.begin();
+        for (std::size_t i = 0; i < stretches.size(); ++i) {
+          ranking.search.add(pool.tree, stretches[i].begin, stretches[i].end, i);
+        }
+        while (ranking.picks.size() < enough) {
+          const auto slot = ranking.search.next(pool.tree);
+          if (!slot) break;
+          pick(*slot, level);
+        }
       }
       if (ring) ranking.at_once = ranking.picks.size();
       return ranking.picks.size() < limit;
@@ -456,9 +443,16 @@ acd::Decided Router::Machine::decided(const Entry& entry, const Lane& lane, cons
     const Member alone{.agent = lane.key.only};
     add(lane.key.only, kNone, first_of(reasons_for(entry, lane, alone, now)), 0);
   }
-  for (std::uint32_t i = 0; !one && i < queue.members.size() && decided.candidates.size() < limit; ++i) {
-    const Reasons why = reasons_for(entry, lane, queue.members[i], now);
-    if (why != 0) add(queue.members[i].agent, i, first_of(why), 0);
+  if (!one && decided.candidates.size() < limit) {
+    const Pool& pool = queue.pools[lane.key.pool];
+    const Window window = window_of(queue, lane);
+    std::size_t slot = 0;  // of the first of the pool who is not before `i`
+    for (std::uint32_t i = 0; i < queue.members.size() && decided.candidates.size() < limit; ++i) {
+      const bool skilled = pool.whole || (slot < pool.members.size() && pool.members[slot] == i);
+      slot += skilled;
+      const Reasons why = reasons_for(entry, lane, queue.members[i], window, skilled, now);
+      if (why != 0) add(queue.members[i].agent, i, first_of(why), 0);
+    }
   }
   decided.others = static_cast<int>(all - decided.candidates.size());
   return decided;

@@ -184,6 +184,11 @@ struct Queue {
   std::vector<Level> levels;
   std::vector<Pool> pools;
   absl::flat_hash_map<PoolKey, std::uint32_t> pool_of;
+  struct Plain {
+    std::uint32_t channel = 0, pool = 0;
+    int step = 0;
+  };
+  std::vector<Plain> plain_pools;  // of callers who need nothing of their own: found without a search
   absl::flat_hash_map<LaneKey, std::uint32_t> lanes;
   Needs required, preferred;
   std::vector<Needs> step_required;  // by step, 0 is before the first
@@ -219,7 +224,6 @@ struct Entry {
   Time sticky_until{}, retry_at{}, ring_next{};
   std::vector<std::uint32_t> tried;  // each once, in order
   std::vector<std::uint32_t> round;  // since all were tried last
-  std::string agent;                 // who won
   Time connected{};
   Time announce_at{}, periodic_at{}, announced{};  // Time{}: never
   int told_position = 0;
