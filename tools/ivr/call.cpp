@@ -3,6 +3,7 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
@@ -16,12 +17,69 @@ std::atomic<bool> interrupted{false};
 
 using json = nlohmann::ordered_json;
 
+// One call as the robot lived it.
+struct Caller {
+  std::shared_ptr<RobotReport> report = std::make_shared<RobotReport>();
+  ivr::EngineEvent::CallEnded end;
+  ivr::Time begun{}, answered{};
+  std::string file;
+
+  bool hear(const ivr::EngineEvent& event) {  // true: it is over
+    if (std::holds_alternative<ivr::EngineEvent::CallStarted>(event.what)) begun = event.at;
+    if (std::holds_alternative<ivr::EngineEvent::CallAnswered>(event.what)) answered = event.at;
+    if (const auto* recorded = std::get_if<ivr::EngineEvent::Recorded>(&event.what)) file = recorded->file;
+    const auto* ended = std::get_if<ivr::EngineEvent::CallEnded>(&event.what);
+    if (ended != nullptr) end = *ended;
+    return ended != nullptr;
+  }
+
+  bool print(const std::string& id, const std::string& uri, bool as_json) const {
+    bool ok = report->answered;
+    const auto ms = [](ivr::Micros d) { return std::chrono::duration_cast<ivr::Millis>(d).count(); };
+    json result{{"call", id}, {"uri", uri}, {"from", end.record.caller}, {"answered", report->answered}};
+    if (report->answered) {
+      result["setup_ms"] = ms(answered - begun);
+      result["talk_ms"] = ms(report->over - report->up);
+    }
+    result["steps"] = json::array();
+    for (const auto& step : report->steps) {
+      ok = ok && step.ok;
+      json j{{"do", step.text}, {"at_ms", step.at.count()}, {"ok", step.ok}};
+      if (!step.detail.empty()) j["detail"] = step.detail;
+      result["steps"].push_back(std::move(j));
+      if (!as_json) {
+        std::printf("  %s %-24s at %6.2f s  %s\n", step.ok ? "ok  " : "FAIL", step.text.c_str(),
+                    static_cast<double>(step.at.count()) / 1000, step.detail.c_str());
+      }
+    }
+    result["digits_sent"] = report->digits_sent;
+    result["audio_heard_ms"] = end.media.voice_samples / 8;
+    result["rtp"] = json::parse(stats_json(end.media));
+    result["ended_by"] = report->ended_by.empty() ? "peer" : report->ended_by;
+    result["reason"] = report->reason.empty() ? end.record.cause : report->reason;
+    if (!file.empty()) result["recording"] = file;
+    if (as_json) {
+      std::printf("%s\n", result.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+    } else {
+      std::printf("%s: heard %.1f s of audio, sent '%s', %s\n",
+                  ok                 ? "done"
+                  : report->answered ? "failed"
+                                     : "not answered",
+                  static_cast<double>(end.media.voice_samples) / 8000, report->digits_sent.c_str(),
+                  result["reason"].get<std::string>().c_str());
+      if (!file.empty()) std::printf("recorded %s\n", file.c_str());
+    }
+    return ok;
+  }
+};
+
 }  // namespace
 
 int call_main(int argc, char** argv) {
   std::string uri, todo = "expect-audio; listen", record, codec = "pcmu", language = "en", user, from,
                    listen = "127.0.0.1";
-  double timeout_s = 120;
+  double timeout_s = 120, rate = 10;
+  int calls = 1;
   bool as_json = false, inband = false;
   CLI::App app{
       "Calls a SIP URI, does what it is told, records what it hears, and says how it went.\n\n"
@@ -46,6 +104,13 @@ int call_main(int argc, char** argv) {
   app.add_option("--user", user, "digest user; the password is read from IVR_PASSWORD");
   app.add_option("--listen", listen, "own address")->capture_default_str();
   app.add_option("--timeout", timeout_s, "seconds after which the call is ended")->capture_default_str();
+  app.add_option("--calls", calls,
+                 "so many callers, each does the same; {n} in --from is the caller's number")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  app.add_option("--rate", rate, "calls a second that begin")
+      ->check(CLI::Range(0.01, 1000.0))
+      ->capture_default_str();
   app.add_flag("--inband", inband, "do not offer telephone-event: keys go as tones in the audio");
   app.add_flag("--json", as_json, "print the result as one JSON object");
   try {
@@ -80,72 +145,47 @@ int call_main(int argc, char** argv) {
 
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
-  const auto report = std::make_shared<RobotReport>();
-  auto id = (*engine)->originate(
-      {.uri = uri,
-       .from_uri = from,
-       .script = [&](const ivr::CallInfo&) { return make_robot(*std::move(steps), report); },
-       .session = {.record = !record.empty()}});
-  if (!id.ok()) return std::fprintf(stderr, "ivr call: %s\n", std::string(id.status().message()).c_str()), 1;
-
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s);
+  std::map<std::string, Caller> open;
   Narrator narrator(false);
-  ivr::EngineEvent::CallEnded end;
-  ivr::Time begun{}, answered{};
-  std::string file;
-  bool hung_up = false;
-  for (bool over = false; !over;) {
-    const auto event = (*engine)->next_event(ivr::Millis(200));
-    if (!hung_up && (interrupted || std::chrono::steady_clock::now() > give_up)) {
-      hung_up = true;
-      (void)(*engine)->hang_up(*id, interrupted ? "interrupted" : "time is up");
+  const auto begin = std::chrono::steady_clock::now();
+  const auto give_up = begin + std::chrono::duration<double>(timeout_s + calls / rate);
+  bool ok = true, hung_up = false;
+  for (int begun = 0, over = 0; over < calls;) {
+    const auto now = std::chrono::steady_clock::now();
+    const bool stop = interrupted || now > give_up;
+    if (begun < calls && !stop && now >= begin + std::chrono::duration<double>(begun / rate)) {
+      Caller caller;
+      const std::string number = std::to_string(++begun);
+      std::string own = from;
+      if (const auto at = own.find("{n}"); at != std::string::npos) own.replace(at, 3, number);
+      auto id =
+          (*engine)->originate({.uri = uri,
+                                .from_uri = own,
+                                .script = [steps = *steps, report = caller.report](
+                                              const ivr::CallInfo&) { return make_robot(steps, report); },
+                                .session = {.record = !record.empty()}});
+      if (!id.ok())
+        return std::fprintf(stderr, "ivr call: %s\n", std::string(id.status().message()).c_str()), 1;
+      open.emplace(*id, std::move(caller));
+      continue;
     }
-    if (!event) continue;
+    if (stop && !std::exchange(hung_up, true)) {
+      for (const auto& [id, caller] : open)
+        (void)(*engine)->hang_up(id, interrupted ? "interrupted" : "time is up");
+      if (begun < calls) ok = false;
+      calls = begun;
+      continue;
+    }
+    const auto event = (*engine)->next_event(begun < calls ? ivr::Millis(2) : ivr::Millis(200));
+    const auto caller = event ? open.find(event->call) : open.end();
+    if (caller == open.end()) continue;
     if (!as_json) narrator.tell(*event);
-    if (std::holds_alternative<ivr::EngineEvent::CallStarted>(event->what)) begun = event->at;
-    if (std::holds_alternative<ivr::EngineEvent::CallAnswered>(event->what)) answered = event->at;
-    if (const auto* recorded = std::get_if<ivr::EngineEvent::Recorded>(&event->what)) file = recorded->file;
-    if (const auto* ended = std::get_if<ivr::EngineEvent::CallEnded>(&event->what)) {
-      end = *ended;
-      over = true;
+    if (caller->second.hear(*event)) {
+      ok = caller->second.print(caller->first, uri, as_json) && ok;
+      open.erase(caller);
+      ++over;
     }
   }
   (*engine)->stop(ivr::Millis(0));
-
-  bool ok = report->answered;
-  const auto ms = [](ivr::Micros d) { return std::chrono::duration_cast<ivr::Millis>(d).count(); };
-  json result{{"call", *id}, {"uri", uri}, {"answered", report->answered}};
-  if (report->answered) {
-    result["setup_ms"] = ms(answered - begun);
-    result["talk_ms"] = ms(report->over - report->up);
-  }
-  result["steps"] = json::array();
-  for (const auto& step : report->steps) {
-    ok = ok && step.ok;
-    json j{{"do", step.text}, {"at_ms", step.at.count()}, {"ok", step.ok}};
-    if (!step.detail.empty()) j["detail"] = step.detail;
-    result["steps"].push_back(std::move(j));
-    if (!as_json) {
-      std::printf("  %s %-24s at %6.2f s  %s\n", step.ok ? "ok  " : "FAIL", step.text.c_str(),
-                  static_cast<double>(step.at.count()) / 1000, step.detail.c_str());
-    }
-  }
-  result["digits_sent"] = report->digits_sent;
-  result["audio_heard_ms"] = end.media.voice_samples / 8;
-  result["rtp"] = json::parse(stats_json(end.media));
-  result["ended_by"] = report->ended_by.empty() ? "peer" : report->ended_by;
-  result["reason"] = report->reason.empty() ? end.record.cause : report->reason;
-  if (!file.empty()) result["recording"] = file;
-  if (as_json) {
-    std::printf("%s\n", result.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
-  } else {
-    std::printf("%s: heard %.1f s of audio, sent '%s', %s\n",
-                ok                 ? "done"
-                : report->answered ? "failed"
-                                   : "not answered",
-                static_cast<double>(end.media.voice_samples) / 8000, report->digits_sent.c_str(),
-                result["reason"].get<std::string>().c_str());
-    if (!file.empty()) std::printf("recorded %s\n", file.c_str());
-  }
   return ok ? 0 : 1;
 }

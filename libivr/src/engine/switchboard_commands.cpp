@@ -204,9 +204,10 @@ std::string Switchboard::identity(const std::string& number) const {
   return "sip:" + number + "@" + ip + ":" + std::to_string(at.port);
 }
 
-// A number as whom to call: at the trunk, or at ourselves where there is none; a URI as it is.
+// A number as whom to call: at the trunk, or at ourselves where there is none; anything else as it is.
 std::string Switchboard::destination(const std::string& number) const {
-  if (number.find(':') != std::string::npos || options_.trunk.empty()) return identity(number);
+  if (number.empty() || number.find_first_not_of("0123456789+*#") != std::string::npos) return number;
+  if (options_.trunk.empty()) return identity(number);
   const auto host = options_.trunk.find(':') + 1;
   return options_.trunk.substr(0, host) + number + "@" + options_.trunk.substr(host);
 }
