@@ -151,6 +151,30 @@ TEST(FlowQueue, S2_08_EveryWayOutOfAQueueHasItsExitAndItsVariables) {
   }
 }
 
+TEST(FlowQueue, S2_08_AFullQueueAndALongWaitMayLeadToVoicemailACallbackATransferOrTheEnd) {
+  const std::string json = flow_of(
+      R"("a": {"type": "menu", "keys": {"1": "q1", "2": "q2", "3": "q3", "4": "q4"}, "invalid": "sorry", "no_input": "sorry"},
+         "q1": {"type": "queue", "queue": "q", "next": "sorry", "full": "mail", "timeout": "mail"},
+         "q2": {"type": "queue", "queue": "q", "next": "sorry", "full": "back", "timeout": "back"},
+         "q3": {"type": "queue", "queue": "q", "next": "sorry", "full": "on", "timeout": "on"},
+         "q4": {"type": "queue", "queue": "q", "next": "sorry", "full": "bye", "timeout": "bye"},
+         "mail": {"type": "record", "next": "sorry"}, "back": {"type": "callback", "next": "sorry"},
+         "on": {"type": "transfer", "to": "sip:desk@h", "next": "sorry"}, "bye": {"type": "hangup", "reason": "bye"})");
+  for (const End end : {End::full, End::timeout}) {
+    for (const char* key : {"1", "2", "3", "4"}) {
+      FlowCaller c(json);
+      c.start();
+      c.press(key);
+      c.tell(outcome::Queued{.end = end});
+      EXPECT_TRUE(*key == '1'   ? c.is<intent::Record>()
+                  : *key == '2' ? c.is<intent::Callback>()
+                  : *key == '3' ? c.is<intent::Transfer>()
+                                : c.is<intent::Hangup>())
+          << key;
+    }
+  }
+}
+
 TEST(FlowQueue, P_37_ACallerWhomTheAgentSendsOnComesBackWhenThatFails) {
   using TransferEnd = outcome::TransferEnd;
   struct Row {
@@ -279,9 +303,7 @@ TEST(FlowTransfer, S0_06_ATransferToAgentsIsAQueueOfItsOwnInWhichNobodyWaits) {
   c.played();
   const auto& i = c.wants<intent::Queue>();
   EXPECT_EQ(i.queue, "/t/a");
-  ASSERT_EQ(i.hold.size(), 1u);
-  EXPECT_EQ(i.hold[0].kind, Prompt::Kind::tone);
-  EXPECT_EQ(i.hold[0].value, "ringback");
+  EXPECT_THAT(i.hold, IsEmpty()) << "music, also while the agent holds the talk";
   EXPECT_EQ(texts(i.whisper), "Billing.");
   EXPECT_EQ(i.accept_keys, "1");
   EXPECT_TRUE(i.record);

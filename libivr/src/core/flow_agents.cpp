@@ -232,7 +232,6 @@ absl::Status agents_intent(const Model& model, const TransferNode& t, int langua
   reader.clear();
   out.queue = t.queue;
   if (absl::Status s = render(model, t.ringback, language, reader, out.hold); !s.ok()) return s;
-  if (out.hold.empty()) out.hold.push_back({Prompt::Kind::tone, "ringback"});
   return give_terms(model, t.terms, language, reader, out);
 }
 
