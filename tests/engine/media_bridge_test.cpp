@@ -266,6 +266,42 @@ TEST_F(MediaBridge, BridgesStandWhereverTheStreamsLiveAndWhateverIsOnTheMove) {
   }));
 }
 
+TEST_F(MediaBridge, P40_AReInviteMayHoldResumeAndChangeTheCodecOfABridge) {
+  start_talk();
+  Party alice(1, kAliceHz), bob(2, kBobHz);
+  join(alice);
+  join(bob);
+  media->bridge(1, 2);
+  ASSERT_TRUE(talk_until([&] { return hears(alice, kBobHz) && hears(bob, kAliceHz); }));
+  // Bob puts her on hold: he takes nothing, and his telephone sends nothing.
+  RemoteMedia held = bob.remote;
+  held.send = held.receive = false;
+  media->set_remote(2, held);
+  bob.silent = true;
+  media->play(1, 1, {tune(kPromptHz, 1600)}, 0);
+  ASSERT_TRUE(talk_until([&] { return hears(alice, kPromptHz) && hears_not(alice, kBobHz); }));
+  const std::size_t sent_to_bob = bob.heard.size();
+  talk(15);
+  EXPECT_EQ(bob.heard.size(), sent_to_bob);
+  media->stop_play(1, 1);
+  media->set_remote(2, bob.remote);
+  bob.silent = false;
+  ASSERT_TRUE(talk_until([&] { return hears(alice, kBobHz) && hears(bob, kAliceHz); }));
+  for (const Codec codec : {Codec::pcma, Codec::l16, Codec::pcmu}) {
+    alice.silent = true;  // what she sends in the other codec too soon is not heard, and a hole for Bob
+    talk(1);
+    alice.heard.clear();
+    alice.remote.codec = codec;
+    alice.remote.payload_type = codec == Codec::pcmu ? 0 : codec == Codec::pcma ? 8 : 96;
+    media->set_remote(1, alice.remote);
+    talk(1);
+    alice.silent = false;
+    ASSERT_TRUE(talk_until([&] { return hears(alice, kBobHz) && hears(bob, kAliceHz); }));
+  }
+  expect_continuous(alice, 0, kMostGaps);
+  expect_continuous(bob, 0, 1 + kMostGaps);
+}
+
 // -------------------------------------------------------------------------------- keys on a bridge
 
 TEST_F(MediaBridge, KeysCrossAsTheOtherSideCanTakeThem) {

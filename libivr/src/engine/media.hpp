@@ -21,6 +21,13 @@ namespace ivr {
 // - PlayEnded comes one packet time after the last packet, when it has been heard; a play that is replaced or
 // whose
 //   stream is closed ends with completed = false.
+// - A bridge relays packets as they come, at once, in our own numbers; where both sides have another codec
+//   they are coded anew. With pass_digits off the audio goes through a KeyCutter and is 40 ms late. A key
+//   that comes as an event goes on as an event, or as a tone to a peer without events.
+// - A supervisor, and those who hear it, get a mix made with each of their packets: some 60 ms behind what
+//   was said on a quiet line, more on a restless one (see JitterBuffer). The others of a supervised bridge
+//   are relayed as ever. What a supervisor keys reaches nobody.
+// - What plays to a stream, and the keys that are sent to it, are heard in place of all that.
 // - Who is heard: media_source.hpp has the rule.
 //
 // `notify` means: call next_event() until it returns false. It is not called again before that.
