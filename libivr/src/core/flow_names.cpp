@@ -88,7 +88,7 @@ std::string suggestion(std::string_view wrong, const std::vector<std::string>& k
       least = d, best = &name;
   }
   if (best) return "; did you mean '" + *best + "'?";
-  if (known.empty() || known.size() > 24) return "";
+  if (known.empty() || known.size() > 40) return "";
   std::string list = "; known: ";
   for (std::size_t i = 0; i < known.size(); ++i) list += (i ? ", " : "") + known[i];
   return list;
