@@ -325,6 +325,7 @@ using Commands = std::vector<Command>;
 std::string to_json(const Event& event);
 absl::StatusOr<Event> event_from_json(std::string_view json);
 std::string to_json(const Command& command);
+absl::StatusOr<Command> command_from_json(std::string_view json);
 
 }  // namespace acd
 
