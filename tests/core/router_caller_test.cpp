@@ -180,6 +180,25 @@ TEST_F(Callbacks, ThePlaceIsKeptAndTheCallIsMadeWhenItsTurnHasCome) {
   EXPECT_EQ(desk.got<acd::Left>().at(0).exit, acd::Exit::served);
 }
 
+TEST_F(Callbacks, NoMoreAreDialledAtOnceThanAgentsAreFree) {  // P-26
+  desk.happen(acd::CallbackRequested{"c", "sip:c@127.0.0.1"});
+  desk.join("d");
+  const acd::DialCallback b = serve_until_dialled();
+  ASSERT_THAT(desk.got<acd::DialCallback>(), SizeIs(1));
+  ASSERT_THAT(desk.offered(), ElementsAre("d>ann"));  // who is on the line goes on
+  const acd::Offer d = desk.offer();
+  desk.accept(d);
+  desk.happen(acd::CallbackDialled{b.entry, "b2", true});
+  EXPECT_THAT(desk.got<acd::DialCallback>(), IsEmpty());
+  EXPECT_EQ(desk.router.position("b2"), 1);
+  desk.end(d);
+  ASSERT_THAT(desk.offered(), ElementsAre("b2>ann"));
+  EXPECT_THAT(desk.got<acd::DialCallback>(), IsEmpty());
+  desk.talk(desk.offer());
+  ASSERT_THAT(desk.got<acd::DialCallback>(), SizeIs(1));
+  EXPECT_EQ(desk.got<acd::DialCallback>()[0].number, "sip:c@127.0.0.1");
+}
+
 TEST_F(Callbacks, ItIsTriedAgainAndThenGivenUp) {
   const acd::DialCallback dial = serve_until_dialled();
   desk.happen(acd::Leave{"c", acd::Leave::Why::hung_up});

@@ -160,6 +160,21 @@ TEST(RouterQueue, ACallOfItsOwnTakesTheAgentFromTheOneThatRings) {
   EXPECT_THAT(desk.offered(), ElementsAre("c1>ann"));
 }
 
+TEST(RouterQueue, LessCapacityTakesTheRingingCallAwayButNotTheTalk) {
+  RouterDesk desk;
+  desk.agent({.id = "ann", .capacity = {{"voice", 2}}});
+  desk.queue({.id = "q", .members = {{"ann"}}});
+  desk.join("c1");
+  const acd::Offer talk = desk.offer();
+  desk.accept(talk);
+  desk.join("c2");
+  desk.agent({.id = "ann"});  // one at a time from now on
+  EXPECT_THAT(desk.offered(), IsEmpty());
+  EXPECT_EQ(desk.view_agent("ann").contacts, 1);
+  desk.end(talk);
+  EXPECT_THAT(desk.offered(), ElementsAre("c2>ann"));
+}
+
 TEST(RouterQueue, AnAgentWithoutAContactIsNotRung) {
   RouterDesk desk;
   desk.happen(acd::AgentSet{{.id = "ann"}});

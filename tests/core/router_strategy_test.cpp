@@ -147,6 +147,22 @@ TEST(RouterStrategy, ARoundGoesOnWhenItsLastAgentIsTakenOffTheList) {
   EXPECT_THAT(served(desk, 2), ElementsAre("cid", "dot"));
 }
 
+TEST(RouterStrategy, LookingDoesNotChangeWhatIsDecided) {
+  for (const bool look : {false, true}) {
+    RouterDesk desk;
+    desk.agents({"ann", "bob", "cid", "dot"});
+    desk.queue({.id = "q", .strategy = "round_robin"});
+    EXPECT_THAT(served(desk, 2), ElementsAre("ann", "bob"));
+    desk.happen(acd::AgentRemoved{"bob"});
+    if (look) {
+      EXPECT_EQ(desk.view().agents_logged_in, 3);
+      EXPECT_FALSE(desk.router.save().empty());
+    }
+    desk.agent({.id = "bob"});
+    EXPECT_THAT(served(desk, 2), ElementsAre("cid", "dot"));
+  }
+}
+
 TEST(RouterStrategy, TopDownGoesOnWhenTheLastAgentIsOnABreak) {
   RouterDesk desk;
   desk.agents({"ann", "bob", "cid"});

@@ -98,8 +98,7 @@ struct QueueAnnouncements {
 // A decision, exactly. Agents who can be offered are ranked by
 //   1. the caller's own agent (Join::agent, sticky), unless just tried;
 //   2. who has not been offered to this caller yet in this round: when all who can be have been, a new round
-//      begins (not ringall and ring_progressively, which ring the same again; with `once` there is one
-//      round);
+//      begins (not ringall, which rings the same again; with `once` there is one round);
 //   3. penalty, lower first;
 //   4. how many of the preferred skills are missing;
 //   5. the strategy's own measure;
@@ -216,7 +215,8 @@ struct Move {
 };  // the same entry, Joined again; the age stays, max_wait and the steps begin anew. Full: it leaves as full
 
 // A callback is an entry that waits without a call. When it is first in line and an agent is free,
-// DialCallback is given (the agent is not kept: others are served meanwhile). Answered, the new call stands
+// DialCallback is given (the agent is not kept: others are served meanwhile; but no more callbacks are under
+// way at once than agents of the queue are free). Answered, the new call stands
 // before all others of its queue; not answered, the entry keeps its place and is dialled again, or leaves as
 // Exit::callback when the tries are used up. max_wait does not end it, nor does a restart.
 struct CallbackRequested {

@@ -197,13 +197,13 @@ void Router::Machine::begin_day(Time now) {
   for (Agent& agent : agents_) {
     agent.calls = 0;
     agent.talk = Micros{0};
+    for (Served& served : agent.served) {
+      served.calls = 0;
+      served.talk = Micros{0};
+    }
   }
   for (std::uint32_t q = 0; q < queues_.size(); ++q) {
     Queue& queue = queues_[q];
-    for (Member& member : queue.members) {
-      member.calls = 0;
-      member.talk = Micros{0};
-    }
     queue.joined = queue.served = queue.abandoned = queue.short_abandoned = queue.timed_out = 0;
     queue.overflowed = queue.in_time = 0;
     queue.waited = Micros{0};
@@ -248,7 +248,6 @@ std::optional<Time> Router::Machine::deadline() const {
   at(agent_timers_.next());
   at(offer_timers_.next());
   at(entry_timers_.next());
-  if (!place_ends_.empty()) at(place_ends_.begin()->first);
   return due;
 }
 
@@ -277,6 +276,7 @@ void Router::Machine::handle(const acd::Restarted&, Time now, acd::Commands& out
       leave(slot, acd::Exit::system, now, out);
     } else if (entry.state == EntryState::dialling) {  // how it went nobody knows: it is owed still
       --entry.attempt;
+      set_under_way(slot, false);
       open(slot);
       set_timer(slot);
     }

@@ -73,9 +73,12 @@ Reasons Router::Machine::reasons_of(const Agent& agent, std::uint32_t queue, Tim
   if (!agent.reachable) why |= bit(Unavailable::unreachable);
   if (agent.ringing != kNone) why |= bit(Unavailable::ringing);
   if (now < agent.delay_until) why |= bit(Unavailable::delayed);
-  if (now < agent.wrap_until &&
-      (queue == kNone || queues_[queue].options.shared_last_call || agent.wrap_queue == queue)) {
-    why |= bit(Unavailable::wrap_up);
+  if (now < agent.wrap_until) {
+    const bool any = queue == kNone || queues_[queue].options.shared_last_call;
+    if (any || std::any_of(agent.wrap_ups.begin(), agent.wrap_ups.end(),
+                           [&](const WrapUp& one) { return one.queue == queue && now < one.until; })) {
+      why |= bit(Unavailable::wrap_up);
+    }
   }
   bool room = false;
   for (const Contacts& c : agent.contacts) room = room || c.active() < c.capacity;
@@ -90,7 +93,9 @@ bool Router::Machine::ready(const Agent& agent, std::uint32_t queue, std::uint32
 void Router::Machine::changed(std::uint32_t number, Time now, acd::Commands& out) {
   Agent& agent = agents_[number];
   std::optional<Time> due;
-  if (now < agent.wrap_until) due = agent.wrap_until;
+  for (const WrapUp& one : agent.wrap_ups) {
+    if (now < one.until && (!due || one.until < *due)) due = one.until;
+  }
   if (now < agent.delay_until && (!due || agent.delay_until < *due)) due = agent.delay_until;
   agent_timers_.set(number, number, due);
   reindex(number, now);
@@ -127,6 +132,11 @@ void Router::Machine::reindex(std::uint32_t number, Time now) {
       queue.capacity += capacity - member.capacity;
       member.capacity = capacity;
     }
+    if (const bool free = why == 0; free != member.free) {
+      member.free = free;
+      queue.free += free ? 1 : -1;
+      if (free && queue.called_back > 0) mark_all(queue);  // one more may be called back
+    }
     if (const bool blocks = (why & queue.join_empty) != 0; blocks != member.blocks_join) {
       member.blocks_join = blocks;
       queue.blocking_join += blocks ? 1 : -1;
@@ -142,7 +152,7 @@ void Router::Machine::reindex(std::uint32_t number, Time now) {
     for (Pool& pool : queue.pools) {
       const std::uint32_t slot = pool.slot(at.member);
       if (slot == kNone) continue;
-      const std::int64_t key = why == 0 ? key_of(queue, member, pool, number, now) : MinTree::kNone;
+      const std::int64_t key = why == 0 ? key_of(queue, pool, agent) : MinTree::kNone;
       const std::int64_t before = pool.tree.key(slot);
       if (key == before) continue;
       pool.tree.set(slot, key);
@@ -168,6 +178,13 @@ void Router::Machine::withdraw_from(std::uint32_t number, Time now, acd::Command
   failed(entry, number, true, now, out);
 }
 
+// What rings there would be one too many.
+void Router::Machine::withdraw_if_full(std::uint32_t number, Time now, acd::Commands& out) {
+  const Agent& agent = agents_[number];
+  if (agent.ringing != kNone && !agent.free_on(offers_[agent.ringing].channel))
+    withdraw_from(number, now, out);
+}
+
 void Router::Machine::handle(const acd::AgentSet& event, Time now, acd::Commands& out) {
   if (!Router::check(event.agent).ok()) return;
   const std::uint32_t number = agent_number(event.agent.id);
@@ -190,6 +207,7 @@ void Router::Machine::handle(const acd::AgentSet& event, Time now, acd::Commands
     if (at == agent.contacts.end()) at = agent.contacts.insert(at, Contacts{c});
     at->capacity = capacity;
   }
+  withdraw_if_full(number, now, out);
   if (!same_place) {
     for (std::uint32_t q = 0; q < queues_.size(); ++q) {
       if (queues_[q].known && queues_[q].options.members.empty()) make_stale(q);
@@ -208,8 +226,10 @@ void Router::Machine::handle(const acd::AgentRemoved& event, Time now, acd::Comm
   agent.reason.clear();
   agent.reachable = false;
   agent.wrap_until = agent.delay_until = agent.last_end = Time{};
+  agent.wrap_ups.clear();
   agent.misses = agent.calls = 0;
   agent.talk = Micros{0};
+  agent.served.clear();
   for (const Membership& at : agent.memberships) {
     if (queues_[at.queue].options.members.empty()) make_stale(at.queue);
   }
@@ -226,6 +246,7 @@ void Router::Machine::handle(const acd::AgentStatus& event, Time now, acd::Comma
   agent.reason = event.reason;
   if (event.state == AgentState::available) {  // the agent is there: what was assumed of it is over
     agent.wrap_until = agent.delay_until = now;
+    agent.wrap_ups.clear();
     agent.misses = 0;
   } else {
     withdraw_from(number, now, out);
@@ -255,10 +276,7 @@ void Router::Machine::handle(const acd::AgentBusy& event, Time now, acd::Command
   if (at == agent.contacts.end()) at = agent.contacts.insert(at, Contacts{channel});
   at->outside =
       std::clamp(at->outside + std::clamp(event.contacts, -kMaxContacts, kMaxContacts), 0, kMaxContacts);
-  // What rings there would be one too many.
-  if (agent.ringing != kNone && offers_[agent.ringing].channel == channel && at->active() >= at->capacity) {
-    withdraw_from(number, now, out);
-  }
+  withdraw_if_full(number, now, out);
   changed(number, now, out);
 }
 

@@ -29,7 +29,7 @@ class Router::Machine {
   void step(const acd::Event& event, Time now, acd::Commands& out);
   std::optional<Time> deadline() const;
 
-  std::string save();
+  std::string save() const;
   static absl::StatusOr<std::unique_ptr<Machine>> restore(std::string_view json);
 
   std::vector<AgentView> agents(Time now);
@@ -51,7 +51,7 @@ class Router::Machine {
 
   // One of those who can be offered, in the order in which they are.
   struct Pick {
-    std::uint32_t agent = routing::kNone, member = routing::kNone;
+    std::uint32_t agent = routing::kNone, member = routing::kNone, slot = routing::kNone;
     int level = 0;
   };
   struct Ranking {
@@ -100,6 +100,7 @@ class Router::Machine {
   void changed(std::uint32_t agent, Time now, acd::Commands& out);  // its state: index, timer, AgentChanged
   void reindex(std::uint32_t agent, Time now);
   void withdraw_from(std::uint32_t agent, Time now, acd::Commands& out);
+  void withdraw_if_full(std::uint32_t agent, Time now, acd::Commands& out);
 
   // router_queues
   Queue* find_queue(const std::string& id);
@@ -107,8 +108,8 @@ class Router::Machine {
   void build_members(std::uint32_t queue);
   void build_pool(std::uint32_t queue, Pool& pool, Time now);
   std::uint32_t pool_for(std::uint32_t queue, const Entry& entry, int step, Time now);
-  std::int64_t key_of(const Queue& queue, const routing::Member& member, const Pool& pool,
-                      std::uint32_t number, Time now) const;
+  std::int64_t key_of(const Queue& queue, const Pool& pool, const Agent& agent) const;
+  void keep_round(Queue& queue, const QueueOptions& next);
   bool all_in(std::uint32_t queue, const Entry& entry, Reasons reasons, Time now);
   void look_for_empty(std::uint32_t queue, Time now, acd::Commands& out);
   void move_order(Entry& entry) const;
@@ -136,6 +137,7 @@ class Router::Machine {
   Reasons reasons_for(const Entry& entry, const Lane& lane, const routing::Member& member, Time now) const;
   Reasons reasons_for(const Entry& entry, const Lane& lane, const routing::Member& member,
                       const routing::Window& window, bool skilled, Time now) const;
+  std::size_t slot_after(const Queue& queue, const Pool& pool, std::uint32_t last) const;
   void rank(const Entry& entry, const Lane& lane, std::size_t limit, std::uint64_t dice, Time now,
             Ranking& ranking);
   std::string metric_of(const Queue& queue, const Pool& pool, const routing::Member& member, Time now) const;
@@ -165,11 +167,13 @@ class Router::Machine {
   void keep_place(const Entry& entry, bool of_call, Time until);
   std::optional<routing::KeptPlace> take_place(const std::string& queue, const std::string& caller, Time now);
   std::optional<routing::KeptPlace> take_place(std::uint64_t number);
+  std::optional<routing::KeptPlace> take_place_of_call(const std::string& call, Time now);
   void add_place(routing::KeptPlace place);
   void choose_sticky(Entry& entry, std::uint32_t queue, Time now);
   void remember_server(const Entry& entry, std::uint32_t agent);
   void expire_places(Time now);
   void dial(std::uint32_t entry, acd::Commands& out);
+  void set_under_way(std::uint32_t entry, bool under_way);
 
   RouterOptions options_;
   routing::Random random_;

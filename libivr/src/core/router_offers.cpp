@@ -40,23 +40,24 @@ bool Router::Machine::comes_before(const Entry& a, const Entry& b, Time now) con
 std::uint32_t Router::Machine::head(Lane& lane, Time now) {
   if (lane.open.empty()) return kNone;
   const Queue& queue = queues_[lane.queue];
+  // No more people are called back than agents are free, so nobody is called only to wait.
+  const bool enough_called = queue.called_back >= std::max(1, queue.free);
   if (!queue.options.autofill) {
-    // One at a time: whoever is first of the whole queue, those being called back left out.
+    // One at a time: whoever is first of the whole queue, callbacks that have to wait left out.
     for (const Line::Place& place : queue.waiting) {
       const Entry& entry = entries_[place.slot];
-      if (entry.absent && entry.state != EntryState::open) continue;
+      if (entry.absent && (entry.state != EntryState::open || enough_called)) continue;
       return &lanes_[entry.lane] == &lane && entry.state == EntryState::open && feasible(lane, entry, now)
                  ? place.slot
                  : kNone;
     }
     return kNone;
   }
-  if (!queue.options.once) {
-    const std::uint32_t first = lane.open.front().slot;
-    return feasible(lane, entries_[first], now) ? first : kNone;
-  }
   for (const Line::Place& place : lane.open) {
-    if (feasible(lane, entries_[place.slot], now)) return place.slot;
+    const Entry& entry = entries_[place.slot];
+    if (entry.absent && enough_called) continue;
+    if (feasible(lane, entry, now)) return place.slot;
+    if (!queue.options.once) return kNone;  // what holds for one holds for all
   }
   return kNone;
 }
@@ -169,9 +170,7 @@ void Router::Machine::failed(std::uint32_t number, std::uint32_t agent, bool at_
   remember(entry.round);
   if (!entry.offers.empty()) return;  // others still ring
   Queue& queue = queues_[entry.queue];
-  if (queue.strategy == Strategy::ring_all || queue.strategy == Strategy::ring_progressively) {
-    entry.round.clear();
-  }
+  if (queue.strategy == Strategy::ring_all) entry.round.clear();
   if (entry.sticky != kNone) {  // it had its turn
     out_of_lane(number);
     entry.sticky = kNone;
@@ -224,6 +223,7 @@ void Router::Machine::accept(std::uint32_t slot, Time now, acd::Commands& out) {
   offer.talking = true;
   offer.accepted = now;
   offer_timers_.set(slot, offer.id, std::nullopt);
+  set_under_way(entry_number, false);
   out_of_lane(entry_number);
   queue.waiting.erase(entry.place(entry_number));
   if (const auto at = call_of_.find(entry.call); at != call_of_.end() && at->second == entry_number) {
@@ -240,9 +240,7 @@ void Router::Machine::accept(std::uint32_t slot, Time now, acd::Commands& out) {
   agent.misses = 0;
   ++agent.calls;
   for (Contacts& c : agent.contacts) c.talks += c.channel == offer.channel;
-  for (const Membership& at : agent.memberships) {
-    if (at.queue == offer.queue) ++queue.members[at.member].calls;
-  }
+  ++agent.served_in(offer.queue).calls;
   std::vector<std::string> tried;
   for (const std::uint32_t a : entry.tried) tried.push_back(agents_[a].options.id);
   out.push_back(acd::Connect{offer.id, entry.id, entry.call, agent.options.id,
@@ -275,16 +273,13 @@ void Router::Machine::end_talk(std::uint32_t slot, acd::Exit exit, bool wrap_up,
   Millis wrap{0};
   if (wrap_up) {
     wrap = agent.options.wrap_up.value_or(queue.options.wrap_up);
-    if (now + wrap > agent.wrap_until) {
-      agent.wrap_until = now + wrap;
-      agent.wrap_queue = offer.queue;
-    }
+    agent.wrap_until = std::max(agent.wrap_until, now + wrap);
+    std::erase_if(agent.wrap_ups, [now](const WrapUp& one) { return one.until <= now; });
+    if (wrap > 0ms) agent.wrap_ups.push_back({offer.queue, now + wrap});
   }
-  for (const Membership& at : agent.memberships) {
-    if (at.queue != offer.queue) continue;
-    queue.members[at.member].last_end = now;
-    queue.members[at.member].talk += talked;
-  }
+  Served& served = agent.served_in(offer.queue);
+  served.last_end = now;
+  served.talk += talked;
   --queue.talking;
   queue.handled = std::min(queue.handled + 1, kHandleWindow);
   queue.handle += (now - offer.made + wrap - queue.handle) / queue.handled;

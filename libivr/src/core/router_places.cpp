@@ -75,16 +75,34 @@ std::optional<KeptPlace> Router::Machine::take_place(const std::string& queue, c
   return place && place->until > now ? place : std::nullopt;
 }
 
+std::optional<KeptPlace> Router::Machine::take_place_of_call(const std::string& call, Time now) {
+  if (place_of_call_.empty()) return std::nullopt;
+  const auto at = place_of_call_.find(call);
+  if (at == place_of_call_.end()) return std::nullopt;
+  std::optional<KeptPlace> place = take_place(at->second);
+  return place && place->until > now ? place : std::nullopt;
+}
+
 void Router::Machine::expire_places(Time now) {
   while (!place_ends_.empty() && place_ends_.begin()->first <= now) take_place(place_ends_.begin()->second);
 }
 
 // ------------------------------------------------------------------------------------------- callbacks
 
+void Router::Machine::set_under_way(std::uint32_t number, bool under_way) {
+  Entry& entry = entries_[number];
+  if (entry.under_way == under_way) return;
+  entry.under_way = under_way;
+  Queue& queue = queues_[entry.queue];
+  queue.called_back += under_way ? 1 : -1;
+  if (!under_way) mark_all(queue);  // the next one may be called
+}
+
 void Router::Machine::dial(std::uint32_t number, acd::Commands& out) {
   Entry& entry = entries_[number];
   close(number);
   entry.state = EntryState::dialling;
+  set_under_way(number, true);
   ++entry.attempt;
   out.push_back(acd::DialCallback{entry.id, entry.number, queues_[entry.queue].options.id, entry.attempt});
   if (!queues_[entry.queue].options.autofill) mark_all(queues_[entry.queue]);
@@ -96,6 +114,7 @@ void Router::Machine::handle(const acd::CallbackRequested& event, Time now, acd:
     number = at->second;
     call_of_.erase(at);
     withdraw_all(number, "caller left", now, out);
+    set_under_way(number, false);
     Entry& entry = entries_[number];
     if (entry.state != EntryState::open) open(number);
     if (entry.sticky != kNone) {
@@ -104,9 +123,8 @@ void Router::Machine::handle(const acd::CallbackRequested& event, Time now, acd:
       into_lane(number, now);
     }
   } else {
-    const auto left = place_of_call_.find(event.call);
-    if (left == place_of_call_.end()) return;
-    const std::optional<KeptPlace> place = take_place(left->second);
+    const std::optional<KeptPlace> place = take_place_of_call(event.call, now);
+    if (!place) return;
     Queue* queue = find_queue(place->queue);
     const bool full = queue && queue->options.max_size > 0 &&
                       queue->waiting.size() >= static_cast<std::size_t>(queue->options.max_size);
@@ -153,6 +171,7 @@ void Router::Machine::handle(const acd::CallbackDialled& event, Time now, acd::C
   if (!event.answered) {
     if (entry.attempt >= queue.options.callback_tries) return leave(number, acd::Exit::callback, now, out);
     entry.state = EntryState::call_later;
+    set_under_way(number, false);
     entry.retry_at = now + queue.options.callback_retry;
     set_timer(number);
     return;

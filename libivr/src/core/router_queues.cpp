@@ -46,6 +46,13 @@ Reasons set_of(const std::vector<Unavailable>& list) {
   return all;
 }
 
+// Members of one penalty side by side, as they are offered.
+template <class T>
+bool in_order(const T& a, const T& b) {
+  if (a.penalty != b.penalty) return a.penalty < b.penalty;
+  return a.position != b.position ? a.position < b.position : a.order < b.order;
+}
+
 // A caller who is there in body: neither waiting for a callback nor being called.
 bool on_the_line(const Entry& entry) { return !entry.absent; }
 
@@ -77,6 +84,9 @@ void Router::Machine::set_up(Queue& queue) {
   }
   queue.join_empty = set_of(options.join_empty);
   queue.leave_empty = set_of(options.leave_empty);
+  // Members have their numbers from now on, known as agents or not: what is saved does not depend on when
+  // they are looked at first.
+  for (const QueueMember& member : options.members) agent_number(member.agent);
 }
 
 void Router::Machine::mark(std::uint32_t number) {
@@ -95,14 +105,10 @@ void Router::Machine::mark_all(Queue& queue) {
 void Router::Machine::build_members(std::uint32_t number) {
   Queue& queue = queues_[number];
   const QueueOptions& options = queue.options;
-  std::vector<Member> before = std::move(queue.members);
-  absl::flat_hash_map<std::uint32_t, std::uint32_t> was;
-  for (std::uint32_t i = 0; i < before.size(); ++i) {
-    was[before[i].agent] = i;
-    std::erase_if(agents_[before[i].agent].memberships,
+  for (const Member& member : queue.members) {
+    std::erase_if(agents_[member.agent].memberships,
                   [number](const Membership& at) { return at.queue == number; });
   }
-
   queue.members.clear();
   if (options.members.empty()) {
     std::vector<std::uint32_t> all;
@@ -129,41 +135,43 @@ void Router::Machine::build_members(std::uint32_t number) {
                                .position = m.position,
                                .order = static_cast<std::uint32_t>(queue.members.size())});
     }
-    std::sort(queue.members.begin(), queue.members.end(), [](const Member& a, const Member& b) {
-      if (a.penalty != b.penalty) return a.penalty < b.penalty;
-      return a.position != b.position ? a.position < b.position : a.order < b.order;
-    });
+    std::sort(queue.members.begin(), queue.members.end(), in_order<Member>);
   }
 
   queue.levels.clear();
-  queue.logged_in = queue.blocking_join = queue.blocking_leave = queue.capacity = 0;
-  absl::flat_hash_map<std::uint32_t, bool> is;
+  queue.logged_in = queue.blocking_join = queue.blocking_leave = queue.capacity = queue.free = 0;
   for (std::uint32_t i = 0; i < queue.members.size(); ++i) {
-    Member& member = queue.members[i];
-    is[member.agent] = true;
-    if (const auto at = was.find(member.agent); at != was.end()) {
-      member.last_end = before[at->second].last_end;
-      member.calls = before[at->second].calls;
-      member.talk = before[at->second].talk;
-    }
+    const Member& member = queue.members[i];
     agents_[member.agent].memberships.push_back({number, i});
     if (queue.levels.empty() || queue.levels.back().penalty != member.penalty) {
       queue.levels.push_back({member.penalty, i, i});
     }
     ++queue.levels.back().end;
   }
-  // A round goes on where it was: at the nearest member before who is still one.
-  for (auto at = queue.last_offered.begin(); at != queue.last_offered.end();) {
-    auto old = was.find(at->second);
-    std::int64_t i = old == was.end() ? -1 : old->second;
-    if (before.empty()) i = is.contains(at->second) ? 0 : -1;
-    while (!before.empty() && i >= 0 && !is.contains(before[static_cast<std::size_t>(i)].agent)) --i;
-    if (i < 0) {
-      at = queue.last_offered.erase(at);
-      continue;
-    }
-    if (!before.empty()) at->second = before[static_cast<std::size_t>(i)].agent;
-    ++at;
+}
+
+// A round goes on where it was although the list is another: after the nearest one before who is still on it.
+void Router::Machine::keep_round(Queue& queue, const QueueOptions& next) {
+  if (queue.last_offered.empty() || queue.options.members.empty() || next.members.empty()) return;
+  struct Place {
+    std::uint32_t agent = 0;
+    int penalty = 0, position = 0;
+    std::uint32_t order = 0;
+  };
+  std::vector<Place> before;
+  for (const QueueMember& m : queue.options.members) {
+    before.push_back(
+        {agent_number(m.agent), m.penalty, m.position, static_cast<std::uint32_t>(before.size())});
+  }
+  std::sort(before.begin(), before.end(), in_order<Place>);
+  absl::flat_hash_map<std::uint32_t, bool> stays;
+  for (const QueueMember& m : next.members) stays[agent_number(m.agent)] = true;
+  for (auto& [level, agent] : queue.last_offered) {
+    const std::uint32_t last = agent;
+    auto at = std::find_if(before.begin(), before.end(), [last](const Place& p) { return p.agent == last; });
+    if (at == before.end()) continue;
+    while (at != before.begin() && !stays.contains(at->agent)) --at;
+    agent = at->agent;
   }
 }
 
@@ -189,7 +197,7 @@ void Router::Machine::build(std::uint32_t number, Time now) {
     }
     queue.members.clear();
     queue.levels.clear();
-    queue.logged_in = queue.blocking_join = queue.blocking_leave = queue.capacity = 0;
+    queue.logged_in = queue.blocking_join = queue.blocking_leave = queue.capacity = queue.free = 0;
   }
   for (std::uint32_t i = 0; i < queue.members.size(); ++i) {
     Member& member = queue.members[i];
@@ -201,6 +209,8 @@ void Router::Machine::build(std::uint32_t number, Time now) {
     member.capacity = capacity_at_work(agent);
     queue.logged_in += member.logged_in;
     queue.capacity += member.capacity;
+    member.free = why == 0;
+    queue.free += member.free;
     queue.blocking_join += member.blocks_join;
     queue.blocking_leave += member.blocks_leave;
   }
@@ -212,12 +222,11 @@ void Router::Machine::build(std::uint32_t number, Time now) {
   look_at(number);
 }
 
-std::int64_t Router::Machine::key_of(const Queue& queue, const Member& member, const Pool& pool,
-                                     std::uint32_t number, Time) const {
-  const Agent& agent = agents_[number];
+std::int64_t Router::Machine::key_of(const Queue& queue, const Pool& pool, const Agent& agent) const {
   const Contacts* contacts = agent.on(pool.key.channel);
   if (!contacts || contacts->active() >= contacts->capacity) return MinTree::kNone;
-  const bool shared = queue.options.shared_last_call;
+  Served work{0, agent.last_end, agent.calls, agent.talk};
+  if (!queue.options.shared_last_call) work = agent.of_queue(pool.queue);
   std::int64_t metric = 0;
   switch (queue.strategy) {
     case Strategy::ring_all:
@@ -226,11 +235,9 @@ std::int64_t Router::Machine::key_of(const Queue& queue, const Member& member, c
     case Strategy::sequential:
     case Strategy::random:
     case Strategy::weighted_random: break;
-    case Strategy::longest_idle:
-      metric = (shared ? agent.last_end : member.last_end).time_since_epoch().count();
-      break;
-    case Strategy::fewest_calls: metric = shared ? agent.calls : member.calls; break;
-    case Strategy::least_talk_time: metric = (shared ? agent.talk : member.talk).count(); break;
+    case Strategy::longest_idle: metric = work.last_end.time_since_epoch().count(); break;
+    case Strategy::fewest_calls: metric = work.calls; break;
+    case Strategy::least_talk_time: metric = work.talk.count(); break;
     case Strategy::skills_based:
       metric = std::int64_t{1} << 40;
       for (const Need& need : pool.key.required) {
@@ -271,8 +278,7 @@ void Router::Machine::build_pool(std::uint32_t number, Pool& pool, Time now) {
       pool.levels.push_back({member.penalty, slot, slot});
     }
     ++pool.levels.back().end;
-    keys.push_back(reasons_of(agent, number, now) == 0 ? key_of(queue, member, pool, member.agent, now)
-                                                       : MinTree::kNone);
+    keys.push_back(reasons_of(agent, number, now) == 0 ? key_of(queue, pool, agent) : MinTree::kNone);
   }
   pool.tree.assign(keys);
 }
@@ -297,6 +303,7 @@ std::uint32_t Router::Machine::pool_for(std::uint32_t number, const Entry& entry
   const auto [at, added] = queue.pool_of.try_emplace(key, static_cast<std::uint32_t>(queue.pools.size()));
   if (added) {
     queue.pools.emplace_back().key = std::move(key);
+    queue.pools.back().queue = number;
     build_pool(number, queue.pools.back(), now);
   }
   if (plain) queue.plain_pools.push_back({entry.channel, at->second, step});
@@ -340,7 +347,7 @@ void Router::Machine::into_lane(std::uint32_t number, Time now) {
   Entry& entry = entries_[number];
   const std::uint32_t q = entry.queue;
   stage(entry, now, entry.step, entry.tier);
-  LaneKey key{.step = entry.step, .tier = entry.tier};
+  LaneKey key{.step = entry.step, .tier = entry.tier, .channel = entry.channel};
   key.only = entry.direct ? entry.wanted : entry.sticky;
   if (key.only == kNone) {
     key.pool = pool_for(q, entry, entry.step, now);
@@ -354,7 +361,6 @@ void Router::Machine::into_lane(std::uint32_t number, Time now) {
     Lane& lane = lanes_[at->second];
     lane.key = key;
     lane.queue = q;
-    lane.channel = entry.channel;
     (key.only == kNone ? queue.pools[key.pool].lanes : agents_[key.only].lanes).push_back(at->second);
   }
   entry.lane = at->second;
@@ -563,6 +569,7 @@ void Router::Machine::erase(std::uint32_t number) {
   Entry& entry = entries_[number];
   if (entry.state != EntryState::talking) {
     Queue& queue = queues_[entry.queue];
+    set_under_way(number, false);
     out_of_lane(number);
     queue.waiting.erase(entry.place(number));
     if (const auto at = call_of_.find(entry.call); at != call_of_.end() && at->second == number) {
@@ -606,8 +613,8 @@ void Router::Machine::handle(const acd::Join& event, Time now, acd::Commands& ou
   entry.wanted = wanted;
   entry.direct = event.direct;
   entry.since = entry.first = entry.age_from = now;
-  if (const auto left = place_of_call_.find(event.call); left != place_of_call_.end()) {
-    entry.first = take_place(left->second)->first;
+  if (const auto left = take_place_of_call(event.call, now)) {
+    entry.first = left->first;
     if (queue->options.age_from_system) entry.age_from = entry.first;
   }
   const std::optional<KeptPlace> kept = take_place(event.queue, event.caller, now);
@@ -658,6 +665,7 @@ void Router::Machine::handle(const acd::Move& event, Time now, acd::Commands& ou
     return leave(number, acd::Exit::full, now, out);
   }
   withdraw_all(number, "caller left", now, out);
+  set_under_way(number, false);
   Queue& from = queues_[entry.queue];
   out_of_lane(number);
   from.waiting.erase(entry.place(number));
@@ -683,6 +691,7 @@ void Router::Machine::handle(const acd::QueueSet& event, Time now, acd::Commands
   if (added) queues_.emplace_back();
   Queue& queue = queues_[at->second];
   queue.known = true;
+  keep_round(queue, event.queue);
   queue.options = event.queue;
   set_up(queue);
   make_stale(at->second);

@@ -106,7 +106,7 @@ bool Router::Machine::feasible(const Lane& lane, const Entry& entry, Time now) {
   if (lane.key.only != kNone) {
     const bool tried = queue.options.once &&
                        std::find(entry.tried.begin(), entry.tried.end(), lane.key.only) != entry.tried.end();
-    return !tried && ready(agents_[lane.key.only], lane.queue, lane.channel, now);
+    return !tried && ready(agents_[lane.key.only], lane.queue, lane.key.channel, now);
   }
   if (queue.options.once && !entry.tried.empty()) {
     rank(entry, lane, 1, 0, now, ranking_);
@@ -146,6 +146,25 @@ Reasons Router::Machine::reasons_for(const Entry& entry, const Lane& lane, const
   return why;
 }
 
+// Where a round goes on after `last`, who need not have the skills of these callers, nor be there any more.
+std::size_t Router::Machine::slot_after(const Queue& queue, const Pool& pool, std::uint32_t last) const {
+  std::size_t member = 0;
+  const auto at = std::find_if(agents_[last].memberships.begin(), agents_[last].memberships.end(),
+                               [&](const Membership& m) { return m.queue == pool.queue; });
+  if (at != agents_[last].memberships.end()) {
+    member = at->member + std::size_t{1};
+  } else if (queue.options.members.empty()) {  // by id, then
+    member = static_cast<std::size_t>(
+        std::upper_bound(
+            queue.members.begin(), queue.members.end(), agents_[last].options.id,
+            [this](const std::string& id, const Member& m) { return id < agents_[m.agent].options.id; }) -
+        queue.members.begin());
+  }
+  if (pool.whole) return member;
+  return static_cast<std::size_t>(std::lower_bound(pool.members.begin(), pool.members.end(), member) -
+                                  pool.members.begin());
+}
+
 void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t limit, std::uint64_t dice,
                            Time now, Ranking& ranking) {
   ranking.picks.clear();
@@ -158,7 +177,7 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
     return kNone;
   };
   if (lane.key.only != kNone) {
-    if (feasible(lane, entry, now)) ranking.picks.push_back({lane.key.only, member_of(lane.key.only), 0});
+    if (feasible(lane, entry, now)) ranking.picks.push_back({lane.key.only, member_of(lane.key.only)});
     ranking.at_once = ranking.picks.size();
     return;
   }
@@ -168,7 +187,7 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
   const bool once = queue.options.once;
   const auto pick = [&](std::size_t slot, int level) {
     const std::uint32_t member = pool.member(static_cast<std::uint32_t>(slot));
-    ranking.picks.push_back({queue.members[member].agent, member, level});
+    ranking.picks.push_back({queue.members[member].agent, member, static_cast<std::uint32_t>(slot), level});
   };
 
   // Those who are not looked for by the strategy: tried before, and who comes first anyway.
@@ -280,16 +299,8 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
       std::size_t start = begin;
       if (queue.strategy == Strategy::round_robin) {
         if (const auto last = queue.last_offered.find(level); last != queue.last_offered.end()) {
-          const std::uint32_t member = member_of(last->second);
-          if (member != kNone) {
-            // One who has not the skills of these callers still marks the place in the order.
-            const std::size_t slot =
-                pool.whole ? member + 1
-                           : static_cast<std::size_t>(
-                                 std::upper_bound(pool.members.begin(), pool.members.end(), member) -
-                                 pool.members.begin());
-            if (slot > begin && slot < end) start = slot;
-          }
+          const std::size_t slot = slot_after(queue, pool, last->second);
+          if (slot > begin && slot < end) start = slot;
         }
       }
       add(start, end);
@@ -349,7 +360,8 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
 std::string Router::Machine::metric_of(const Queue& queue, const Pool& pool, const Member& member,
                                        Time now) const {
   const Agent& agent = agents_[member.agent];
-  const bool shared = queue.options.shared_last_call;
+  Served work{0, agent.last_end, agent.calls, agent.talk};
+  if (!queue.options.shared_last_call) work = agent.of_queue(pool.queue);
   char buffer[64];
   char* at = buffer;
   const auto text = [&](std::string_view words) { at = std::copy(words.begin(), words.end(), at); };
@@ -369,7 +381,7 @@ std::string Router::Machine::metric_of(const Queue& queue, const Pool& pool, con
       number(std::int64_t{member.penalty} + 1);
       break;
     case Strategy::longest_idle: {
-      const Time last = shared ? agent.last_end : member.last_end;
+      const Time last = work.last_end;
       if (last == Time{}) {
         text("no call yet");
       } else {
@@ -380,12 +392,12 @@ std::string Router::Machine::metric_of(const Queue& queue, const Pool& pool, con
       break;
     }
     case Strategy::fewest_calls:
-      number(shared ? agent.calls : member.calls);
+      number(work.calls);
       text(" calls");
       break;
     case Strategy::least_talk_time:
       text("talked ");
-      number(std::chrono::duration_cast<std::chrono::seconds>(shared ? agent.talk : member.talk).count());
+      number(std::chrono::duration_cast<std::chrono::seconds>(work.talk).count());
       text(" s");
       break;
     case Strategy::skills_based: {

@@ -18,16 +18,6 @@ struct Names<EntryState> {
 };
 
 // Not in a nameless namespace: the visitors find these by the types they are of.
-struct SavedMember {
-  std::uint32_t agent = kNone;
-  Time last_end{};
-  int calls = 0;
-  Micros talk{0};
-};
-struct SavedQueue {
-  Queue queue;
-  std::vector<SavedMember> members;  // who have served
-};
 struct SavedOffer {
   OfferRecord offer;
   EntryId entry = 0;
@@ -50,6 +40,11 @@ void fields(Io& io, Contacts& x) {
   io("capacity", x.capacity);
 }
 template <class Io>
+void fields(Io& io, WrapUp& x) {
+  io("queue", x.queue);
+  io("until", x.until);
+}
+template <class Io>
 void fields(Io& io, Agent& x) {
   io("options", x.options);
   io("known", x.known);
@@ -58,7 +53,7 @@ void fields(Io& io, Agent& x) {
   io("reachable", x.reachable);
   io("wrap_until", x.wrap_until);
   io("delay_until", x.delay_until);
-  io("wrap_queue", x.wrap_queue);
+  io("wrap_ups", x.wrap_ups);
   io("misses", x.misses);
   io("calls", x.calls);
   io("talk", x.talk);
@@ -68,30 +63,30 @@ void fields(Io& io, Agent& x) {
   io("told_contacts", x.told_contacts);
   io("told_reason", x.told_reason);
   io("contacts", x.contacts);
+  io("served", x.served);
 }
 template <class Io>
-void fields(Io& io, SavedMember& x) {
-  io("agent", x.agent);
+void fields(Io& io, Served& x) {
+  io("queue", x.queue);
   io("last_end", x.last_end);
   io("calls", x.calls);
   io("talk", x.talk);
 }
 template <class Io>
-void fields(Io& io, SavedQueue& x) {
-  io("options", x.queue.options);
-  io("known", x.queue.known);
-  io("last_offered", x.queue.last_offered);
-  io("joined", x.queue.joined);
-  io("served", x.queue.served);
-  io("abandoned", x.queue.abandoned);
-  io("short_abandoned", x.queue.short_abandoned);
-  io("timed_out", x.queue.timed_out);
-  io("overflowed", x.queue.overflowed);
-  io("in_time", x.queue.in_time);
-  io("waited", x.queue.waited);
-  io("handle", x.queue.handle);
-  io("handled", x.queue.handled);
-  io("members", x.members);
+void fields(Io& io, Queue& x) {
+  io("options", x.options);
+  io("known", x.known);
+  io("last_offered", x.last_offered);
+  io("joined", x.joined);
+  io("served", x.served);
+  io("abandoned", x.abandoned);
+  io("short_abandoned", x.short_abandoned);
+  io("timed_out", x.timed_out);
+  io("overflowed", x.overflowed);
+  io("in_time", x.in_time);
+  io("waited", x.waited);
+  io("handle", x.handle);
+  io("handled", x.handled);
 }
 template <class Io>
 void fields(Io& io, Entry& x) {
@@ -175,7 +170,7 @@ struct Router::Machine::State {
   Time last_step{};
   std::vector<std::string> channels, skills;
   std::vector<Agent> agents;
-  std::vector<SavedQueue> queues;
+  std::vector<Queue> queues;
   std::vector<Entry> entries;
   std::vector<SavedOffer> offers;
   std::vector<KeptPlace> places;
@@ -204,7 +199,7 @@ struct Router::Machine::State {
   }
 };
 
-std::string Router::Machine::save() {
+std::string Router::Machine::save() const {
   State state;
   state.seed = options_.seed;
   state.random = random_.state();
@@ -218,30 +213,22 @@ std::string Router::Machine::save() {
   state.channels = channels_;
   state.skills = skills_;
   state.agents.assign(agents_.begin(), agents_.end());
-  for (std::uint32_t q = 0; q < queues_.size(); ++q) {
-    // A round's place refers to the members as they were; so that it is the same here and there, build now.
-    if (queues_[q].stale) build(q, last_step_);
-    const Queue& queue = queues_[q];
-    SavedQueue& saved = state.queues.emplace_back();
-    saved.queue.options = queue.options;
-    saved.queue.known = queue.known;
-    saved.queue.last_offered = queue.last_offered;
-    saved.queue.joined = queue.joined;
-    saved.queue.served = queue.served;
-    saved.queue.abandoned = queue.abandoned;
-    saved.queue.short_abandoned = queue.short_abandoned;
-    saved.queue.timed_out = queue.timed_out;
-    saved.queue.overflowed = queue.overflowed;
-    saved.queue.in_time = queue.in_time;
-    saved.queue.waited = queue.waited;
-    saved.queue.handle = queue.handle;
-    saved.queue.handled = queue.handled;
-    for (const Member& m : queue.members) {
-      if (m.last_end != Time{} || m.calls != 0)
-        saved.members.push_back({m.agent, m.last_end, m.calls, m.talk});
-    }
+  for (const Queue& queue : queues_) {
+    Queue& saved = state.queues.emplace_back();
+    saved.options = queue.options;
+    saved.known = queue.known;
+    saved.last_offered = queue.last_offered;
+    saved.joined = queue.joined;
+    saved.served = queue.served;
+    saved.abandoned = queue.abandoned;
+    saved.short_abandoned = queue.short_abandoned;
+    saved.timed_out = queue.timed_out;
+    saved.overflowed = queue.overflowed;
+    saved.in_time = queue.in_time;
+    saved.waited = queue.waited;
+    saved.handle = queue.handle;
+    saved.handled = queue.handled;
   }
-  settle_marks();
   for (std::uint32_t e = 0; e < entries_.size(); ++e) {
     if (entries_.used(e)) state.entries.push_back(entries_[e]);
   }
@@ -307,21 +294,20 @@ absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::s
     if (agent.known && error.empty()) {
       if (auto s = Router::check(agent.options); !s.ok()) error = std::string(s.message());
     }
-    refers("queues", agent.wrap_queue, state.queues.size(), true);
+    for (const Served& served : agent.served) refers("queues", served.queue, state.queues.size());
+    for (const WrapUp& one : agent.wrap_ups) refers("queues", one.queue, state.queues.size());
     m.agents_[number] = std::move(agent);
     m.agents_[number].skills = m.needs_of(m.agents_[number].options.skills);
   }
-  for (SavedQueue& saved : state.queues) {
-    if (auto s = Router::check(saved.queue.options); error.empty() && !s.ok())
-      error = std::string(s.message());
-    for (const SavedMember& member : saved.members) refers("agents", member.agent, state.agents.size());
-    for (const auto& [level, agent] : saved.queue.last_offered) refers("agents", agent, state.agents.size());
+  for (Queue& saved : state.queues) {
+    if (auto s = Router::check(saved.options); error.empty() && !s.ok()) error = std::string(s.message());
+    for (const auto& [level, agent] : saved.last_offered) refers("agents", agent, state.agents.size());
     if (!error.empty()) break;
     const auto number = static_cast<std::uint32_t>(m.queues_.size());
-    if (!m.queue_of_.emplace(saved.queue.options.id, number).second) {
-      error = "/queues: '" + saved.queue.options.id + "' is there twice";
+    if (!m.queue_of_.emplace(saved.options.id, number).second) {
+      error = "/queues: '" + saved.options.id + "' is there twice";
     }
-    m.queues_.push_back(std::move(saved.queue));
+    m.queues_.push_back(std::move(saved));
     m.set_up(m.queues_.back());
   }
   for (Entry& saved : state.entries) {
@@ -341,6 +327,8 @@ absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::s
     m.move_order(entry);
     if (entry.state == EntryState::talking) continue;
     m.queues_[entry.queue].waiting.insert(entry.place(number));
+    entry.under_way = entry.state == EntryState::dialling || (entry.first_place && !entry.absent);
+    m.queues_[entry.queue].called_back += entry.under_way;
     if (!entry.absent) m.call_of_[entry.call] = number;
   }
   for (SavedOffer& saved : state.offers) {
@@ -369,16 +357,6 @@ absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::s
 
   for (std::uint32_t q = 0; q < m.queues_.size(); ++q) {
     m.build(q, m.last_step_);
-    for (const SavedMember& saved : state.queues[q].members) {
-      for (const Membership& at : m.agents_[saved.agent].memberships) {
-        if (at.queue != q) continue;
-        Member& member = m.queues_[q].members[at.member];
-        member.last_end = saved.last_end;
-        member.calls = saved.calls;
-        member.talk = saved.talk;
-      }
-    }
-    m.build(q, m.last_step_);  // again: by the figures that are known now
     for (const Line::Place& place : m.queues_[q].waiting) m.set_timer(place.slot);
   }
   for (std::uint32_t a = 0; a < m.agents_.size(); ++a) {

@@ -2,6 +2,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,6 +61,19 @@ struct Membership {
   std::uint32_t queue = 0, member = 0;
 };
 
+// Of an agent, for one queue: where a queue counts its own calls alone.
+struct Served {
+  std::uint32_t queue = 0;
+  Time last_end{};
+  int calls = 0;  // of the day, as talk
+  Micros talk{0};
+};
+
+struct WrapUp {
+  std::uint32_t queue = 0;
+  Time until{};
+};
+
 struct Agent {
   AgentOptions options;
   bool known = false;                      // false: removed, or only named by a queue
@@ -67,15 +81,16 @@ struct Agent {
   std::string reason;
   bool reachable = false;
   Time wrap_until{}, delay_until{};
-  std::uint32_t wrap_queue = kNone;  // whose call it was
-  int misses = 0;                    // in a row
-  int calls = 0;                     // of the day
+  std::vector<WrapUp> wrap_ups;  // the ends of the last calls, by queue; wrap_until is the latest
+  int misses = 0;                // in a row
+  int calls = 0;                 // of the day
   Micros talk{0};
   Time last_end{}, since{};
   AgentState told = AgentState::offline;  // as AgentChanged said last
   int told_contacts = 0;
   std::string told_reason;
   std::vector<Contacts> contacts;
+  std::vector<Served> served;  // by queue
 
   Needs skills;
   std::uint32_t ringing = kNone;        // the offer
@@ -93,6 +108,18 @@ struct Agent {
     }
     return nullptr;
   }
+  Served& served_in(std::uint32_t queue) {
+    for (Served& s : served) {
+      if (s.queue == queue) return s;
+    }
+    return served.emplace_back(Served{queue});
+  }
+  Served of_queue(std::uint32_t queue) const {
+    for (const Served& s : served) {
+      if (s.queue == queue) return s;
+    }
+    return {queue};
+  }
   bool free_on(std::uint32_t channel) const {
     const Contacts* c = on(channel);
     return c && c->active() < c->capacity;
@@ -103,11 +130,8 @@ struct Member {
   std::uint32_t agent = 0;
   int penalty = 0, position = 0;
   std::uint32_t order = 0;  // in the list
-  Time last_end{};          // these three of this queue's calls only
-  int calls = 0;
-  Micros talk{0};
-  int capacity = 0;  // contacts at once while at work
-  bool logged_in = false, blocks_join = false, blocks_leave = false;
+  int capacity = 0;         // contacts at once while at work
+  bool logged_in = false, free = false, blocks_join = false, blocks_leave = false;
 };
 
 // Members of one penalty lie side by side.
@@ -129,6 +153,7 @@ struct PoolKey {
 
 // The members who have the skills that some callers need, by what the strategy compares.
 struct Pool {
+  std::uint32_t queue = kNone;
   PoolKey key;
   bool whole = true;                   // all members of the queue; then `members` is left empty
   std::vector<std::uint32_t> members;  // of the queue, in order
@@ -153,17 +178,16 @@ struct Window {
 struct LaneKey {
   std::uint32_t pool = kNone;  // kNone: `only` is asked for
   int step = 0, tier = 0;      // how far the wait has taken them
-  std::uint32_t only = kNone;
+  std::uint32_t only = kNone, channel = 0;
   bool operator==(const LaneKey&) const = default;
   template <class H>
   friend H AbslHashValue(H h, const LaneKey& key) {
-    return H::combine(std::move(h), key.pool, key.step, key.tier, key.only);
+    return H::combine(std::move(h), key.pool, key.step, key.tier, key.only, key.channel);
   }
 };
 struct Lane {
   LaneKey key;
   std::uint32_t queue = kNone;
-  std::uint32_t channel = 0;
   int callers = 0;
   bool dirty = false;
   Line open;
@@ -194,8 +218,10 @@ struct Queue {
   std::vector<Needs> step_required;  // by step, 0 is before the first
   Reasons join_empty = 0, leave_empty = 0;
   int logged_in = 0, blocking_join = 0, blocking_leave = 0;
-  int capacity = 0;   // of those at work
-  bool look = false;  // its emptiness is to be looked at
+  int capacity = 0;     // of those at work
+  int free = 0;         // who have no reason not to be offered
+  int called_back = 0;  // callbacks under way
+  bool look = false;    // its emptiness is to be looked at
   Line waiting;
   int talking = 0;
 };
@@ -219,6 +245,7 @@ struct Entry {
   Time in_queue{};           // came to this queue
   Time first{};              // the call's first join of any queue
   Time age_from{};           // what its place in the order counts from
+  bool under_way = false;    // a callback that is dialled, or answered and waits
   bool first_place = false;  // a callback that was answered: before all others
   int step = 0, tier = 0;
   Time sticky_until{}, retry_at{}, ring_next{};
@@ -271,7 +298,8 @@ class Slab {
     return slot;
   }
   void remove(std::uint32_t slot) {
-    items_[slot] = T{};
+    std::destroy_at(&items_[slot]);
+    std::construct_at(&items_[slot]);
     used_[slot] = false;
     free_.push_back(slot);
   }
