@@ -12,4 +12,7 @@ int replay_main(int argc, char** argv);
 int diff_main(int argc, char** argv);
 int dtmf_main(int argc, char** argv);
 int log_main(int argc, char** argv);
+int load_main(int argc, char** argv);
+int report_main(int argc, char** argv);
+int why_main(int argc, char** argv);
 int doctor_main(int argc, char** argv);

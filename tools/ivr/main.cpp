@@ -24,6 +24,9 @@ constexpr Command kCommands[] = {
     {"log", log_main, "show calls and their timelines"},
     {"replay", replay_main, "run a recorded call through its flow again and compare"},
     {"dtmf", dtmf_main, "find the digits in a WAV file"},
+    {"load", load_main, "store a site: agents, queues, calendars, extensions and their flows"},
+    {"report", report_main, "say what calls, queues and agents did in a day"},
+    {"why", why_main, "say why the router chose this agent, and not that one"},
     {"doctor", doctor_main, "say why calls go wrong, from a capture or a configuration"},
 };
 
