@@ -53,7 +53,7 @@ class Desk {
 
   void run(Millis length, Time start) {
     for (Time now = start; now < start + length; now += Millis{100 + random_() % 3000}) {
-      while (router.deadline() && *router.deadline() <= now) do_(acd::Tick{}, *router.deadline());
+      tick(now);
       switch (random_() % 8) {
         case 0:
         case 1:
@@ -92,12 +92,16 @@ class Desk {
         }
       }
     }
+    tick(start + length);
   }
 
   Router router;
   std::vector<Step> log;
 
  private:
+  void tick(Time now) {
+    while (router.deadline() && *router.deadline() <= now) do_(acd::Tick{}, *router.deadline());
+  }
   void do_(const acd::Event& event, Time now) {
     Step step{now, event, {}};
     router.step(event, now, step.commands);
