@@ -19,15 +19,17 @@ static_assert(std::size(kCommands) == std::variant_size_v<Command>);
 
 template <class Variant, std::size_t N>
 std::string write(const Variant& what, const std::string_view (&names)[N]) {
-  return std::visit(
-      [&](const auto& x) {
-        Json json = Json::object();
-        json["type"] = std::string(names[what.index()]);
-        const Json content = FieldWriter::write(x);
-        for (const auto& [name, value] : content.items()) json[name] = value;
-        return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text;
+  JsonWriter json(text);
+  json.open('{').field("type", names[what.index()]);
+  std::visit(
+      [&json](const auto& x) {
+        FieldWriter writer(json);
+        fields(writer, const_cast<std::remove_cvref_t<decltype(x)>&>(x));  // only read, see FieldWriter
       },
       what);
+  json.close('}');
+  return text;
 }
 
 template <std::size_t I, class Variant>

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/json_writer.hpp"
 #include "ivr/router.hpp"
 #include "nlohmann/json.hpp"
 
@@ -318,56 +319,65 @@ void fields(Io& io, acd::Decided& x) {
 
 class FieldWriter {
  public:
-  template <class T>
-  static Json write(const T& x) {
-    if constexpr (std::is_same_v<T, bool> || std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
-      return x;
-    } else if constexpr (std::is_enum_v<T>) {
-      return std::string(Names<T>::all[static_cast<std::size_t>(x)]);
-    } else if constexpr (std::is_same_v<T, Millis> || std::is_same_v<T, Micros>) {
-      return x.count();
-    } else if constexpr (std::is_same_v<T, Time>) {
-      return x.time_since_epoch().count();
-    } else {
-      return write_compound(x);
-    }
-  }
+  explicit FieldWriter(JsonWriter& json) : json_(json) {}
+
   template <class T>
   void operator()(std::string_view name, const T& x) {
-    object_[std::string(name)] = write(x);
+    json_.key(name);
+    write(json_, x);
   }
   template <class T>
   void operator()(std::string_view name, const std::optional<T>& x) {
-    if (x) object_[std::string(name)] = write(*x);
+    if (x) (*this)(name, *x);
   }
-  Json take() { return std::move(object_); }
+
+  template <class T>
+  static void write(JsonWriter& json, const T& x) {
+    if constexpr (std::is_integral_v<T> || std::is_same_v<T, std::string>) {
+      json.value(x);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      char buffer[32];
+      const auto end = std::to_chars(buffer, buffer + sizeof buffer, x).ptr;
+      json.raw({buffer, static_cast<std::size_t>(end - buffer)});
+    } else if constexpr (std::is_enum_v<T>) {
+      json.value(Names<T>::all[static_cast<std::size_t>(x)]);
+    } else if constexpr (std::is_same_v<T, Millis> || std::is_same_v<T, Micros>) {
+      json.value(x.count());
+    } else if constexpr (std::is_same_v<T, Time>) {
+      json.value(x.time_since_epoch().count());
+    } else {
+      write_compound(json, x);
+    }
+  }
 
  private:
   template <class T>
-  static Json write_compound(const std::vector<T>& x) {
-    Json all = Json::array();
-    for (const T& one : x) all.push_back(write(one));
-    return all;
+  static void write_compound(JsonWriter& json, const std::vector<T>& x) {
+    json.open('[');
+    for (const T& one : x) write(json, one);
+    json.close(']');
   }
   template <class K, class T>
-  static Json write_compound(const std::map<K, T>& x) {
-    Json all = Json::object();
+  static void write_compound(JsonWriter& json, const std::map<K, T>& x) {
+    json.open('{');
     for (const auto& [key, value] : x) {
       if constexpr (std::is_same_v<K, std::string>) {
-        all[key] = write(value);
+        json.key(key);
       } else {
-        all[std::to_string(key)] = write(value);
+        json.key(std::to_string(key));
       }
+      write(json, value);
     }
-    return all;
+    json.close('}');
   }
   template <class T>
-  static Json write_compound(const T& x) {
-    FieldWriter writer;
+  static void write_compound(JsonWriter& json, const T& x) {
+    json.open('{');
+    FieldWriter writer(json);
     fields(writer, const_cast<T&>(x));  // the same list reads, so it takes what can be written to
-    return writer.take();
+    json.close('}');
   }
-  Json object_ = Json::object();
+  JsonWriter& json_;
 };
 
 // ------------------------------------------------------------------------------------------- reading

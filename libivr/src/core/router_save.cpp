@@ -243,7 +243,10 @@ std::string Router::Machine::save() const {
   for (const auto& [order, caller] : served_order_) {
     state.served.push_back({caller, served_by_.find(caller)->second.first});
   }
-  return FieldWriter::write(state).dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text;
+  JsonWriter json(text);
+  FieldWriter::write(json, state);
+  return text;
 }
 
 // Lanes and looks that building marked: at the end of a step there was nothing to do, so there is nothing
