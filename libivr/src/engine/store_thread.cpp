@@ -316,11 +316,14 @@ class StoreThread::Worker {
       note(status, true);
       return false;
     }
+    // Told before it counts as written: who has waited for flush() may ask at once.
     std::vector<std::uint64_t> tickets;
-    for (std::size_t i = 0; i < count; ++i) finish(tickets);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto* call = std::get_if<std::unique_ptr<PutCall>>(&backlog_[i].what);
+      if (call && (*call)->ticket != 0) tickets.push_back((*call)->ticket);
+    }
     written_ += rows - rejected;
     rejected_ += rejected;
-    ++groups_;
     note(refusal, false);
     {
       std::lock_guard lock(mutex_);
@@ -330,8 +333,14 @@ class StoreThread::Worker {
     const bool moved = router != router_stored_;
     router_stored_ = router;
     router_gap_ = router_gap;
-    progress_.notify_all();
     if ((moved || !tickets.empty()) && notify_) notify_();
+    for (std::size_t i = 0; i < count; ++i) {
+      bytes_ -= backlog_.front().bytes;
+      waiting_ -= backlog_.front().rows;
+      backlog_.pop();
+    }
+    ++groups_;
+    progress_.notify_all();
     return true;
   }
 
@@ -356,16 +365,6 @@ class StoreThread::Worker {
     } else if (const auto* removed = std::get_if<std::unique_ptr<RemoveDocument>>(&write.what)) {
       row(store_->remove_document((*removed)->kind, (*removed)->id));
     }
-  }
-
-  void finish(std::vector<std::uint64_t>& tickets) {
-    Write& write = backlog_.front();
-    if (const auto* call = std::get_if<std::unique_ptr<PutCall>>(&write.what); call && (*call)->ticket != 0) {
-      tickets.push_back((*call)->ticket);
-    }
-    bytes_ -= write.bytes;
-    waiting_ -= write.rows;
-    backlog_.pop();
   }
 
   void note(const absl::Status& status, bool failing) {
