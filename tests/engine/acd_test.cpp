@@ -34,7 +34,7 @@ class Desk : public CallControl {
   }
   void unbridge(const std::string& a, const std::string& b) override { unbridges.emplace_back(a, b); }
   void notify_refer(const std::string& call, int status) override { notified.emplace_back(call, status); }
-  void log(const acd::Event&, const acd::Commands& commands) override {
+  void log(const acd::Event&, const acd::Commands& commands, Time) override {
     all.insert(all.end(), commands.begin(), commands.end());
   }
 

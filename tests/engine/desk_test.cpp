@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "ivr/engine.hpp"
+#include "ivr/router_history.hpp"
 #include "ivr/store.hpp"
 
 namespace ivr {
@@ -165,6 +166,17 @@ TEST_F(DeskTest, AnAgentWhoDoesNotPressTheKeyDoesNotGetTheCaller) {
   const auto record = ended(server, Direction::inbound).record;
   EXPECT_EQ(record.agent, "bob");
   EXPECT_EQ(record.tried, "[\"ann\"]");
+
+  // Why ann, and then bob? The log run again comes to the same choices.
+  server.stop(0ms);
+  auto store = open_store((folder / "ivr.db").string(), StoreAccess::read);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto why = explain_call(**store, record.id);
+  ASSERT_TRUE(why.ok()) << why.status();
+  EXPECT_EQ(why->differs_at, -1) << why->logged << "\n" << why->again;
+  ASSERT_GE(why->decisions.size(), 2u);
+  EXPECT_THAT(why->decisions.front().offered, ElementsAre("ann"));
+  EXPECT_THAT(why->decisions.back().offered, ElementsAre("bob"));
 }
 
 TEST_F(DeskTest, OfAllWhoRingOneHasTheCallerAndTheOthersAreLetGo) {

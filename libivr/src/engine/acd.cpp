@@ -132,8 +132,9 @@ void Acd::post(acd::Event event) {
     const acd::Event next = std::move(events_.front());
     events_.pop_front();
     commands.clear();
-    router_.step(next, calls_.now(), commands);
-    calls_.log(next, commands);
+    const Time now = calls_.now();  // one for both: the log runs again to the same end
+    router_.step(next, now, commands);
+    calls_.log(next, commands, now);
     for (const acd::Command& command : commands) std::visit([this](const auto& c) { carry_out(c); }, command);
   }
   stepping_ = false;

@@ -31,7 +31,8 @@ class CallControl {
   virtual void bridge(const std::string& a, const std::string& b, const BridgeOptions& options) = 0;
   virtual void unbridge(const std::string& a, const std::string& b) = 0;
   virtual void notify_refer(const std::string& call, int status) = 0;
-  virtual void log(const acd::Event& event, const acd::Commands& commands) = 0;  // the router's log, in order
+  // The router's log, in order: what came, what was made of it, and the instant that the router was told.
+  virtual void log(const acd::Event& event, const acd::Commands& commands, Time at) = 0;
   // As tell_session(), once all that log() was told so far would survive a crash.
   virtual void tell_when_kept(const std::string& call, Event event) = 0;
   virtual CallRecord* record(const std::string& call) = 0;

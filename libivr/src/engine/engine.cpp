@@ -21,6 +21,7 @@
 #include "engine/prompt_library.hpp"
 #include "engine/store_thread.hpp"
 #include "engine/switchboard.hpp"
+#include "ivr/router_log.hpp"
 
 namespace ivr {
 namespace {
@@ -192,7 +193,7 @@ absl::Status Engine::Impl::recover_router() {
       const acd::CallbackDialled answered{entry.id, call, true};
       ignored.clear();
       router.step(answered, now, ignored);
-      if (auto kept = store.append_router({router_next_++, now, acd::to_json(answered), "[]", {call}});
+      if (auto kept = store.append_router(router_step(router_next_++, now, answered, ignored, {call}));
           !kept.ok())
         return kept;
       break;

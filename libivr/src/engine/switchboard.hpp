@@ -143,7 +143,7 @@ class Switchboard : private CallControl {
   void bridge(const std::string& a, const std::string& b, const BridgeOptions& options) override;
   void unbridge(const std::string& a, const std::string& b) override;
   void notify_refer(const std::string& call, int status) override;
-  void log(const acd::Event& event, const acd::Commands& commands) override;
+  void log(const acd::Event& event, const acd::Commands& commands, Time at) override;
   void tell_when_kept(const std::string& call, Event event) override;
   CallRecord* record(const std::string& call) override;
   void keep_promises();

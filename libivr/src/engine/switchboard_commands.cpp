@@ -246,11 +246,11 @@ void Switchboard::notify_refer(const std::string& id, int status) {
     world_.sip.notify_refer(call->legs[0].sip, status);
 }
 
-void Switchboard::log(const acd::Event& event, const acd::Commands& commands) {
-  for (const acd::Command& command : commands) world_.tell({{}, now(), EngineEvent::Routed{command}});
+void Switchboard::log(const acd::Event& event, const acd::Commands& commands, Time at) {
+  for (const acd::Command& command : commands) world_.tell({{}, at, EngineEvent::Routed{command}});
   const std::int64_t sequence = router_step_++;
   if (world_.store == nullptr) return;
-  RouterStep step{sequence, now(), acd::to_json(event), "[", {}};
+  RouterStep step{sequence, at, acd::to_json(event), "[", {}};
   const auto concerns = [&step](const auto& what) {
     if constexpr (requires { what.call; }) {
       if (!what.call.empty() && std::ranges::find(step.calls, what.call) == step.calls.end())
