@@ -67,6 +67,7 @@ void SofiaStack::on_event(nua_event_t event, int status, const char* phrase, nua
       if (status < 200) on_register(handle, sip);
       if (!leg) nua_handle_destroy(handle);
       return;
+    case nua_r_method: on_register_reply(handle, status, phrase, sip); return;
     case nua_r_invite:
       if (leg) on_invite_reply(*leg, status, phrase, sip);
       return;

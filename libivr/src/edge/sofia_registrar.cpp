@@ -158,10 +158,4 @@ void SofiaStack::tell_contacts(const std::string& user) {
   sink_(sip::Registered{user, registrar_->contacts(user, clock_.now())});
 }
 
-// What time brings.
-void SofiaStack::tick() {
-  if (!registrar_) return;
-  for (const std::string& user : registrar_->expire(clock_.now())) tell_contacts(user);
-}
-
 }  // namespace ivr

@@ -26,6 +26,8 @@ void SofiaSip::reject(LegId leg, int status, std::string reason, std::optional<M
 void SofiaSip::offer(LegId leg, std::string sdp) { stack_->offer(leg, std::move(sdp)); }
 void SofiaSip::accept_offer(LegId leg, std::string sdp) { stack_->accept_offer(leg, std::move(sdp)); }
 void SofiaSip::refuse_offer(LegId leg, int status) { stack_->refuse_offer(leg, status); }
+std::uint64_t SofiaSip::enrol(const sip::Enrol& enrolment) { return stack_->enrol(enrolment); }
+void SofiaSip::withdraw(std::uint64_t enrolment) { stack_->withdraw(enrolment); }
 void SofiaSip::hang_up(LegId leg, std::string reason) { stack_->hang_up(leg, std::move(reason)); }
 void SofiaSip::stop() { stack_->stop(); }
 std::size_t SofiaSip::open_legs() const { return stack_->open_legs(); }

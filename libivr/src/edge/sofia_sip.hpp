@@ -38,6 +38,8 @@ class SofiaSip final : public SipPort {
   void offer(LegId leg, std::string sdp) override;
   void accept_offer(LegId leg, std::string sdp) override;
   void refuse_offer(LegId leg, int status) override;
+  std::uint64_t enrol(const sip::Enrol& enrolment) override;
+  void withdraw(std::uint64_t enrolment) override;
   void hang_up(LegId leg, std::string reason) override;
   void stop() override;
 

@@ -70,10 +70,6 @@ std::string why_not(const SipOptions& options) {
   return why;
 }
 
-std::string bracketed(const std::string& ip) {
-  return ip.find(':') == std::string::npos ? ip : "[" + ip + "]";
-}
-
 unsigned whole_seconds(Millis time) { return static_cast<unsigned>((time.count() + 999) / 1000); }
 
 }  // namespace
@@ -170,10 +166,9 @@ class SofiaStack::Turn {
 void SofiaStack::run(Micros wait) {
   if (!nua_) return;
   const Turn turn(root_);
-  for (const sip::Ended& ended : std::exchange(deferred_, {})) sink_(ended);
+  for (const sip::Event& event : std::exchange(deferred_, {})) sink_(event);
   tick();
-  if (const auto next = registrar_ ? registrar_->deadline() : std::nullopt)
-    wait = std::clamp<Micros>(*next - clock_.now(), 0us, wait);
+  if (const auto next = next_tick()) wait = std::clamp<Micros>(*next - clock_.now(), 0us, wait);
   // The root counts in milliseconds. Rounded up: a deadline met 1 ms late costs nothing, spinning up to it
   // does.
   const std::int64_t ms = std::clamp<std::int64_t>((wait.count() + 999) / 1000, 0, 60'000);
@@ -183,13 +178,32 @@ void SofiaStack::run(Micros wait) {
   for (int step = 0; left == 0 && step < 64; ++step) left = su_root_step(root_, 0);
 }
 
+void SofiaStack::tick() {
+  const Time now = clock_.now();
+  if (registrar_ && !stopping_)
+    for (const std::string& user : registrar_->expire(now)) tell_contacts(user);
+  for (SofiaEnrolment& each : enrolments_)
+    if (const auto request = each.rules.due(now)) send_register(each, *request);
+  std::erase_if(enrolments_, [](const SofiaEnrolment& each) { return each.rules.over(); });
+}
+
+std::optional<Time> SofiaStack::next_tick() const {
+  std::optional<Time> next = registrar_ ? registrar_->deadline() : std::nullopt;
+  for (const SofiaEnrolment& each : enrolments_)
+    if (const auto due = each.rules.deadline()) next = std::min(next.value_or(*due), *due);
+  return next;
+}
+
 void SofiaStack::wake() noexcept {
   if (wake_fd_ >= 0) eventfd_write(wake_fd_, 1);
 }
 
 void SofiaStack::step_until(Millis limit, bool (SofiaStack::*done)() const) {
   const auto end = std::chrono::steady_clock::now() + limit;
-  while (!(this->*done)() && std::chrono::steady_clock::now() < end) su_root_step(root_, 10);
+  while (!(this->*done)() && std::chrono::steady_clock::now() < end) {
+    tick();
+    su_root_step(root_, 10);
+  }
 }
 
 void SofiaStack::stop() {
@@ -209,7 +223,11 @@ void SofiaStack::stop() {
       else
         hang_up(id, "");
     }
-    step_until(std::min<Millis>(1500ms, 3 * options_.t1), &SofiaStack::no_legs);  // one repetition
+    withdraw_all();
+    step_until(std::min<Millis>(1500ms, 3 * options_.t1), &SofiaStack::is_done);  // one repetition
+    for (SofiaEnrolment& each : enrolments_)
+      if (each.handle) nua_handle_destroy(each.handle);
+    enrolments_.clear();
     while (!legs_.empty()) end(*legs_.begin()->second);  // a peer that does not answer: its BYE is out
     for (int step = 0; step < 16 && su_root_step(root_, 0) == 0; ++step) {
     }
@@ -256,7 +274,7 @@ LegId SofiaStack::invite(const sip::Invite& request) {
   if (!nua_ || stopping_) return 0;
   const auto fail = [&](std::string reason) {
     const LegId id = ++last_leg_;
-    deferred_.push_back({id, 400, std::move(reason), false, {}});
+    deferred_.push_back(sip::Ended{id, 400, std::move(reason), false, {}});
     wake();
     return id;
   };

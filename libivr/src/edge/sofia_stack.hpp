@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "core/digest_auth.hpp"
+#include "core/enrolment.hpp"
 #include "core/registrar.hpp"
 #include "edge/clock.hpp"
 #include "edge/sofia.hpp"
@@ -53,6 +54,15 @@ struct SofiaLeg {
   ~SofiaLeg();
 };
 
+// One registration of ours elsewhere, and the request that is out for it.
+struct SofiaEnrolment {
+  std::uint64_t id = 0;
+  Enrolment rules;
+  std::string registrar, address, contact;  // whom we ask, who we are, where we are
+  std::string call_id;
+  nua_handle_t* handle = nullptr;
+};
+
 // NUA and its root: what SofiaSip hides. Requests post to NUA; events come back in run().
 class SofiaStack {
  public:
@@ -77,6 +87,8 @@ class SofiaStack {
   void accept_offer(LegId id, std::string sdp);
   void refuse_offer(LegId id, int status);
   void hang_up(LegId id, std::string reason);
+  std::uint64_t enrol(const sip::Enrol& enrolment);
+  void withdraw(std::uint64_t id);
 
  private:
   class Turn;
@@ -103,7 +115,14 @@ class SofiaStack {
                         std::string& user);
   bool claims_a_user(const sip_t* sip) const;
   void tell_contacts(const std::string& user);
-  void tick();
+
+  // Our registrations elsewhere (sofia_enrol.cpp).
+  void send_register(SofiaEnrolment& enrolment, const Enrolment::Request& request);
+  void on_register_reply(nua_handle_t* handle, int status, const char* phrase, const sip_t* sip);
+  void withdraw_all();
+
+  void tick();  // what time brings
+  std::optional<Time> next_tick() const;
 
   SofiaLeg* find(LegId id);
   SofiaLeg& open(nua_handle_t* handle);
@@ -114,7 +133,7 @@ class SofiaStack {
   void give_up_later(SofiaLeg& leg);
   void refuse(nua_handle_t* handle, int status);
   void step_until(Millis limit, bool (SofiaStack::*done)() const);
-  bool no_legs() const { return legs_.empty() && deferred_.empty(); }
+  bool is_done() const { return legs_.empty() && deferred_.empty() && enrolments_.empty(); }
   bool is_down() const { return down_; }
 
   SipOptions options_;
@@ -132,7 +151,9 @@ class SofiaStack {
   std::optional<DigestServer> digest_;  // with users only, as the registrar
   std::optional<Registrar> registrar_;
   FailureLimit failures_;
-  std::vector<sip::Ended> deferred_;  // calls that could not even be started
+  std::uint64_t last_enrolment_ = 0;
+  std::vector<SofiaEnrolment> enrolments_;
+  std::vector<sip::Event> deferred_;  // what could not even be started
 };
 
 }  // namespace ivr

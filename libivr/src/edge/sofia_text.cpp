@@ -24,10 +24,6 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-bool same_word(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return (x | 0x20) == (y | 0x20); });
-}
-
 std::string_view payload(const sip_t* sip) {
   if (!sip || !sip->sip_payload || !sip->sip_payload->pl_data) return {};
   return {sip->sip_payload->pl_data, sip->sip_payload->pl_len};
@@ -51,6 +47,32 @@ char digit_of(std::string_view text) {
 }
 
 }  // namespace
+
+bool same_word(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) { return (x | 0x20) == (y | 0x20); });
+}
+
+std::string bracketed(const std::string& ip) {
+  return ip.find(':') == std::string::npos ? ip : "[" + ip + "]";
+}
+
+std::string escaped_user(std::string_view user) {
+  constexpr std::string_view kPlain =
+      "-_.!~*'()&=+$,;?/";  // RFC 3261 section 25.1, unreserved and user-unreserved
+  std::string text;
+  for (const char c : user) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+        kPlain.find(c) != kPlain.npos) {
+      text += c;
+    } else {
+      text += '%';
+      text += "0123456789ABCDEF"[byte >> 4];
+      text += "0123456789ABCDEF"[byte & 15];
+    }
+  }
+  return text;
+}
 
 std::string url_text(const url_t* url) {
   if (!url) return {};

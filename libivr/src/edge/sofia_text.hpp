@@ -11,8 +11,11 @@
 namespace ivr {
 
 std::string url_text(const url_t* url);
-std::string decoded_user(const url_t* url);     // %41 is 'A'; %00 stays inside the string
-std::string display_text(const char* display);  // without quotes
+std::string decoded_user(const url_t* url);              // %41 is 'A'; %00 stays inside the string
+std::string escaped_user(std::string_view user);         // the other way round
+std::string bracketed(const std::string& ip);            // as the host of a URI
+bool same_word(std::string_view a, std::string_view b);  // whatever the case of its letters
+std::string display_text(const char* display);           // without quotes
 std::string reason_text(const char* phrase);
 Address address_of(msg_t* message);  // where it came from
 
