@@ -53,6 +53,12 @@ struct Challenge {
 constexpr Challenge kChallenges[] = {
     {"proxy", 407, "Proxy-Authenticate", "algorithm=MD5, qop=\"auth\""},
     {"server", 401, "WWW-Authenticate", "qop=\"auth,auth-int\""},
+    {"sha256", 401, "WWW-Authenticate", "algorithm=SHA-256, qop=\"auth\""},
+    {"both", 407, "Proxy-Authenticate",
+     "algorithm=SHA-256, qop=\"auth\"\r\nProxy-Authenticate: Digest realm=\"the, realm\", nonce=\"n1\", "
+     "algorithm=MD5, qop=\"auth\""},
+    {"unknown first", 407, "Proxy-Authenticate",
+     "algorithm=SHA-512-256\r\nProxy-Authenticate: Digest realm=\"the, realm\", nonce=\"n1\""},
     {"oldest", 401, "WWW-Authenticate", "opaque=\"xyz\""},
 };
 
@@ -82,6 +88,8 @@ TEST(SofiaSip, AChallengedInviteAndByeGoAgainWithCredentials) {
     const std::string given = header_of(invite, credentials);
     EXPECT_NE(given.find("username=\"alice\""), std::string::npos) << given;
     EXPECT_NE(given.find("response=\""), std::string::npos) << given;
+    const bool sha256 = std::string_view(challenge.rest).starts_with("algorithm=SHA-256");
+    EXPECT_EQ(given.find("algorithm=SHA-256") != std::string::npos, sha256) << given;
     EXPECT_TRUE(invite.ends_with(kOffer));
     ASSERT_TRUE(peer.send(reply_to(
         invite, 200, "Contact: <sip:a@127.0.0.1:" + std::to_string(peer.port()) + ">\r\n", kAnswer)));
