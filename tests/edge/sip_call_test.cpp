@@ -155,5 +155,60 @@ TEST(SofiaSip, StopEndsEveryLegInAnyStateAndTellsNothingAfterwards) {
   EXPECT_EQ(refused, 1);
 }
 
+// Two are rung and answer at the same moment: the first is taken, and the other's 200, already on its way
+// when it is given up, is acknowledged and ended (RFC 3261 section 13.2.2.4).
+TEST(SofiaSip, OfTwoThatAnswerAtOnceTheOtherIsAcknowledgedAndEnded) {
+  for (const bool rang : {true, false}) {
+    for (const bool other_first : {false, true}) {
+      SCOPED_TRACE(std::string(rang ? "rang" : "at once") + (other_first ? " other order" : ""));
+      Station caller;
+      RawPeer peers[2] = {{RawPeer::Kind::udp, caller->local_address()},
+                          {RawPeer::Kind::udp, caller->local_address()}};
+      LegId legs[2];
+      LegId kept = 0;
+      caller.react = [&](const sip::Event& event) {
+        const auto* answered = std::get_if<sip::Answered>(&event);
+        if (!answered || kept) return;
+        kept = answered->leg;
+        caller->hang_up(kept == legs[0] ? legs[1] : legs[0], "answered elsewhere");
+      };
+      std::string invites[2];
+      for (int i = 0; i < 2; ++i) {
+        legs[i] =
+            caller->invite({.uri = "sip:agent@127.0.0.1:" + std::to_string(peers[i].port()), .sdp = kOffer});
+        invites[i] = peers[i]
+                         .wait({&caller}, [](const std::string& m) { return m.starts_with("INVITE "); })
+                         .value_or("");
+        ASSERT_NE(invites[i], "");
+        if (rang) peers[i].send(reply_to(invites[i], 180, ""));
+      }
+      if (rang) {
+        ASSERT_TRUE(pump({&caller}, [&] { return caller.count<sip::Ringing>() == 2; }));
+      }
+      for (const int i : {other_first ? 1 : 0, other_first ? 0 : 1}) {
+        const std::string contact =
+            "Contact: <sip:agent@127.0.0.1:" + std::to_string(peers[i].port()) + ">\r\n";
+        ASSERT_TRUE(peers[i].send(reply_to(invites[i], 200, contact, kAnswer)));
+      }
+      const auto hears = [&](RawPeer& peer, std::string_view start) {
+        return peer.wait({&caller}, [&](const std::string& m) { return m.starts_with(start); });
+      };
+      ASSERT_TRUE(pump({&caller}, [&] { return kept != 0; }));
+      const int lost = kept == legs[0] ? 1 : 0;
+      EXPECT_TRUE(hears(peers[1 - lost], "ACK "));
+      EXPECT_TRUE(hears(peers[lost], "ACK "));
+      const auto bye = hears(peers[lost], "BYE ");
+      ASSERT_TRUE(bye);
+      ASSERT_TRUE(peers[lost].send(reply_to(*bye, 200, "")));
+      ASSERT_TRUE(pump({&caller}, [&] { return caller.count<sip::Ended>() == 1; }));
+      EXPECT_EQ(caller.last<sip::Ended>()->leg, legs[lost]);
+      EXPECT_FALSE(caller.last<sip::Ended>()->by_peer);
+      EXPECT_EQ(caller.count<sip::Answered>(), 1);  // of the other nothing more is told
+      EXPECT_EQ(caller->open_legs(), 1u);
+      EXPECT_TRUE(caller.in_order());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ivr::test
