@@ -304,6 +304,27 @@ TEST(SofiaRegistrar, ACallFromAUserOfOursIsAskedForThePasswordAndOthersAreNot) {
   EXPECT_EQ(ivr.count<sip::Invited>(), 3);
 }
 
+TEST(SofiaRegistrar, AUserOfOursCallsWithHisPassword) {
+  Station ivr(with_users()), user;
+  user->invite({.uri = ivr.uri(),
+                .from_uri = "sip:1001@desk",
+                .sdp = kOffer,
+                .auth_user = "1001",
+                .auth_password = "1001pass"});
+  ASSERT_TRUE(pump({&ivr, &user}, [&] { return ivr.count<sip::Invited>() + user.count<sip::Ended>() > 0; }));
+  ASSERT_TRUE(ivr.last<sip::Invited>());
+  EXPECT_EQ(ivr.last<sip::Invited>()->user, "1001");
+  Station thief;
+  thief->invite({.uri = ivr.uri(),
+                 .from_uri = "sip:1001@desk",
+                 .sdp = kOffer,
+                 .auth_user = "1001",
+                 .auth_password = "x"});
+  ASSERT_TRUE(pump({&ivr, &thief}, [&] { return thief.count<sip::Ended>() == 1; }));
+  EXPECT_EQ(thief.last<sip::Ended>()->status, 401);
+  EXPECT_EQ(ivr.count<sip::Invited>(), 1);
+}
+
 TEST(SofiaRegistrar, UsersThatCannotBeAreRefusedAtTheStart) {
   SofiaSip sip;
   for (const std::vector<SipUser>& users :

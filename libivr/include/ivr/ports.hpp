@@ -42,8 +42,8 @@ struct Invited {  // a new call for us; answer with ring/answer/reject
   std::optional<std::string> offer;  // none: the peer wants our offer in the 200 and answers in the ACK
   Address source;                    // where the packet came from
   bool relayed = false;              // a proxy sent it: the caller is somewhere behind `source`
-  LegId replaces = 0;
-  std::string user;  // who has proved to be this one of SipOptions::users; empty: nobody
+  LegId replaces = 0;                // of ours, up or dialled: this call is to take its place (RFC 3891)
+  std::string user;                  // who has proved to be this one of SipOptions::users; empty: nobody
 };
 struct Ringing {
   LegId leg = 0;
@@ -84,6 +84,21 @@ struct Ended {  // exactly once a leg, whoever ended it; the leg is gone
   std::optional<Millis> retry_after;
 };
 
+// The peer asks us to call somebody in its place (RFC 3515): accept_refer() or refuse_refer(), then
+// notify_refer() until the final status.
+struct Referred {
+  LegId leg = 0;
+  std::string target;           // the URI of Refer-To, without headers
+  std::string referred_by;      // a URI; empty: it does not say
+  LegId replaces = 0;           // of ours: the other call of an attended transfer
+  std::string replaces_header;  // of a dialog that is not ours: for Invite::headers, as "Replaces"
+};
+// What the far side tells of our refer(): 100, 180... and one final, unless the leg ends before.
+struct ReferProgress {
+  LegId leg = 0;
+  int status = 0;
+};
+
 struct Contact {
   std::string uri;  // what to dial: behind NAT the address it came from
   Address source;
@@ -95,31 +110,21 @@ struct Registered {
   std::string user;
   std::vector<Contact> contacts;  // those that live, best first; none: unreachable
 };
-// The peer asks us to call somebody in its place (RFC 3515).
-struct Referred {
-  LegId leg = 0;
-  std::string target;
-  std::string referred_by;
-  LegId replaces = 0;
-  std::string replaces_header;
-};
-struct ReferProgress {
-  LegId leg = 0;
-  int status = 0;
-};
-struct Enrolled {
-  std::uint64_t enrolment = 0;
-  bool registered = false;
-  int status = 0;
-  std::string reason;
-};
 // Somebody has brought credentials that are not right: for whoever counts, and bars the address.
 struct Unauthorized {
   std::string user;  // whom it claims to be
   Address source;
 };
+// How our own registration elsewhere goes, see SipPort::enrol(): told when it changes, and when it fails.
+struct Enrolled {
+  std::uint64_t enrolment = 0;
+  bool registered = false;  // the registrar knows us, even if it has just refused to go on
+  int status = 0;
+  std::string reason;
+};
+
 using Event = std::variant<Invited, Ringing, Answered, Established, Offered, OfferAnswered, OfferRefused,
-                           Digit, Registered, Unauthorized, Referred, ReferProgress, Enrolled, Ended>;
+                           Digit, Referred, ReferProgress, Registered, Unauthorized, Enrolled, Ended>;
 
 struct Invite {
   std::string uri;       // sip:user@host:port;transport=tcp|udp
@@ -131,7 +136,7 @@ struct Invite {
 };
 
 struct Enrol {
-  std::string registrar;  // sip:host:port
+  std::string registrar;  // sip:host:port;transport=tcp|udp
   std::string user, password;
   Millis expires = 300s;
 };
@@ -181,12 +186,14 @@ class SipPort {
   virtual void offer(LegId leg, std::string sdp) = 0;  // re-INVITE
   virtual void accept_offer(LegId leg, std::string sdp) = 0;
   virtual void refuse_offer(LegId leg, int status) = 0;
-  virtual void refer(LegId, std::string, LegId = 0) {}
-  virtual void accept_refer(LegId) {}
-  virtual void refuse_refer(LegId, int) {}
-  virtual void notify_refer(LegId, int) {}
-  virtual std::uint64_t enrol(const sip::Enrol&) { return 0; }
-  virtual void withdraw(std::uint64_t) {}
+  // Asks the peer to call `target`, and to take the place of our leg `replaces` there. ReferProgress follows.
+  virtual void refer(LegId leg, std::string target, LegId replaces = 0) = 0;
+  virtual void accept_refer(LegId leg) = 0;  // 202, and that it is being tried
+  virtual void refuse_refer(LegId leg, int status) = 0;
+  virtual void notify_refer(LegId leg, int status) = 0;  // 200 and more is the last
+  // Registers us elsewhere and keeps it so, until withdraw() or stop(). Enrolled follows.
+  virtual std::uint64_t enrol(const sip::Enrol& enrolment) = 0;
+  virtual void withdraw(std::uint64_t enrolment) = 0;
   virtual void hang_up(LegId leg,
                        std::string reason) = 0;  // CANCEL, 4xx or BYE as the state demands; Ended follows
   virtual void stop() = 0;  // ends all legs, waits for the stack at most 2 s; no event afterwards
@@ -300,6 +307,14 @@ struct Closed {
   StreamId stream = 0;
   StreamStats stats;
 };  // close() is done, the ports are free; only the RecordEnded of its recordings may still come
+
+// How our own registration elsewhere goes, see SipPort::enrol(): told when it changes, and when it fails.
+struct Enrolled {
+  std::uint64_t enrolment = 0;
+  bool registered = false;  // the registrar knows us, even if it has just refused to go on
+  int status = 0;
+  std::string reason;
+};
 
 using Event = std::variant<DigitBegan, DigitEnded, PlayEnded, RecordEnded, DigitsSent, VoiceBegan, VoiceEnded,
                            TimedOut, Closed>;

@@ -67,6 +67,17 @@ void SofiaStack::on_event(nua_event_t event, int status, const char* phrase, nua
       if (status < 200) on_register(handle, sip);
       if (!leg) nua_handle_destroy(handle);
       return;
+    case nua_i_refer:
+      if (status < 200) on_refer(handle, leg, sip);
+      if (!leg) nua_handle_destroy(handle);
+      return;
+    case nua_r_refer:
+      if (leg) on_refer_reply(*leg, status, phrase, sip);
+      return;
+    case nua_i_notify:
+      if (leg) on_notify(*leg, sip);
+      if (!leg) nua_handle_destroy(handle);
+      return;
     case nua_r_method: on_register_reply(handle, status, phrase, sip); return;
     case nua_r_invite:
       if (leg) on_invite_reply(*leg, status, phrase, sip);
@@ -119,8 +130,17 @@ void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
     nua_handle_destroy(handle);
     return;
   }
+  LegId replaced = 0;
+  if (const int status = refused_replaces(sip, replaced)) {
+    refuse(handle, status);
+    nua_handle_destroy(handle);
+    return;
+  }
   SofiaLeg& leg = open(handle);
   nua_handle_bind(handle, &leg);
+  leg.call_id = sip->sip_call_id->i_id;
+  leg.peer_tag = sip->sip_from->a_tag ? sip->sip_from->a_tag : "";
+  leg.our_uri = "<" + url_text(sip->sip_to->a_url) + ">";
   leg.peer_updates = lists(sip->sip_allow, "UPDATE");
   leg.peer_times = lists(sip->sip_supported, "timer");
   leg.peer_acks_early = lists(sip->sip_supported, "100rel") || lists(sip->sip_require, "100rel");
@@ -136,6 +156,7 @@ void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
   invited.to_uri = url_text(sip->sip_to->a_url);
   invited.request_uri = url_text(sip->sip_request->rq_url);
   invited.request_user = decoded_user(sip->sip_request->rq_url);
+  invited.replaces = replaced;
   invited.user = std::move(user);
   invited.offer = sdp_of(sip);
   invited.source = address_of(nua_current_request(nua_));
@@ -160,6 +181,7 @@ void SofiaStack::on_reinvite(SofiaLeg& leg, const sip_t* sip) {
 void SofiaStack::on_ack(SofiaLeg& leg, const sip_t* sip) {
   if (leg.state == SofiaLeg::State::answered) {
     leg.state = SofiaLeg::State::up;
+    if (sip->sip_to->a_tag) leg.our_tag = sip->sip_to->a_tag;
     if (leg.bye_when_acked) return send_bye(leg);
     std::optional<std::string> answer;
     if (leg.late_offer) answer = leg.early_sdp ? std::move(leg.early_sdp) : sdp_of(sip);
@@ -221,6 +243,11 @@ void SofiaStack::on_invite_reply(SofiaLeg& leg, int status, const char* phrase, 
   if (status == 401 || status == 407) return on_challenge(leg, status, phrase, sip);
   if (leg.state == SofiaLeg::State::up) return on_reinvite_reply(leg, status, sip);
   std::optional<std::string> sdp = sdp_of(sip);
+  if (sip && status < 300 && sip->sip_to->a_tag) {
+    leg.call_id = sip->sip_call_id->i_id;
+    leg.our_tag = sip->sip_from->a_tag ? sip->sip_from->a_tag : "";
+    leg.peer_tag = sip->sip_to->a_tag;
+  }
   if (status < 200) {
     if (status == 100 || leg.state != SofiaLeg::State::early) return;
     if (sdp) leg.early_sdp = sdp;
@@ -312,6 +339,7 @@ void SofiaStack::on_challenge(SofiaLeg& leg, int status, const char* phrase, con
   }
   // NUA would wait for credentials for ever.
   if (leg.state == SofiaLeg::State::up) {
+    if (sip && sip->sip_cseq->cs_method == sip_method_refer) return refer_over(leg, status);
     if (std::exchange(leg.offering, false)) sink_(sip::OfferRefused{leg.id, status});
     return;
   }

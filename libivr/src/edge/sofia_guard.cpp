@@ -35,6 +35,18 @@ issize_t parse_contact(su_home_t* home, msg_header_t* header, char* text, isize_
   return registers(home) ? parsed : -1;
 }
 
+// REFER and NOTIFY are for calls that are up. NUA would take a REFER from outside for the start of one and
+// tell the address in its Contact so, whatever we answer; of a NOTIFY from outside it never forgets the
+// handle.
+issize_t parse_to(su_home_t* home, msg_header_t* header, char* text, isize_t length) {
+  const issize_t parsed = sip_to_class->hc_parse(home, header, text, length);
+  const sip_t* sip = sip_object(message_of(home));
+  if (parsed < 0 || !sip || !sip->sip_request || reinterpret_cast<const sip_to_t*>(header)->a_tag)
+    return parsed;
+  const sip_method_t method = sip->sip_request->rq_method;
+  return method == sip_method_refer || method == sip_method_notify ? -1 : parsed;
+}
+
 issize_t parse_record_route(su_home_t* home, msg_header_t* header, char* text, isize_t length) {
   const issize_t parsed = sip_record_route_class->hc_parse(home, header, text, length);
   return parsed >= 0 && reachable(reinterpret_cast<const sip_record_route_t*>(header)->r_url) ? parsed : -1;
@@ -119,6 +131,7 @@ void replace(msg_mclass_t* messages, msg_hclass_t* original, msg_hclass_t* ours)
 
 const msg_mclass_t* guarded_message_class() {
   static const msg_hclass_s contact = with_parser(*sip_contact_class, parse_contact);
+  static const msg_hclass_s to = with_parser(*sip_to_class, parse_to);
   static const msg_hclass_s record_route = with_parser(*sip_record_route_class, parse_record_route);
   static const msg_hclass_s request = with_parser(*sip_request_class, parse_request);
   static const msg_hclass_s cseq = with_parser(*sip_cseq_class, parse_cseq);
@@ -130,6 +143,7 @@ const msg_mclass_t* guarded_message_class() {
     replace(messages, sip_cseq_class, &cseq);
     replace(messages, sip_via_class, &via);
     replace(messages, sip_contact_class, &contact);
+    replace(messages, sip_to_class, &to);
     replace(messages, sip_record_route_class, &record_route);
     return messages;
   }();

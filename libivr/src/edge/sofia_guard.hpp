@@ -9,6 +9,7 @@ namespace ivr {
 // answers a request with 400 and drops a response or an ACK, before NUA sees it. NUA would take such an
 // address for the next hop, find that no BYE can be sent there, and try again on a deeper stack until there
 // is none left.
+// A REFER or NOTIFY outside a call is answered 400 likewise.
 //
 // Thread: any; made once and never changed.
 const msg_mclass_t* guarded_message_class();

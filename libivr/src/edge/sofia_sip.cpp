@@ -26,6 +26,12 @@ void SofiaSip::reject(LegId leg, int status, std::string reason, std::optional<M
 void SofiaSip::offer(LegId leg, std::string sdp) { stack_->offer(leg, std::move(sdp)); }
 void SofiaSip::accept_offer(LegId leg, std::string sdp) { stack_->accept_offer(leg, std::move(sdp)); }
 void SofiaSip::refuse_offer(LegId leg, int status) { stack_->refuse_offer(leg, status); }
+void SofiaSip::refer(LegId leg, std::string target, LegId replaces) {
+  stack_->refer(leg, std::move(target), replaces);
+}
+void SofiaSip::accept_refer(LegId leg) { stack_->accept_refer(leg); }
+void SofiaSip::refuse_refer(LegId leg, int status) { stack_->refuse_refer(leg, status); }
+void SofiaSip::notify_refer(LegId leg, int status) { stack_->notify_refer(leg, status); }
 std::uint64_t SofiaSip::enrol(const sip::Enrol& enrolment) { return stack_->enrol(enrolment); }
 void SofiaSip::withdraw(std::uint64_t enrolment) { stack_->withdraw(enrolment); }
 void SofiaSip::hang_up(LegId leg, std::string reason) { stack_->hang_up(leg, std::move(reason)); }

@@ -9,8 +9,8 @@ namespace ivr {
 class SofiaStack;
 
 // SipPort over sofia-sip's NUA, without its SDP engine: bodies go through untouched, offer/answer is the
-// caller's. Dialogs, transactions, PRACK, session timers and digest are the library's. What NUA gets wrong,
-// or what can stop a server, is closed here: see sofia_guard.hpp.
+// caller's. Dialogs, transactions, PRACK, REFER and session timers are the library's, digest is ours. What
+// NUA gets wrong, or what can stop a server, is closed here: see sofia_guard.hpp.
 //
 // With SipOptions::users it is a registrar too: it takes REGISTER from them, and asks callers who claim to be
 // one of them, at an address of ours, for the password. Who errs often is not listened to for a minute.
@@ -38,6 +38,10 @@ class SofiaSip final : public SipPort {
   void offer(LegId leg, std::string sdp) override;
   void accept_offer(LegId leg, std::string sdp) override;
   void refuse_offer(LegId leg, int status) override;
+  void refer(LegId leg, std::string target, LegId replaces = 0) override;
+  void accept_refer(LegId leg) override;
+  void refuse_refer(LegId leg, int status) override;
+  void notify_refer(LegId leg, int status) override;
   std::uint64_t enrol(const sip::Enrol& enrolment) override;
   void withdraw(std::uint64_t enrolment) override;
   void hang_up(LegId leg, std::string reason) override;

@@ -10,13 +10,14 @@
 #include <mutex>
 #include <system_error>
 
+#include "edge/sofia_digest.hpp"
 #include "edge/sofia_guard.hpp"
 #include "edge/sofia_text.hpp"
 
 namespace ivr {
 namespace {
 
-constexpr char kAllow[] = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO";
+constexpr char kAllow[] = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY";
 constexpr char kAllowToo[] = ", REGISTER";
 constexpr char kSdp[] = "application/sdp";
 
@@ -28,6 +29,7 @@ void init_library() {
   static std::once_flag once;
   std::call_once(once, [] {
     su_init();
+    teach_digest();
     if (std::getenv("TPORT_LOG") || std::getenv("NUA_DEBUG") || std::getenv("NTA_DEBUG")) return;
     su_log_redirect(nullptr, drop_log, nullptr);
     su_log_set_level(nullptr, 0);
@@ -76,6 +78,7 @@ unsigned whole_seconds(Millis time) { return static_cast<unsigned>((time.count()
 
 SofiaLeg::~SofiaLeg() {
   if (request) msg_destroy(request);
+  if (referral) msg_destroy(referral);
   if (timer) su_timer_destroy(timer);
 }
 
@@ -119,7 +122,7 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
   }
 
   const bool timers = options.session_expires > 0ms;
-  const char* supported = timers ? "100rel, timer" : "100rel";
+  const char* supported = timers ? "100rel, timer, replaces" : "100rel, replaces";
   const std::string allow = std::string(kAllow) + (registrar_ ? kAllowToo : "");
   for (int attempt = 0; attempt < 8 && !nua_; ++attempt) {
     const std::uint16_t port = options.port ? options.port : free_port(options);
@@ -129,7 +132,7 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
     nua_ = nua_create(
         root_, on_nua, this, NUTAG_URL(url.c_str()), NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0),
         NUTAG_AUTOANSWER(0), NUTAG_AUTOACK(0), NUTAG_AUTO100(1), NUTAG_MAX_RETRY_AFTER(0), NUTAG_AUTO302(0),
-        NUTAG_AUTO305(0), NUTAG_SHUTDOWN_EVENTS(0), NUTAG_APPL_METHOD("INFO, UPDATE"),
+        NUTAG_AUTO305(0), NUTAG_SHUTDOWN_EVENTS(0), NUTAG_APPL_METHOD("INFO, UPDATE, REFER"),
         SIPTAG_ALLOW_STR(allow.c_str()), SIPTAG_SUPPORTED_STR(supported),
         SIPTAG_USER_AGENT_STR(options.user_agent.c_str()),
         NUTAG_SESSION_TIMER(timers ? whole_seconds(options.session_expires) : 0),
@@ -309,6 +312,7 @@ LegId SofiaStack::invite(const sip::Invite& request) {
   nua_handle_bind(handle, &leg);
   leg.outbound = true;
   leg.contact = far_contact(host, tcp);
+  leg.our_uri = from;
   leg.sdp = request.sdp;
   leg.auth_user = request.auth_user;
   leg.auth_password = request.auth_password;
@@ -423,6 +427,7 @@ void SofiaStack::give_up_later(SofiaLeg& leg) {
       static_cast<su_duration_t>(options_.t1x64.count()));
 }
 
+// NUA sends one request of a dialog after the other: a BYE waits for the answer to our REFER.
 void SofiaStack::send_bye(SofiaLeg& leg) {
   leg.state = SofiaLeg::State::ending;
   give_up_later(leg);

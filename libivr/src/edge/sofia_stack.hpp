@@ -24,26 +24,31 @@ struct SofiaLeg {
   nua_handle_t* handle = nullptr;
   bool outbound = false;
   State state = State::early;
-  bool late_offer = false;               // the INVITE had no SDP: ours is the offer
-  bool peer_updates = false;             // its Allow has UPDATE
-  bool peer_times = false;               // its Supported has timer
-  bool peer_acks_early = false;          // its Supported or Require has 100rel
-  bool peer_acks_all = false;            // ... in its Require: every provisional goes reliably
-  bool early_answered = false;           // our SDP went out in a reliable provisional
-  bool reoffered = false;                // a re-INVITE of the peer waits for our answer
-  bool we_offered = false;               // ... and our answer to it was an offer; the ACK has theirs
-  bool offering = false;                 // our own re-INVITE is out
-  bool offer_waits = false;              // ... or waits for its turn after a 491
-  bool bye_when_acked = false;           // answered after hang_up: BYE when it can be sent
-  int challenges = 0;                    // 401/407 since the last success
-  int challenged_with = 0;               // the last of them
-  int glares = 0;                        // 491 to the same offer
-  std::string contact;                   // for a far peer; empty: the stack's own
-  std::string sdp;                       // the last one we sent
-  std::string own_offer;                 // of our re-INVITE
-  std::string phrase;                    // NUA keeps the pointer until it has used it
-  std::optional<std::string> early_sdp;  // the peer's, from a provisional or a PRACK
-  msg_t* request = nullptr;              // an UPDATE or PRACK with an offer, held until answered
+  bool late_offer = false;                 // the INVITE had no SDP: ours is the offer
+  bool peer_updates = false;               // its Allow has UPDATE
+  bool peer_times = false;                 // its Supported has timer
+  bool peer_acks_early = false;            // its Supported or Require has 100rel
+  bool peer_acks_all = false;              // ... in its Require: every provisional goes reliably
+  bool early_answered = false;             // our SDP went out in a reliable provisional
+  bool reoffered = false;                  // a re-INVITE of the peer waits for our answer
+  bool we_offered = false;                 // ... and our answer to it was an offer; the ACK has theirs
+  bool offering = false;                   // our own re-INVITE is out
+  bool offer_waits = false;                // ... or waits for its turn after a 491
+  bool referring = false;                  // our REFER is out, or its final NOTIFY not in
+  bool bye_when_acked = false;             // answered after hang_up: BYE when it can be sent
+  int challenges = 0;                      // 401/407 since the last success
+  int challenged_with = 0;                 // the last of them
+  int glares = 0;                          // 491 to the same offer
+  std::string contact;                     // for a far peer; empty: the stack's own
+  std::string sdp;                         // the last one we sent
+  std::string own_offer;                   // of our re-INVITE
+  std::string phrase;                      // NUA keeps the pointer until it has used it
+  std::optional<std::string> early_sdp;    // the peer's, from a provisional or a PRACK
+  msg_t* request = nullptr;                // an UPDATE or PRACK with an offer, held until answered
+  msg_t* referral = nullptr;               // a REFER that waits for our word
+  std::string refer_event;                 // the Event of the NOTIFYs for one that we took; empty: none
+  std::string call_id, our_tag, peer_tag;  // of the dialog, as far as it is known
+  std::string our_uri;                     // in its From or To
   su_timer_t* timer = nullptr;  // until our re-INVITE goes out again, or a peer was silent for too long
   std::string auth_user, auth_password;
   sip::Ended ended;  // what will be told
@@ -87,6 +92,10 @@ class SofiaStack {
   void accept_offer(LegId id, std::string sdp);
   void refuse_offer(LegId id, int status);
   void hang_up(LegId id, std::string reason);
+  void refer(LegId id, std::string target, LegId replaces);
+  void accept_refer(LegId id);
+  void refuse_refer(LegId id, int status);
+  void notify_refer(LegId id, int status);
   std::uint64_t enrol(const sip::Enrol& enrolment);
   void withdraw(std::uint64_t id);
 
@@ -107,6 +116,14 @@ class SofiaStack {
   void on_reinvite_reply(SofiaLeg& leg, int status, const sip_t* sip);
   void on_challenge(SofiaLeg& leg, int status, const char* phrase, const sip_t* sip);
   void on_terminated(SofiaLeg& leg, int status, const char* phrase);
+
+  // Transfers (sofia_refer.cpp).
+  void on_refer(nua_handle_t* handle, SofiaLeg* leg, const sip_t* sip);
+  void on_refer_reply(SofiaLeg& leg, int status, const char* phrase, const sip_t* sip);
+  void on_notify(SofiaLeg& leg, const sip_t* sip);
+  void refer_over(SofiaLeg& leg, int status);
+  SofiaLeg* find_dialog(const sip_replaces_t& replaces);
+  int refused_replaces(const sip_t* sip, LegId& replaced);
 
   // Passwords and the registrar (sofia_registrar.cpp).
   absl::Status start_registrar();

@@ -46,6 +46,23 @@ char digit_of(std::string_view text) {
   return 0;
 }
 
+// RFC 3261 section 25.1: letters, digits and `plain` as they are.
+std::string escaped(std::string_view text, std::string_view plain) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+        plain.find(c) != plain.npos) {
+      out += c;
+    } else {
+      out += '%';
+      out += "0123456789ABCDEF"[byte >> 4];
+      out += "0123456789ABCDEF"[byte & 15];
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 bool same_word(std::string_view a, std::string_view b) {
@@ -56,22 +73,20 @@ std::string bracketed(const std::string& ip) {
   return ip.find(':') == std::string::npos ? ip : "[" + ip + "]";
 }
 
-std::string escaped_user(std::string_view user) {
-  constexpr std::string_view kPlain =
-      "-_.!~*'()&=+$,;?/";  // RFC 3261 section 25.1, unreserved and user-unreserved
-  std::string text;
-  for (const char c : user) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-        kPlain.find(c) != kPlain.npos) {
-      text += c;
+std::string escaped_user(std::string_view user) { return escaped(user, "-_.!~*'()&=+$,;?/"); }
+std::string escaped_header(std::string_view value) { return escaped(value, "-_.!~*'()"); }
+
+std::string unescaped(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+      plain += static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+      i += 2;
     } else {
-      text += '%';
-      text += "0123456789ABCDEF"[byte >> 4];
-      text += "0123456789ABCDEF"[byte & 15];
+      plain += text[i];
     }
   }
-  return text;
+  return plain;
 }
 
 std::string url_text(const url_t* url) {
@@ -87,17 +102,7 @@ std::string url_text(const url_t* url) {
 }
 
 std::string decoded_user(const url_t* url) {
-  std::string user;
-  if (!url || !url->url_user) return user;
-  for (const char* c = url->url_user; *c; ++c) {
-    if (*c == '%' && hex(c[1]) >= 0 && hex(c[2]) >= 0) {
-      user += static_cast<char>(hex(c[1]) * 16 + hex(c[2]));
-      c += 2;
-    } else {
-      user += *c;
-    }
-  }
-  return user;
+  return url && url->url_user ? unescaped(url->url_user) : std::string();
 }
 
 std::string display_text(const char* display) {

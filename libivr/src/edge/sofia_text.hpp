@@ -11,8 +11,10 @@
 namespace ivr {
 
 std::string url_text(const url_t* url);
-std::string decoded_user(const url_t* url);              // %41 is 'A'; %00 stays inside the string
-std::string escaped_user(std::string_view user);         // the other way round
+std::string decoded_user(const url_t* url);          // %41 is 'A'; %00 stays inside the string
+std::string escaped_user(std::string_view user);     // the other way round
+std::string escaped_header(std::string_view value);  // to be one in the headers of a URI
+std::string unescaped(std::string_view text);
 std::string bracketed(const std::string& ip);            // as the host of a URI
 bool same_word(std::string_view a, std::string_view b);  // whatever the case of its letters
 std::string display_text(const char* display);           // without quotes
