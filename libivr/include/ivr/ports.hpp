@@ -308,14 +308,6 @@ struct Closed {
   StreamStats stats;
 };  // close() is done, the ports are free; only the RecordEnded of its recordings may still come
 
-// How our own registration elsewhere goes, see SipPort::enrol(): told when it changes, and when it fails.
-struct Enrolled {
-  std::uint64_t enrolment = 0;
-  bool registered = false;  // the registrar knows us, even if it has just refused to go on
-  int status = 0;
-  std::string reason;
-};
-
 using Event = std::variant<DigitBegan, DigitEnded, PlayEnded, RecordEnded, DigitsSent, VoiceBegan, VoiceEnded,
                            TimedOut, Closed>;
 

@@ -100,6 +100,7 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
   options_ = options;
   sink_ = std::move(sink);
   stopping_ = down_ = false;
+  last_enrolment_ = 0;
   if (absl::Status status = start_registrar(); !status.ok()) return status;
 
   root_ = su_root_create(this);
