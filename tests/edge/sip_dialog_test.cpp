@@ -303,7 +303,7 @@ TEST(SofiaSip, InfoDigitsAreHeardAndOtherInfosRefused) {
     EXPECT_EQ(callee.last<sip::Digit>()->leg, call.leg);
   }
   EXPECT_EQ(status_of(call.ask(callee, "INFO")), 200);  // a keep-alive
-  EXPECT_EQ(status_of(call.ask(callee, "REFER", "Refer-To: <sip:c@d>\r\n")), 405);
+  EXPECT_EQ(status_of(call.ask(callee, "MESSAGE", "", "hi", "text/plain")), 405);
   EXPECT_EQ(status_of(call.ask(callee, "OPTIONS")), 200);
   EXPECT_EQ(status_of(call.ask(callee, "BYE")), 200);
   EXPECT_EQ(callee->open_legs(), 0u);
