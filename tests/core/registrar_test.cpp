@@ -252,7 +252,7 @@ TEST(SipUri, Rfc3261_19_1_4_SameOrNot) {
         Case{"sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp", false},
         Case{"sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting", false},
         Case{"sip:[2001:DB8::1]:5060", "sip:[2001:db8::1]:5060", true},
-        Case{"sip:a;b?c@d", "sip:a;b?c@d", true}}) {
+        Case{"sip:a;b?c@d", "sip:a;b?c@d", true}, Case{"sip:a@b;x=1;x=2", "sip:a@b;x=1;x=2", true}}) {
     const auto a = parse_sip_uri(each.a), b = parse_sip_uri(each.b);
     ASSERT_TRUE(a && b) << each.a << " " << each.b;
     EXPECT_EQ(same_uri(*a, *b), each.same) << each.a << " " << each.b;

@@ -93,7 +93,9 @@ std::optional<SipUri> parse_sip_uri(std::string_view text) {
     std::string_view value = cut(text, ";?");
     const std::string_view name = cut(value, "=");
     if (!value.empty()) value.remove_prefix(1);
-    if (!name.empty()) uri.parameters.emplace_back(lowered(unescaped(name)), unescaped(value));
+    std::string key = lowered(unescaped(name));
+    // One that comes twice is an error (19.1.1); the first counts, or a URI would not even equal itself.
+    if (!key.empty() && !uri.parameter(key)) uri.parameters.emplace_back(std::move(key), unescaped(value));
   }
   if (text.starts_with('?'))
     uri.headers = text.substr(1);
