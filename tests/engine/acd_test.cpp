@@ -236,6 +236,52 @@ TEST(Acd, AnAttendedTransferJoinsTheTwoWhoAreLeft) {
   EXPECT_EQ(d.agent("bob").state, AgentState::available);
 }
 
+TEST(Acd, AWarmTransferGoesThroughWhenTheOtherTakesItAndLeavesAllAsItWasWhenNot) {
+  Desk d(desk({fixed("ann")}));
+  const std::string ann = d.talk("c1");
+  EXPECT_FALSE(d.acd.consult("nobody", "sip:3000@127.0.0.1", {}, "1"));
+  ASSERT_TRUE(d.acd.consult("c1", "sip:3000@127.0.0.1", {}, "1"));
+  EXPECT_TRUE(d.last<event::PeerHeld>("c1")->held);
+  d.acd.ended(d.dialled.back().id, 0);  // declines
+  EXPECT_FALSE(d.last<event::PeerHeld>("c1")->held);
+  EXPECT_EQ(d.acd.partner("c1"), ann);
+  EXPECT_EQ(d.last<event::Unbridged>("c1"), nullptr);
+
+  ASSERT_TRUE(d.acd.consult("c1", "sip:3000@127.0.0.1", {}, "1"));
+  const std::string other = d.dialled.back().id;
+  d.acd.serve(other, "");
+  EXPECT_EQ(d.acd.partner("c1"), other);
+  EXPECT_NE(d.last<event::Unbridged>(ann), nullptr);
+  EXPECT_EQ(d.last<event::Bridged>(other)->call, "c1");
+  d.acd.ended(ann, 0);
+  EXPECT_EQ(d.agent("ann").state, AgentState::available);
+  d.acd.ended(other, 0);
+  EXPECT_TRUE(d.last<event::Unbridged>("c1")->by_other);
+}
+
+TEST(Acd, ACallerWhoseAgentLeavesEarlyWaitsForTheOneWhoIsAsked) {
+  Desk d(desk({fixed("ann")}));
+  for (const bool takes : {true, false}) {
+    const std::string caller = takes ? "c1" : "c2";
+    const std::string ann = d.talk(caller);
+    ASSERT_TRUE(d.acd.consult(caller, "sip:3000@127.0.0.1", {}, "1"));
+    const std::string other = d.dialled.back().id;
+    d.acd.ended(ann, 0);
+    EXPECT_EQ(d.agent("ann").state, AgentState::available);
+    EXPECT_EQ(d.last<event::Unbridged>(caller), nullptr);
+    if (takes) {
+      d.acd.serve(other, "");
+      EXPECT_EQ(d.acd.partner(caller), other);
+    } else {
+      d.acd.ended(other, 603);
+      EXPECT_NE(d.last<event::Unbridged>(caller), nullptr);  // back to the flow
+    }
+  }
+  ASSERT_TRUE(d.acd.consult("c1", "sip:3000@127.0.0.1", {}, "1"));
+  d.acd.ended("c1", 0);
+  EXPECT_EQ(d.ends.back().first, d.dialled.back().id);
+}
+
 TEST(Acd, AnAgentOnAnOpenLineIsJoinedWithoutRingingAndStays) {
   Desk d(desk({{.id = "ann", .user = "1001", .standby = true}}));
   d.acd.serve("line", "1001");

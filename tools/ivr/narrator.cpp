@@ -33,7 +33,16 @@ json to_json(const ivr::CallRecord& r) {
          {"status", r.status},
          {"cause", r.cause},
          {"language", r.language},
-         {"recording", r.recording}};
+         {"recording", r.recording},
+         {"queue", r.queue},
+         {"agent", r.agent},
+         {"waited_ms", r.waited.count()},
+         {"rang_ms", r.rang.count()},
+         {"talked_ms", r.talked.count()}};
+  for (const auto& [name, list] : {std::pair{"tried", &r.tried}, std::pair{"path", &r.path}}) {
+    const json parsed = json::parse(*list, nullptr, false);
+    j[name] = parsed.is_discarded() ? json::array() : parsed;
+  }
   const json variables = json::parse(r.variables, nullptr, false);
   j["variables"] = variables.is_discarded() ? json::object() : variables;
   return j;
@@ -162,6 +171,13 @@ std::string record_text(const ivr::CallRecord& r) {
   if (!r.flow.empty()) text += "flow      " + r.flow + " (" + r.flow_digest.substr(0, 12) + ")\n";
   text += "status    " + r.status + ", ended by " + r.cause + "\n";
   if (r.answered != ivr::Time{}) text += "talked    " + seconds(r.ended - r.answered) + "\n";
+  if (!r.queue.empty()) {
+    text += "queue     " + r.queue + ", waited " + seconds(r.waited);
+    if (r.rang > ivr::Millis(0)) text += " of it ringing " + seconds(r.rang);
+    text += "\n";
+  }
+  if (!r.agent.empty()) text += "agent     " + r.agent + ", talked " + seconds(r.talked) + "\n";
+  if (r.tried != "[]") text += "tried     " + r.tried + "\n";
   if (!r.language.empty()) text += "language  " + r.language + "\n";
   if (!r.variables.empty() && r.variables != "{}") text += "variables " + r.variables + "\n";
   if (!r.recording.empty()) text += "recording " + r.recording + "\n";

@@ -14,6 +14,7 @@
 #include "ivr/ports.hpp"
 #include "ivr/router.hpp"
 #include "ivr/script.hpp"
+#include "ivr/site.hpp"
 
 namespace ivr {
 
@@ -46,11 +47,14 @@ struct EngineOptions {
   std::string prompts = ".";     // folder of prompt files
   std::string speech_cache;      // folder for rendered speech; empty: memory only
   std::string default_language = "en";
-  std::string auth_user, auth_password;  // digest, for calls we make
-  std::string trunk;                     // "sip:host:port": where numbers that are no URI are called
-  std::vector<sip::Enrol> enrolments;    // where we register ourselves while we run
+  std::string auth_user, auth_password;      // digest, for calls we make
+  std::vector<std::string> masking_numbers;  // virtual numbers for mask()
+  std::string trunk;                         // "sip:host:port": where numbers that are no URI are called
+  std::vector<sip::Enrol> enrolments;        // where we register ourselves while we run
   std::vector<AgentOptions> agents;
-  std::vector<QueueOptions> queues;  // besides those of the routes
+  std::vector<QueueOptions> queues;      // besides those of the routes
+  CallerRules callers;                   // by number: who calls too often, who called before
+  std::vector<CallerList> caller_lists;  // "block" is refused; lists give priority in queues
   RouterOptions router;
   bool login_by_registration =
       true;              // an agent whose telephone registers, or waits on the line, is available
@@ -154,6 +158,13 @@ class Engine {
   // Calls somebody; returns the call's id. CallEnded comes in any case.
   absl::StatusOr<std::string> originate(Originate request);
 
+  // Calls `first`, then `second`, and connects them; both see `shown` as the caller. The first one's call.
+  absl::StatusOr<std::string> connect(std::string first, std::string second, std::string shown = {});
+
+  // A virtual number by which two parties reach each other, who never see each other's number; it is good for
+  // `lifetime`. ResourceExhausted: each of EngineOptions::masking_numbers is in use with one of the two.
+  absl::StatusOr<std::string> mask(std::string_view one, std::string_view other, Millis lifetime);
+
   // NotFound when there is no such call (any more).
   absl::Status hang_up(std::string_view call, std::string reason);
 
@@ -167,6 +178,11 @@ class Engine {
 
   // Of a call that talks with another one. FailedPrecondition when it does not.
   absl::Status transfer(std::string_view call, std::string uri);  // it goes on to `uri`, the other is let go
+  // Warm: calls `uri`, tells it `brief`, and when it presses one of `accept_keys` (or, without any, answers)
+  // it goes on with `call`, and the other is let go. Meanwhile `call` hears music. Who declines leaves all as
+  // it was.
+  absl::Status warm_transfer(std::string_view call, std::string uri, Prompts brief,
+                             std::string accept_keys = "1");
   // Attended: who talks with `call` goes on with who talks with `other`.
   absl::Status join_partners(std::string_view call, std::string_view other);
   absl::Status hold(std::string_view call, bool on);  // hears music

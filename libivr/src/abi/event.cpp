@@ -59,6 +59,13 @@ json record_json(const CallRecord& record) {
           {"cause", record.cause},
           {"language", record.language},
           {"recording", record.recording},
+          {"queue", record.queue},
+          {"agent", record.agent},
+          {"tried", parsed(record.tried)},
+          {"path", parsed(record.path)},
+          {"waited_ms", record.waited.count()},
+          {"rang_ms", record.rang.count()},
+          {"talked_ms", record.talked.count()},
           {"variables", parsed(record.variables)}};
 }
 

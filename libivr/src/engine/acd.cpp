@@ -272,6 +272,14 @@ void Acd::ringing(const std::string& call) {
 }
 
 void Acd::serve(const std::string& call, const std::string& caller) {
+  if (const auto asked = consults_.find(call); asked != consults_.end()) {
+    const std::string waits = asked->second;
+    consults_.erase(asked);
+    calls_.tell_session(waits, event::PeerHeld{false});
+    if (partner(waits).empty()) return couple(waits, call);  // who asked has left already
+    join_partners(partner(waits), call);
+    return;
+  }
   if (!agent_calls_.contains(call)) {  // somebody called us to wait for callers on an open line
     const std::string agent = agent_of(caller);
     if (agent.empty() || !agents_.at(agent).standby) return calls_.end(call, "no standby agent");
@@ -373,29 +381,47 @@ void Acd::transferring(const std::string& call, int status) {
   calls_.tell_session(referrer, event::Unbridged{});
 }
 
+bool Acd::consult(const std::string& call, const std::string& uri, Prompts brief,
+                  const std::string& accept_keys) {
+  if (partner(call).empty()) return false;
+  const std::string asked = Switchboard::new_id(calls_.now());
+  consults_[asked] = call;
+  Originate request;
+  request.uri = uri;
+  request.script = [brief = std::move(brief), accept_keys](const CallInfo&) {
+    return std::make_unique<AgentScript>(AgentScriptOptions{.whisper = brief, .accept_keys = accept_keys});
+  };
+  calls_.dial(asked, std::move(request), call);
+  calls_.tell_session(call, event::PeerHeld{true});
+  return true;
+}
+
 bool Acd::join_partners(const std::string& left, const std::string& other) {
   const std::string stays = partner(left);
   if (stays.empty()) return false;
   const std::string with = partner(other).empty() ? other : partner(other);
-  const bool talks = talking_.contains(stays);
   separate(stays, left);
   if (with != other) separate(other, with);
-  if (talks) talking_[stays] = calls_.now();
   for (const std::string& gone : {left, other}) {
     if (gone == with) continue;
     callers_.erase(gone);
     calls_.tell_session(gone, event::Unbridged{});
   }
-  partners_[stays] = with;
-  partners_[with] = stays;
-  calls_.bridge(stays, with, {});
+  couple(stays, with);
+  return true;
+}
+
+void Acd::couple(const std::string& a, const std::string& b) {
+  partners_[a] = b;
+  partners_[b] = a;
+  talking_[a] = calls_.now();
+  calls_.bridge(a, b, {});
   const auto agent = [this](const std::string& call) {
     const auto it = agent_calls_.find(call);
     return it == agent_calls_.end() ? std::string{} : it->second.agent;
   };
-  calls_.tell_session(stays, event::Bridged{.call = with, .agent = agent(with)});
-  calls_.tell_session(with, event::Bridged{.call = stays, .agent = agent(stays)});
-  return true;
+  calls_.tell_session(a, event::Bridged{.call = b, .agent = agent(b)});
+  calls_.tell_session(b, event::Bridged{.call = a, .agent = agent(a)});
 }
 
 void Acd::held(const std::string& call, bool held) {
@@ -404,7 +430,24 @@ void Acd::held(const std::string& call, bool held) {
 }
 
 void Acd::ended(const std::string& call, int status) {
-  part(call);
+  const auto asking = [this](const std::string& caller) {
+    return std::ranges::find_if(consults_, [&](const auto& c) { return c.second == caller; });
+  };
+  if (const auto asked = asking(call); asked != consults_.end()) {
+    calls_.end(asked->first, "the caller has left");
+    consults_.erase(asked);
+  }
+  if (const std::string other = partner(call); !other.empty() && asking(other) != consults_.end()) {
+    separate(call, other);  // it waits for whoever is asked
+  } else {
+    part(call);
+  }
+  if (const auto asked = consults_.find(call); asked != consults_.end()) {  // declined
+    calls_.tell_session(asked->second, event::PeerHeld{false});
+    if (partner(asked->second).empty())
+      calls_.tell_session(asked->second, event::Unbridged{.by_other = true});
+    consults_.erase(asked);
+  }
   referrers_.erase(call);
   absl::erase_if(referrers_, [&](const auto& r) { return r.second == call; });
   if (const auto callback = callbacks_.find(call); callback != callbacks_.end()) {

@@ -67,6 +67,9 @@ class Acd {
   // An agent's telephone sends its caller to `target`. False: it talks with nobody.
   bool referred(const std::string& call, const std::string& target);
   bool send_on(const std::string& call, const std::string& target);  // the same, asked for by the application
+  // A warm transfer: asks `uri`, and whoever takes the call there goes on with it in place of its partner.
+  bool consult(const std::string& call, const std::string& uri, Prompts brief,
+               const std::string& accept_keys);
   // An attended transfer: who talks with `left` goes on with who talks with `other`, or with `other` itself
   // when that talks with nobody. False: nobody talks with `left`.
   bool join_partners(const std::string& left, const std::string& other);
@@ -121,6 +124,7 @@ class Acd {
   void carry_out(const acd::DialCallback& dial);
   void carry_out(const acd::AgentChanged&) {}
   void carry_out(const acd::Decided&) {}
+  void couple(const std::string& a, const std::string& b);
   void separate(const std::string& a, const std::string& b);
   void agent_call_ended(const std::string& call, int status);
   void release(const std::string& agent_call);  // the router may use the agent again
@@ -139,6 +143,7 @@ class Acd {
   absl::flat_hash_map<std::string, Time> talking_;             // by the caller's call: since when
   absl::flat_hash_map<std::string, std::string> referrers_;  // by the caller's call: who waits to hear of it
   absl::flat_hash_map<std::string, std::string> standing_;   // by agent: its open leg
+  absl::flat_hash_map<std::string, std::string> consults_;   // by the call that is asked: for whom
   absl::flat_hash_map<std::string, EntryId> callbacks_;      // by the call back, until it is answered
 };
 

@@ -41,6 +41,7 @@ struct ActiveCall {
   CallRecord record;
   std::string address;  // where the caller's packets come from, for Admission
   bool admitted = false;
+  int priority = 0;  // the caller's own, in queues
   JournalSlot journal = 0;
   std::optional<Pending> rendering;
   absl::flat_hash_map<RecordId, std::string> files;

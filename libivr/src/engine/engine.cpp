@@ -21,6 +21,7 @@
 #include "engine/prompt_library.hpp"
 #include "engine/store_thread.hpp"
 #include "engine/switchboard.hpp"
+#include "ivr/router_history.hpp"
 #include "ivr/router_log.hpp"
 
 namespace ivr {
@@ -155,34 +156,12 @@ absl::Status Engine::Impl::recover_router() {
   StorePort& store = *ports_.store;
   auto next = store.router_next();
   if (!next.ok()) return next.status();
-  router_next_ = *next;
-  if (router_next_ == 0) return absl::OkStatus();
-  Router router(options_.router);
-  RouterLogQuery query;
-  if (auto snapshot = store.router_snapshot(router_next_); snapshot.ok()) {
-    auto restored = Router::restore(snapshot->json);
-    if (!restored.ok()) return restored.status();
-    router = *std::move(restored);
-    query.from = snapshot->next;
-  } else if (!absl::IsNotFound(snapshot.status())) {
-    return snapshot.status();
-  }
+  if (*next == 0) return absl::OkStatus();
+  auto then = router_now(store);
+  if (!then.ok()) return then.status();
+  Router router = std::move(then->router);
+  router_next_ = then->next;
   acd::Commands ignored;
-  while (query.from < router_next_) {
-    auto steps = store.router_log(query);
-    if (!steps.ok()) return steps.status();
-    if (steps->empty()) break;
-    for (const RouterStep& step : *steps) {
-      auto event = acd::event_from_json(step.event);
-      if (!event.ok()) {
-        return absl::DataLossError("the router's log, step " + std::to_string(step.sequence) + ": " +
-                                   std::string(event.status().message()));
-      }
-      ignored.clear();
-      router.step(*event, step.at, ignored);
-      query.from = step.sequence + 1;
-    }
-  }
   const Time now = clock_.now();
   for (const Router::EntryView& entry : router.entries(now)) {
     if (!entry.callback) continue;
@@ -262,7 +241,7 @@ absl::Status Engine::Impl::start() {
       bound.notify_one();
     }
     if (!started.ok()) return;
-    for (const sip::Enrol& enrolment : options_.enrolments) sip->enrol(enrolment);
+    for (const sip::Enrol& enrolment : options_.enrolments) ports_.sip->enrol(enrolment);
     control();
   });
   std::unique_lock lock(mutex);
@@ -474,9 +453,27 @@ absl::StatusOr<acd::Decided> Engine::explain(std::string_view call) {
         return absl::NotFoundError("call '" + call + "' waits in no queue");
       });
 }
+absl::StatusOr<std::string> Engine::connect(std::string first, std::string second, std::string shown) {
+  Originate request;
+  request.uri = std::move(first);
+  request.from_uri = shown;
+  request.script = [to = intent::Transfer{.uri = std::move(second), .caller_id = std::move(shown)}](
+                       const CallInfo&) { return Switchboard::connect_script(to); };
+  return impl_->originate(std::move(request));
+}
+absl::StatusOr<std::string> Engine::mask(std::string_view one, std::string_view other, Millis lifetime) {
+  return impl_->consult<std::string>([one = std::string(one), other = std::string(other),
+                                      lifetime](Switchboard& s) { return s.mask(one, other, lifetime); });
+}
 absl::Status Engine::transfer(std::string_view call, std::string uri) {
   return impl_->order(
       [call = std::string(call), uri = std::move(uri)](Switchboard& s) { return s.transfer(call, uri); });
+}
+absl::Status Engine::warm_transfer(std::string_view call, std::string uri, Prompts brief,
+                                   std::string accept_keys) {
+  return impl_->order(
+      [call = std::string(call), uri = std::move(uri), brief = std::move(brief),
+       keys = std::move(accept_keys)](Switchboard& s) { return s.warm_transfer(call, uri, brief, keys); });
 }
 absl::Status Engine::join_partners(std::string_view call, std::string_view other) {
   return impl_->order([call = std::string(call), other = std::string(other)](Switchboard& s) {

@@ -7,8 +7,8 @@
 
 namespace ivr {
 
-// A bounded queue from many threads to one owner: a ring of cells, each with the turn it is waiting for, so that
-// neither side ever takes a lock.
+// A bounded queue from many threads to one owner: a ring of cells, each with the turn it is waiting for, so
+// that neither side ever takes a lock.
 //
 // Thread:   push() from any thread, pop() from the owner.
 // Realtime: both are bounded and never allocate; push() returns false when full and leaves `value` as it was.

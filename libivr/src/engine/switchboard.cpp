@@ -31,12 +31,34 @@ std::string utc(Time at, const char* format) {
   return absl::FormatTime(format, absl::FromUnixMicros(at.time_since_epoch().count()), absl::UTCTimeZone());
 }
 
+// Connects whoever it talks with to somebody else, and that is all.
+class ConnectScript final : public Script {
+ public:
+  explicit ConnectScript(intent::Transfer to) : to_(std::move(to)) {}
+  void step(const Outcome& outcome, Time, ScriptOutput& out) override {
+    if (std::holds_alternative<outcome::Ended>(outcome)) return;
+    if (std::holds_alternative<outcome::Started>(outcome)) {
+      out.intent.push_back(to_);
+    } else {
+      out.intent.push_back(intent::Hangup{"connected"});
+    }
+  }
+
+ private:
+  intent::Transfer to_;
+};
+
 }  // namespace
+
+std::unique_ptr<Script> Switchboard::connect_script(intent::Transfer to) {
+  return std::make_unique<ConnectScript>(std::move(to));
+}
 
 Switchboard::Switchboard(const EngineOptions& options, World world)
     : options_(options),
       world_(std::move(world)),
       admission_(options.limits),
+      gate_(options.callers, options.caller_lists),
       acd_(options, *this),
       http_answers_(std::make_shared<Mailbox<HttpAnswer>>(kHttpAnswers)) {}
 
@@ -44,6 +66,11 @@ Switchboard::~Switchboard() = default;
 
 absl::Status Switchboard::start(std::optional<Router> kept, std::int64_t next_step) {
   router_step_ = router_saved_ = next_step;
+  if (!options_.masking_numbers.empty()) {
+    auto masking = NumberMasking::create({.numbers = options_.masking_numbers});
+    if (!masking.ok()) return masking.status();
+    masking_ = *std::move(masking);
+  }
   return acd_.start(std::move(kept));
 }
 
@@ -163,9 +190,26 @@ void Switchboard::on(const sip::Invited& invited) {
     takes_over = old->record.id;
     taken = &joins;
   }
+  Route masked;
+  if (masking_) {
+    if (auto party = masking_->route(invited.request_user, invited.from_user, world_.clock.now())) {
+      masked.script = [route = *std::move(party)](const CallInfo&) {
+        return connect_script({.uri = route.party, .caller_id = route.shown});
+      };
+      taken = &masked;
+    }
+  }
   if (taken == nullptr) return refuse(invited, 404, "no extension '" + invited.request_user + "'");
   if (auto refusal = admission_.enter(invited.source.ip, world_.clock.now())) {
     return refuse(invited, refusal->status, refusal->reason, refusal->status == 503);
+  }
+
+  const CallerGate::Verdict verdict = gate_.enter(invited.from_user, world_.clock.now());
+  if (verdict.answer != CallerGate::Answer::taken) {
+    admission_.left(invited.source.ip);
+    return refuse(invited, verdict.answer == CallerGate::Answer::blocked ? 603 : 503,
+                  verdict.answer == CallerGate::Answer::blocked ? "blocked" : "called too often",
+                  verdict.answer != CallerGate::Answer::blocked);
   }
 
   CallInfo info;
@@ -183,6 +227,7 @@ void Switchboard::on(const sip::Invited& invited) {
   call.takes_over = std::move(takes_over);
   call.address = invited.source.ip;
   call.admitted = true;
+  call.priority = verdict.priority;
   call.record.sip_call_id = invited.call_id;
   call.record.sip_from_tag = invited.from_tag;
   call.record.caller = info.caller;
@@ -219,6 +264,8 @@ void Switchboard::originate(std::string id, Originate request, std::optional<Cod
   CallInfo info;
   info.id = std::move(id);
   info.direction = Direction::outbound;
+  request.from_uri = identity(request.from_uri);
+  request.uri = destination(request.uri);
   info.caller_uri = request.from_uri;
   info.caller = user_of(request.from_uri);
   info.called_uri = request.uri;

@@ -20,7 +20,9 @@
 #include "engine/prompt_library.hpp"
 #include "engine/store_thread.hpp"
 #include "ivr/admission.hpp"
+#include "ivr/caller_gate.hpp"
 #include "ivr/engine.hpp"
+#include "ivr/number_masking.hpp"
 #include "ivr/ports.hpp"
 
 namespace ivr {
@@ -65,7 +67,10 @@ class Switchboard : private CallControl {
 
   Acd& acd() { return acd_; }
   const Acd& acd() const { return acd_; }
+  absl::StatusOr<std::string> mask(std::string_view one, std::string_view other, Millis lifetime);
   absl::Status transfer(std::string_view call, const std::string& uri);
+  absl::Status warm_transfer(std::string_view call, const std::string& uri, Prompts brief,
+                             const std::string& accept_keys);
   absl::Status join_partners(std::string_view call, std::string_view other);
   absl::Status hold(std::string_view call, bool on);
   absl::Status mute(std::string_view call, bool on);
@@ -73,6 +78,7 @@ class Switchboard : private CallControl {
                          Supervision mode);
 
   static std::string new_id(Time now);  // of a call; any thread
+  static std::unique_ptr<Script> connect_script(intent::Transfer to);
 
   // Read from any thread.
   struct Counters {
@@ -175,6 +181,8 @@ class Switchboard : private CallControl {
   const EngineOptions& options_;
   World world_;
   Admission admission_;
+  CallerGate gate_;
+  std::optional<NumberMasking> masking_;
   Counters counters_;
   bool draining_ = false;
   std::map<Key, std::unique_ptr<ActiveCall>> calls_;

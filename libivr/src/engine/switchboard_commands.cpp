@@ -149,7 +149,9 @@ void Switchboard::carry_out(ActiveCall& call, const command::Drop& drop) {
 
 // Without a router nobody waits for anybody.
 void Switchboard::carry_out(ActiveCall& call, const command::JoinQueue& join) {
-  acd_.join(call.record.id, call.record.caller, join.want);
+  intent::Queue want = join.want;
+  want.priority += call.priority;
+  acd_.join(call.record.id, call.record.caller, want);
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::LeaveQueue& leave) {
@@ -213,8 +215,6 @@ std::string Switchboard::destination(const std::string& number) const {
 }
 
 void Switchboard::dial(const std::string& id, Originate request, const std::string& like) {
-  request.from_uri = identity(request.from_uri);
-  request.uri = destination(request.uri);
   std::optional<Codec> codec;
   if (const ActiveCall* other = find_call(like)) codec = other->legs[0].codec;
   originate(id, std::move(request), codec);
@@ -300,9 +300,22 @@ absl::Status no_call(std::string_view id) {
 
 }  // namespace
 
+absl::StatusOr<std::string> Switchboard::mask(std::string_view one, std::string_view other, Millis lifetime) {
+  if (!masking_) return absl::FailedPreconditionError("mask: there are no masking_numbers");
+  return masking_->connect(one, other, lifetime, now());
+}
+
 absl::Status Switchboard::transfer(std::string_view id, const std::string& uri) {
   if (find_call(id) == nullptr) return no_call(id);
   if (!acd_.send_on(std::string(id), uri))
+    return absl::FailedPreconditionError("call '" + std::string(id) + "' talks with nobody");
+  return absl::OkStatus();
+}
+
+absl::Status Switchboard::warm_transfer(std::string_view id, const std::string& uri, Prompts brief,
+                                        const std::string& accept_keys) {
+  if (find_call(id) == nullptr) return no_call(id);
+  if (!acd_.consult(std::string(id), uri, std::move(brief), accept_keys))
     return absl::FailedPreconditionError("call '" + std::string(id) + "' talks with nobody");
   return absl::OkStatus();
 }
@@ -347,7 +360,7 @@ absl::Status Switchboard::supervise(const std::string& id, std::string_view watc
   const ActiveCall* const call = find_call(watched);
   if (call == nullptr) return no_call(watched);
   Originate request;
-  request.uri = destination(uri);
+  request.uri = uri;
   request.script = [](const CallInfo&) { return std::make_unique<SupervisorScript>(); };
   originate(id, std::move(request), call->legs[0].codec);
   if (ActiveCall* const supervisor = find_call(id)) {

@@ -157,7 +157,6 @@ void Switchboard::on(const sip::Referred& referred) {
   }
   if (!acd_.referred(id, referred.target)) return world_.sip.refuse_refer(referred.leg, 603);
   world_.sip.accept_refer(referred.leg);
-  world_.sip.notify_refer(referred.leg, 100);
 }
 
 void Switchboard::on(const sip::Enrolled& enrolled) {
