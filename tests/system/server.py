@@ -79,7 +79,7 @@ class Server:
     def call_by(self, caller, seconds=60.0):
         """What the server says about the call of that caller (a From user of its own), once the call is over."""
         def look():
-            return [e for e in self.of("call_ended") if e["record"]["caller"] == caller]
+            return [e for e in self.of("call_ended") if e["record"]["caller"] == caller and e["record"]["direction"] == "inbound"]
         return Call(self, wait_for(look, f"the end of the call by '{caller}'", seconds)[0]["call"])
 
     def kill(self):

@@ -20,8 +20,8 @@ std::string mark(const ivr::Router::AgentView& agent) {
 
 }  // namespace
 
-void Board::show(ivr::Time now) {
-  if (started_ == ivr::Time{}) started_ = now;
+void Board::show() {
+  const auto now = std::chrono::steady_clock::now();
   if (now - looked_ < 250ms) return;
   looked_ = now;
   const auto agents = engine_.agents();
@@ -41,6 +41,6 @@ void Board::show(ivr::Time now) {
   line += "  |  " + desk;
   if (line == last_) return;
   last_ = line;
-  std::printf("%8.2f s  %s\n", static_cast<double>((now - started_).count()) / 1e6, line.c_str());
+  std::printf("%8.2f s  %s\n", std::chrono::duration<double>(now - started_).count(), line.c_str());
   std::fflush(stdout);
 }

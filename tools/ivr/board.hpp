@@ -9,10 +9,10 @@ class Board {
  public:
   explicit Board(ivr::Engine& engine) : engine_(engine) {}
   // Call it often; it looks at most four times a second, and prints when something has changed.
-  void show(ivr::Time now);
+  void show();
 
  private:
   ivr::Engine& engine_;
-  ivr::Time started_{}, looked_{};
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now(), looked_{};
   std::string last_;
 };

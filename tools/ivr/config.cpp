@@ -12,6 +12,8 @@
 
 #include "ivr/flow.hpp"
 #include "ivr/flow_route.hpp"
+#include "ivr/site_setup.hpp"
+#include "ivr/store.hpp"
 
 namespace {
 
@@ -241,4 +243,18 @@ absl::Status load_routes(ServeConfig& config) {
     config.engine.routes.push_back(*std::move(route));
   }
   return absl::OkStatus();
+}
+
+absl::Status load_site(bool demo_users, ServeConfig& config) {
+  if (!std::filesystem::exists(config.engine.database)) return absl::OkStatus();
+  auto store = ivr::open_store(config.engine.database, ivr::StoreAccess::read);
+  if (!store.ok()) return store.status();
+  auto site = ivr::load_site_from(**store);
+  if (absl::IsNotFound(site.status())) return absl::OkStatus();
+  if (!site.ok()) return site.status();
+  if (demo_users) {
+    for (const ivr::SiteDemoUser& user : site->demo_users)
+      config.engine.sip.users.push_back({user.user, user.password});
+  }
+  return ivr::set_up(*site, config.engine);
 }

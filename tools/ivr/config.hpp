@@ -30,5 +30,9 @@ absl::Status parse_ports(std::string_view text, ivr::EngineOptions& options);
 // "name=value": the value is JSON when it reads as JSON, else a string
 absl::StatusOr<std::pair<std::string, std::string>> parse_variable(std::string_view text);
 
+// The site that `ivr load` has put into engine.database, if there is one: agents, queues, extensions. With
+// `demo_users` the registrar takes the site's passwords in clear.
+absl::Status load_site(bool demo_users, ServeConfig& config);
+
 // Loads the flows of the extensions into engine.routes; all defects of a flow are in the message.
 absl::Status load_routes(ServeConfig& config);

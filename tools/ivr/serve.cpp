@@ -1,9 +1,11 @@
 // ivr serve: one or more flows on extensions.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
 
+#include "board.hpp"
 #include "commands.hpp"
 #include "config.hpp"
 #include "narrator.hpp"
@@ -19,7 +21,7 @@ int serve_main(int argc, char** argv) {
   std::string file, listen, ports, database, recordings, prompts, cache, external_ip;
   std::vector<std::string> flows, variables;
   int port = -1, threads = -1, calls = -1, drain_s = 5;
-  bool narrate = false, as_json = false, record = false;
+  bool narrate = false, as_json = false, record = false, board = false, demo_users = false;
   CLI::App app{
       "Answers calls with flows until Ctrl-C, which drains: calls in progress may end, new ones get 503.\n"
       "Everything can stand in a config file (docs/ivr-serve.md); the command line goes over it.",
@@ -41,6 +43,9 @@ int serve_main(int argc, char** argv) {
   app.add_flag("--record", record, "record every call of a --flow whole, in stereo");
   app.add_option("--drain", drain_s, "seconds that calls in progress have at the end")->capture_default_str();
   app.add_flag("--narrate", narrate, "tell the conversations as they happen");
+  app.add_flag("--board", board, "tell who waits, rings and talks, a line a change");
+  app.add_flag("--demo-users", demo_users,
+               "let telephones register with the demo passwords of the site: for demonstrations only");
   app.add_flag("--json", as_json, "one JSON object a line for each event");
   try {
     app.parse(argc, argv);
@@ -84,12 +89,23 @@ int serve_main(int argc, char** argv) {
     }
     config.extensions.push_back({text.substr(0, equals), text.substr(equals + 1), record, given});
   }
-  if (config.extensions.empty()) {
+  if (!o.database.empty()) {
+    if (auto loaded = load_site(demo_users, config); !loaded.ok()) return fail(loaded, 1);
+  }
+  if (config.extensions.empty() && o.routes.empty()) {
     return fail(
-        absl::InvalidArgumentError("no extension: give --flow EXTENSION=FILE or a --config with some"), 2);
+        absl::InvalidArgumentError("no extension: give --flow EXTENSION=FILE, a --config with some, or "
+                                   "a --db into which 'ivr load' has put a site"),
+        2);
   }
   if (auto loaded = load_routes(config); !loaded.ok()) return fail(loaded, 1);
 
+  std::vector<std::string> site_extensions;
+  for (const ivr::Route& route : o.routes) {
+    if (std::ranges::find(config.extensions, route.extension, &ServeConfig::Extension::number) ==
+        config.extensions.end())
+      site_extensions.push_back(route.extension);
+  }
   auto engine = ivr::Engine::create(std::move(config.engine));
   if (!engine.ok()) return fail(engine.status(), 1);
   if (auto started = (*engine)->start(); !started.ok()) return fail(started, 1);
@@ -108,14 +124,17 @@ int serve_main(int argc, char** argv) {
     for (const auto& e : config.extensions) {
       std::printf("  %-8s %s\n", e.number.c_str(), e.flow.c_str());
     }
+    for (const std::string& number : site_extensions) std::printf("  %-8s of the site\n", number.c_str());
     std::printf("listening on %s:%d\n", at.ip.c_str(), at.port);
   }
   std::fflush(stdout);
 
   Narrator narrator(as_json);
+  Board desk(**engine);
   while (signals == 0) {
     const auto event = (*engine)->next_event(ivr::Millis(200));
     if (event && (narrate || as_json)) narrator.tell(*event);
+    if (board && !as_json) desk.show();
   }
   if (!as_json) std::printf("stopping: %d calls in progress\n", (*engine)->stats().calls);
   std::fflush(stdout);
