@@ -15,11 +15,11 @@
 #include <thread>
 #include <vector>
 
-#include "../libivr/src/edge/call_journal.hpp"
-#include "../libivr/src/edge/curl_http.hpp"
-#include "../libivr/src/edge/sqlite_store.hpp"
-#include "../libivr/src/engine/prompt_library.hpp"
-#include "../libivr/src/engine/store_thread.hpp"
+#include "edge/call_journal.hpp"
+#include "edge/curl_http.hpp"
+#include "edge/sqlite_store.hpp"
+#include "engine/prompt_library.hpp"
+#include "engine/store_thread.hpp"
 
 namespace {
 

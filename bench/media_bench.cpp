@@ -27,7 +27,7 @@
 #include <thread>
 #include <vector>
 
-#include "../libivr/src/engine/media.hpp"
+#include "engine/media.hpp"
 #include "ivr/audio.hpp"
 #include "ivr/dtmf.hpp"
 #include "ivr/rtp.hpp"
