@@ -238,6 +238,9 @@ void Router::Machine::settle(Time now, acd::Commands& out) {
   for (std::size_t i = 0; i < looks_.size(); ++i) look_for_empty(looks_[i], now, out);
   looks_.clear();
   dispatch(now, out);
+  // Who is left over may ring for callers who are rung for already.
+  for (const EntryId entry : rings_more_) ring_one_more(entry, now, out);
+  rings_more_.clear();
 }
 
 std::optional<Time> Router::Machine::deadline() const {

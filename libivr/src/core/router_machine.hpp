@@ -155,7 +155,7 @@ class Router::Machine {
   void failed(std::uint32_t entry, std::uint32_t agent, bool at_once, Time now, acd::Commands& out);
   void missed(std::uint32_t offer, acd::Refused::Why why, Time now, acd::Commands& out);
   void accept(std::uint32_t offer, Time now, acd::Commands& out);
-  void ring_one_more(std::uint32_t entry, Time now, acd::Commands& out);
+  void ring_one_more(EntryId entry, Time now, acd::Commands& out);
   void end_talk(std::uint32_t offer, acd::Exit exit, bool wrap_up, Time now, acd::Commands& out);
 
   // router_announce
@@ -206,6 +206,7 @@ class Router::Machine {
   routing::Deadlines agent_timers_, entry_timers_, offer_timers_;
   std::vector<std::uint32_t> dirty_;  // lanes
   std::vector<std::uint32_t> looks_;  // queues in which somebody may have to give up
+  std::vector<EntryId> rings_more_;   // who are due one more agent when the others are served
   bool any_stale_ = false;
   Ranking ranking_;  // kept for its memory
 };

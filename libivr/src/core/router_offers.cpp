@@ -249,9 +249,11 @@ void Router::Machine::accept(std::uint32_t slot, Time now, acd::Commands& out) {
   if (!queue.options.autofill) mark_all(queue);
 }
 
-void Router::Machine::ring_one_more(std::uint32_t number, Time now, acd::Commands& out) {
-  Entry& entry = entries_[number];
-  entry.ring_next = now + queues_[entry.queue].options.ring_progressively;
+void Router::Machine::ring_one_more(EntryId id, Time now, acd::Commands& out) {
+  const auto at = entry_of_.find(id);
+  if (at == entry_of_.end() || entries_[at->second].state != EntryState::offered) return;
+  const std::uint32_t number = at->second;
+  const Entry& entry = entries_[number];
   rank(entry, lanes_[entry.lane], 1, 0, now, ranking_);
   if (ranking_.picks.empty()) return;
   const Pick pick = ranking_.picks.front();

@@ -405,6 +405,10 @@ void Router::Machine::enter(std::uint32_t number, std::uint32_t queue, Time now)
     build(queue, now);
   } else {
     into_lane(number, now);
+    // Who comes may have nobody to wait for: all were tried before the move, or are away.
+    const QueueOptions& options = queues_[queue].options;
+    if ((options.once && !entry.tried.empty()) || !options.leave_empty.empty() || entry.direct)
+      look_at(queue);
   }
 }
 
@@ -456,7 +460,8 @@ void Router::Machine::entry_due(std::uint32_t number, Time now, acd::Commands& o
   }
   if (entry.state == EntryState::offered && queue.strategy == Strategy::ring_progressively &&
       now >= entry.ring_next) {
-    ring_one_more(number, now, out);
+    entry.ring_next = now + queue.options.ring_progressively;
+    rings_more_.push_back(entry.id);
   }
   if (on_the_line(entry)) announce(number, now, out);
   set_timer(number);
