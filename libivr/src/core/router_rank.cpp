@@ -230,35 +230,37 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
 
   // What the dice decide is decided before: the rest comes as it stands.
   if (queue.strategy == Strategy::weighted_random && ranking.picks.empty()) {
-    for (int pass = 0; pass < 2 && ranking.picks.empty(); ++pass) {
+    for (int pass = 0; pass < (once ? 1 : 2) && ranking.picks.empty(); ++pass) {
       Random random(dice);
       std::int64_t least = MinTree::kNone;
       struct Group {
         int level;
-        std::vector<Stretch> stretches;
+        std::size_t begin, end;  // of the stretches
       };
       std::vector<Group> groups;
+      stretches.clear();
       for_each_level(pool, window, [&](int level, std::size_t begin, std::size_t end) {
-        groups.push_back({level, {}});
+        const std::size_t from = stretches.size();
         if (pass == 0) {
-          add_stretch(groups.back().stretches, begin, end, without);
+          add_stretch(stretches, begin, end, without);
         } else {
           for (const std::size_t slot : tried) {
-            if (slot >= begin && slot < end) groups.back().stretches.push_back({slot, slot + 1});
+            if (slot >= begin && slot < end) stretches.push_back({slot, slot + 1});
           }
         }
-        for (const Stretch& s : groups.back().stretches)
-          least = std::min(least, pool.tree.min(s.begin, s.end));
+        groups.push_back({level, from, stretches.size()});
         return true;
       });
-      if (once && pass == 1) break;
+      for (const Stretch& s : stretches) least = std::min(least, pool.tree.min(s.begin, s.end));
       if (least == MinTree::kNone) continue;
       double lowest = 0;
       const Group* winner = nullptr;
       std::uint32_t of = 0;
       for (const Group& group : groups) {
         std::uint32_t n = 0;
-        for (const Stretch& s : group.stretches) n += pool.tree.count(s.begin, s.end, least);
+        for (std::size_t i = group.begin; i < group.end; ++i) {
+          n += pool.tree.count(stretches[i].begin, stretches[i].end, least);
+        }
         if (n == 0) continue;
         // The least of n draws from [0, c) is below x with probability 1 - (1 - x / c)^n.
         const double draw = (1.0 + std::max(group.level, 0)) * -std::expm1(std::log1p(-random.unit()) / n);
@@ -268,7 +270,8 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
         of = n;
       }
       std::uint32_t nth = random.below(of);
-      for (const Stretch& s : winner->stretches) {
+      for (std::size_t i = winner->begin; i < winner->end; ++i) {
+        const Stretch s = stretches[i];
         const std::uint32_t n = pool.tree.count(s.begin, s.end, least);
         if (nth < n) {
           const std::size_t slot = pool.tree.nth(s.begin, s.end, least, nth);
