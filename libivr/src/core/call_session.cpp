@@ -309,6 +309,7 @@ void CallSession::start_recording(Recording& recording) {
 
 void CallSession::on_record_ended(const event::RecordEnded& ended) {
   --open_records_;
+  if (call_record_ == ended.record) call_record_ = 0;
   if (!ended.file.empty()) summary_.recording = ended.file;
   if (auto* recording = std::get_if<Recording>(&operation_);
       recording != nullptr && recording->record == ended.record) {
@@ -346,7 +347,8 @@ void CallSession::end_call(outcome::EndedBy by, std::string reason) {
   summary_.ended_by = by;
   summary_.reason = std::move(reason);
   if (call_record_ != 0) out_->push_back(command::StopRecord{std::exchange(call_record_, 0)});
-  if (auto* recording = std::get_if<Recording>(&operation_); recording != nullptr && recording->record != 0) {
+  if (auto* recording = std::get_if<Recording>(&operation_);
+      recording != nullptr && recording->phase == Recording::Phase::recording) {
     out_->push_back(command::StopRecord{recording->record});
   }
   leave();

@@ -234,9 +234,9 @@ absl::StatusOr<Event> read_event(std::string_view name, const json& object) {
   }
 }
 
-std::string seconds(Micros d, int digits = 3) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f s", digits, static_cast<double>(d.count()) / 1e6);
+std::string seconds(std::chrono::duration<double> d, int digits = 3) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.*f s", digits, d.count());
   return text;
 }
 
