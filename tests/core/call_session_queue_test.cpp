@@ -425,6 +425,24 @@ TEST_F(ServeTest, AnAgentIsGivenToAnotherCallWithoutAPause) {
   EXPECT_EQ(std::get<outcome::Served>(script->told[1]).talked, 60s);
 }
 
+TEST_F(ServeTest, P_30_TheNextCallerOfAnOpenLineMayComeWhileItsScriptDoesSomethingElse) {
+  start({intent::Serve{}, intent::Wait{1s}, intent::Serve{}, intent::Wait{1s}, intent::Serve{}});
+  step(event::Bridged{"c1", "", 0ms, {}}, 2s);
+  step(event::Unbridged{}, 10s);
+  step(event::Bridged{"c2", "", 0ms, {}}, 10s);
+  EXPECT_TRUE(out.empty());
+  tick();
+  EXPECT_EQ(sent<command::Serve>(), nullptr);  // it is connected
+  step(event::PeerHeld{true}, 20s);
+  EXPECT_NE(sent<command::Play>(), nullptr);
+  step(event::Unbridged{}, 70s);
+  EXPECT_EQ(std::get<outcome::Served>(script->told[3]).talked, 60s);
+  step(event::Bridged{"c3", "", 0ms, {}}, 70s);
+  step(event::Unbridged{}, 70s);  // and has gone again
+  tick();
+  EXPECT_NE(sent<command::Serve>(), nullptr);
+}
+
 TEST_F(ServeTest, AnAgentsKeysAreDropped) {
   start({intent::Serve{}, intent::Collect{}});
   press('1', 1s);

@@ -165,7 +165,7 @@ struct RequestCallback {
   std::string number;
 };
 struct Part {};   // ends the talk with the other call; Unbridged follows, leg 0 stays
-struct Serve {};  // an agent's leg is ready: connect it
+struct Serve {};  // an agent's leg is ready: connect it; not said of one that has been bridged before
 struct Report {
   Note note;
 };
@@ -362,8 +362,9 @@ class CallSession {
   LegNumber next_leg_ = 1;
   RecordId call_record_ = 0;  // of options_.record, while it runs
   int open_records_ = 0;
-  bool answered_ = false;  // leg 0, by us or by whom we called
-  bool leg_up_ = true;     // leg 0 has not ended
+  bool answered_ = false;              // leg 0, by us or by whom we called
+  bool leg_up_ = true;                 // leg 0 has not ended
+  std::optional<Time> bridged_early_;  // before the script of an agent's call served
   ScriptOutput output_;
   Time now_{};
   Commands* out_ = nullptr;  // only within step()

@@ -98,9 +98,13 @@ void CallSession::on_callback_taken(const event::CallbackTaken& callback) {
 // ---------------------------------------------------------------------------------------- the talk
 
 void CallSession::serve() {
-  operation_ = Serving{};
   queued_.clear();
-  out_->push_back(command::Serve{});
+  if (bridged_early_) {
+    operation_ = Serving{.talking = true, .from = *std::exchange(bridged_early_, std::nullopt)};
+  } else {
+    operation_ = Serving{};
+    out_->push_back(command::Serve{});
+  }
 }
 
 void CallSession::on_bridged(const event::Bridged& bridged) {
@@ -110,7 +114,11 @@ void CallSession::on_bridged(const event::Bridged& bridged) {
     return;
   }
   auto* queueing = std::get_if<Queueing>(&operation_);
-  if (queueing == nullptr || queueing->phase == Queueing::Phase::stopping) return;
+  if (queueing == nullptr) {  // the next caller of an open line, before the last talk's end has been told
+    bridged_early_ = now_;
+    return;
+  }
+  if (queueing->phase == Queueing::Phase::stopping) return;
   stop_play(queueing->play);
   queueing->saying = false;
   if (!bridged.agent.empty()) queueing->result.agent = bridged.agent;
@@ -133,6 +141,7 @@ void CallSession::on_bridged(const event::Bridged& bridged) {
 }
 
 void CallSession::on_unbridged(const event::Unbridged& unbridged) {
+  bridged_early_.reset();
   if (auto* serving = std::get_if<Serving>(&operation_)) {
     stop_play(serving->play);
     finish(outcome::Served{serving->talking ? since(serving->from) : Millis{0}});
