@@ -28,4 +28,6 @@ struct Skill {
   friend bool operator==(const Skill&, const Skill&) = default;
 };
 
+enum class AgentState { available, on_call, wrap_up, on_break, offline };
+
 }  // namespace ivr

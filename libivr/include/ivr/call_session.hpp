@@ -71,6 +71,11 @@ struct QueueLeft {  // without having talked: served is not among the ends
 struct CallbackTaken {
   bool taken = false;
 };
+struct AgentStatusSet {
+  bool ok = false;
+  std::string agent;
+  AgentState state = AgentState::offline;
+};
 // Another call talks with leg 0 from now on.
 struct Bridged {
   std::string call;   // the other one
@@ -93,11 +98,12 @@ struct Tick {};  // the deadline has come
 
 }  // namespace event
 
-using Event = std::variant<event::Invited, event::Established, event::DigitHeard, event::PlayEnded,
-                           event::RecordEnded, event::HttpReplied, event::DigitsSent, event::VoiceBegan,
-                           event::VoiceEnded, event::LegRinging, event::LegAnswered, event::LegEnded,
-                           event::QueueAnnounced, event::QueueLeft, event::CallbackTaken, event::Bridged,
-                           event::Unbridged, event::PeerHeld, event::MediaLost, event::Stop, event::Tick>;
+using Event =
+    std::variant<event::Invited, event::Established, event::DigitHeard, event::PlayEnded, event::RecordEnded,
+                 event::HttpReplied, event::DigitsSent, event::VoiceBegan, event::VoiceEnded,
+                 event::LegRinging, event::LegAnswered, event::LegEnded, event::QueueAnnounced,
+                 event::QueueLeft, event::CallbackTaken, event::AgentStatusSet, event::Bridged,
+                 event::Unbridged, event::PeerHeld, event::MediaLost, event::Stop, event::Tick>;
 
 // What to do about it, in this order.
 namespace command {
@@ -166,17 +172,21 @@ struct RequestCallback {
 };
 struct Part {};   // ends the talk with the other call; Unbridged follows, leg 0 stays
 struct Serve {};  // an agent's leg is ready: connect it; not said of one that has been bridged before
+struct AgentStatus {
+  intent::AgentStatus want;
+};
 struct Report {
   Note note;
 };
 
 }  // namespace command
 
-using Command = std::variant<command::Ring, command::Answer, command::Reject, command::Dial, command::Play,
-                             command::StopPlay, command::StartRecord, command::StopRecord, command::Fetch,
-                             command::CancelFetch, command::SendDigits, command::DetectVoice,
-                             command::Connect, command::Drop, command::JoinQueue, command::LeaveQueue,
-                             command::RequestCallback, command::Part, command::Serve, command::Report>;
+using Command =
+    std::variant<command::Ring, command::Answer, command::Reject, command::Dial, command::Play,
+                 command::StopPlay, command::StartRecord, command::StopRecord, command::Fetch,
+                 command::CancelFetch, command::SendDigits, command::DetectVoice, command::Connect,
+                 command::Drop, command::JoinQueue, command::LeaveQueue, command::RequestCallback,
+                 command::Part, command::Serve, command::AgentStatus, command::Report>;
 using Commands = std::vector<Command>;
 
 struct CallSessionOptions {
@@ -202,8 +212,10 @@ class CallSession {
   // When to call step(Tick) if nothing comes first.
   std::optional<Time> deadline() const { return deadline_; }
 
-  // Leg 0 is gone and all recordings have ended.
+  // Leg 0 is gone, all recordings have ended, and the script wants nothing more.
   bool done() const { return state_ == State::over; }
+  // Leg 0 is gone or told to go, and the script goes on without it, for 30 s at most.
+  bool lingers() const { return lingers_until_.has_value(); }
   bool sensitive(
       char digit) const;  // this digit, pressed now, is secret: the log shows '?', see event_log.hpp
 
@@ -285,6 +297,7 @@ class CallSession {
   struct CallingBack {
     bool waits = false;  // the caller still stands in the queue
   };
+  struct SettingStatus {};
   struct Serving {
     bool talking = false;
     PlayId play = 0;  // hold music
@@ -299,7 +312,7 @@ class CallSession {
 
   using Operation =
       std::variant<std::monostate, Playing, Collecting, Recording, Fetching, Transferring, Waiting,
-                   SendingDigits, Listening, Answering, Queueing, CallingBack, Serving>;
+                   SendingDigits, Listening, Answering, Queueing, CallingBack, Serving, SettingStatus>;
 
   void handle(const Event& event);
   void on_digit(char digit);
@@ -337,6 +350,7 @@ class CallSession {
   void on_peer_held(bool held);
   void end_call(outcome::EndedBy by, std::string reason);
   void leave();
+  void linger();
   void come_up();
   void dismiss(std::string reason, int status);
   void start_call_record();
@@ -352,6 +366,7 @@ class CallSession {
   Operation operation_;
   std::optional<Outcome> outcome_;  // to be told to the script
   std::optional<Time> deadline_;
+  std::optional<Time> lingers_until_;
   std::deque<char> queued_;  // digits nobody has asked for yet
   std::string revealed_, revealing_;
   Summary summary_;

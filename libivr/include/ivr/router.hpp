@@ -21,8 +21,6 @@ namespace ivr {
 using EntryId = std::uint64_t;  // one stay of a caller in the router, also across queues; never used again
 using OfferId = std::uint64_t;  // one caller offered to one agent; never used again
 
-enum class AgentState { available, on_call, wrap_up, on_break, offline };
-
 struct AgentOptions {
   std::string id;  // ties between agents end at their position in the queue, then at this
   std::string name;

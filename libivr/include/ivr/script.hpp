@@ -65,6 +65,7 @@ struct CallInfo {
   std::string called_uri;
   std::string language;                                        // chosen beforehand, or empty
   std::vector<std::pair<std::string, std::string>> variables;  // given to the script: name and JSON text
+  std::string user{};  // of the registrar: who the caller has proved to be; empty: nobody
 
   friend bool operator==(const CallInfo&, const CallInfo&) = default;
 };
@@ -175,6 +176,14 @@ struct Callback {
 // The other side is an agent who is offered a caller, or waits on an open leg: connects when it is time.
 struct Serve {};
 
+// Logs an agent in or out, or pauses it, as a feature code does.
+struct AgentStatus {
+  std::string agent;  // empty: the one whose telephone this is, see CallInfo::user
+  // available, on_break or offline; none: on break, or back from it.
+  std::optional<AgentState> state = AgentState::available;
+  std::string reason;
+};
+
 // Takes the call, when the session was made to answer later: until then audio is early media (183).
 struct Answer {};
 
@@ -187,7 +196,7 @@ struct Hangup {
 
 using Intent = std::variant<intent::Play, intent::Collect, intent::Record, intent::Fetch, intent::Transfer,
                             intent::Wait, intent::SendDigits, intent::Listen, intent::Answer, intent::Queue,
-                            intent::Callback, intent::Serve, intent::Hangup>;
+                            intent::Callback, intent::Serve, intent::AgentStatus, intent::Hangup>;
 
 namespace outcome {
 
@@ -284,6 +293,12 @@ struct Served {
   Millis talked{0};
 };
 
+struct AgentStatusSet {
+  bool ok = false;    // false: nobody's telephone, no such agent, or a break of somebody who is logged out
+  std::string agent;  // whose; empty: nobody's
+  AgentState state = AgentState::offline;  // as it is now
+};
+
 struct Waited {};
 struct Answered {};
 struct DigitsSent {};
@@ -293,7 +308,9 @@ struct Listened {
 };
 
 enum class EndedBy { caller, script, system };
-// The last thing a script hears, in place of the outcome of an intent that was open; no intent may follow.
+// The call is over: heard in place of the outcome of an intent that was open. What needs nobody at the other
+// end may follow for 30 s (Fetch, Wait, AgentStatus); when that time is up, Ended comes once more. With the
+// first step that wants nothing, or anything else, the script has heard its last.
 struct Ended {
   EndedBy by = EndedBy::caller;
   std::string reason;
@@ -301,10 +318,11 @@ struct Ended {
 
 }  // namespace outcome
 
-using Outcome = std::variant<outcome::Started, outcome::Played, outcome::Collected, outcome::Recorded,
-                             outcome::Fetched, outcome::Transferred, outcome::Waited, outcome::DigitsSent,
-                             outcome::Listened, outcome::Answered, outcome::QueueNews, outcome::Queued,
-                             outcome::CallbackTaken, outcome::Served, outcome::Ended>;
+using Outcome =
+    std::variant<outcome::Started, outcome::Played, outcome::Collected, outcome::Recorded, outcome::Fetched,
+                 outcome::Transferred, outcome::Waited, outcome::DigitsSent, outcome::Listened,
+                 outcome::Answered, outcome::QueueNews, outcome::Queued, outcome::CallbackTaken,
+                 outcome::Served, outcome::AgentStatusSet, outcome::Ended>;
 
 // What a script wants known about its way: goes to the event log, the store and the application, in order.
 namespace note {
@@ -337,7 +355,7 @@ using Note = std::variant<note::NodeEntered, note::NodeLeft, note::VariableSet, 
 // What one step of a script gives back.
 struct ScriptOutput {
   std::vector<Note> notes;
-  std::vector<Intent> intent;  // exactly one, or none after Ended
+  std::vector<Intent> intent;  // exactly one; after Ended perhaps none
 
   void clear() {
     notes.clear();

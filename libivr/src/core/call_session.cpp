@@ -17,6 +17,13 @@ Overload(F...) -> Overload<F...>;
 constexpr Millis kHttpGrace = 1s;
 // A script that asks for more than this without anything happening outside would spin for ever.
 constexpr int kMaxIntentsAStep = 1000;
+// How long a script may go on after the end: the call's record waits for it.
+constexpr Millis kLinger = 30s;
+
+bool needs_nobody(const Intent& intent) {
+  return std::holds_alternative<intent::Fetch>(intent) || std::holds_alternative<intent::Wait>(intent) ||
+         std::holds_alternative<intent::AgentStatus>(intent);
+}
 
 }  // namespace
 
@@ -30,7 +37,7 @@ void CallSession::step(const Event& event, Time now, Commands& out) {
   revealed_.clear();
   handle(event);
   run_script();
-  if (!leg_up_ && open_records_ == 0) {
+  if (!leg_up_ && open_records_ == 0 && !lingers_until_) {
     state_ = State::over;
     disarm();
   }
@@ -90,6 +97,10 @@ void CallSession::handle(const Event& event) {
           [&](const event::QueueAnnounced& announced) { on_queue_announced(announced); },
           [&](const event::QueueLeft& left) { on_queue_left(left); },
           [&](const event::CallbackTaken& callback) { on_callback_taken(callback); },
+          [&](const event::AgentStatusSet& set) {
+            if (std::holds_alternative<SettingStatus>(operation_))
+              finish(outcome::AgentStatusSet{set.ok, set.agent, set.state});
+          },
           [&](const event::Bridged& bridged) { on_bridged(bridged); },
           [&](const event::Unbridged& unbridged) { on_unbridged(unbridged); },
           [&](const event::PeerHeld& peer) { on_peer_held(peer.held); },
@@ -123,7 +134,12 @@ void CallSession::run_script() {
       if (const auto* chosen = std::get_if<note::LanguageChosen>(&note)) summary_.language = chosen->language;
       out_->push_back(command::Report{std::move(note)});
     }
-    if (state_ != State::up) return;  // the call has ended: what the script still wants is void
+    if (state_ != State::up) {
+      if (!lingers_until_) return;  // it has yet to hear that the call has ended: what it wants is void
+      if (asked == kMaxIntentsAStep) output_.intent.clear();
+      linger();
+      continue;
+    }
     if (output_.intent.size() != 1 || asked == kMaxIntentsAStep) {
       dismiss("script error", 500);
       end_call(outcome::EndedBy::system, asked == kMaxIntentsAStep ? "script wants 1000 things at one instant"
@@ -132,6 +148,18 @@ void CallSession::run_script() {
     }
     begin(output_.intent.front());
   }
+}
+
+// After the end: what the script still wants, when that needs nobody and there is time.
+void CallSession::linger() {
+  if (output_.intent.size() != 1 || !needs_nobody(output_.intent.front()) || now_ >= *lingers_until_) {
+    lingers_until_.reset();
+    disarm();
+    return;
+  }
+  if (auto* fetch = std::get_if<intent::Fetch>(&output_.intent.front())) fetch->filler.clear();
+  begin(output_.intent.front());
+  deadline_ = std::min(deadline_.value_or(*lingers_until_), *lingers_until_);
 }
 
 void CallSession::begin(const Intent& intent) {
@@ -216,6 +244,10 @@ void CallSession::begin(const Intent& intent) {
                  [&](const intent::Queue& want) { join_queue(want); },
                  [&](const intent::Callback& want) { request_callback(want); },
                  [&](const intent::Serve&) { serve(); },
+                 [&](const intent::AgentStatus& want) {
+                   operation_ = SettingStatus{};
+                   out_->push_back(command::AgentStatus{want});
+                 },
                  [&](const intent::Hangup& want) {
                    dismiss(want.reason, want.status);
                    end_call(outcome::EndedBy::script, want.reason);
@@ -377,9 +409,17 @@ void CallSession::leave() {
   disarm();
   queued_.clear();
   outcome_ = outcome::Ended{summary_.ended_by, summary_.reason};
+  lingers_until_ = now_ + kLinger;
 }
 
 void CallSession::on_tick() {
+  if (lingers_until_ && now_ >= *lingers_until_) {
+    if (const auto* fetch = std::get_if<Fetching>(&operation_))
+      out_->push_back(command::CancelFetch{fetch->request});
+    operation_ = std::monostate{};
+    outcome_ = outcome::Ended{outcome::EndedBy::system, "the time after the call is up"};
+    return;
+  }
   if (Barge* barge = prompting(); barge != nullptr && barge->speaking) {  // long enough to be meant
     stop_listening(*barge);
     if (auto* playing = std::get_if<Playing>(&operation_)) {

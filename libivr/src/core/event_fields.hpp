@@ -37,12 +37,18 @@ struct Words<Prompt::Kind> {
   static constexpr std::array<std::string_view, 4> kAll{"text", "file", "tone", "silence"};
 };
 
+template <>
+struct Words<AgentState> {
+  static constexpr std::array<std::string_view, 5> kAll{"available", "on_call", "wrap_up", "on_break",
+                                                        "offline"};
+};
+
 // fields(x, f) calls f(name, member) for each member.
 template <class F>
 void fields(CallInfo& x, F&& f) {
   f("id", x.id), f("direction", x.direction), f("caller", x.caller), f("called", x.called);
   f("caller_uri", x.caller_uri), f("called_uri", x.called_uri), f("language", x.language),
-      f("variables", x.variables);
+      f("variables", x.variables), f("user", x.user);
 }
 template <class F>
 void fields(HttpReply& x, F&& f) {
@@ -117,6 +123,10 @@ void fields(event::CallbackTaken& x, F&& f) {
   f("taken", x.taken);
 }
 template <class F>
+void fields(event::AgentStatusSet& x, F&& f) {
+  f("ok", x.ok), f("agent", x.agent), f("state", x.state);
+}
+template <class F>
 void fields(event::Bridged& x, F&& f) {
   f("call", x.call), f("agent", x.agent), f("waited_ms", x.waited), f("tried", x.tried);
 }
@@ -137,12 +147,28 @@ void fields(event::Stop& x, F&& f) {
 template <class F>
 void fields(event::Tick&, F&&) {}
 
-inline constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames{
-    "invited",      "established", "digit_heard",     "play_ended",  "record_ended",
-    "http_replied", "digits_sent", "voice_began",     "voice_ended", "leg_ringing",
-    "leg_answered", "leg_ended",   "queue_announced", "queue_left",  "callback_taken",
-    "bridged",      "unbridged",   "peer_held",       "media_lost",  "stop",
-    "tick"};
+inline constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames{"invited",
+                                                                                      "established",
+                                                                                      "digit_heard",
+                                                                                      "play_ended",
+                                                                                      "record_ended",
+                                                                                      "http_replied",
+                                                                                      "digits_sent",
+                                                                                      "voice_began",
+                                                                                      "voice_ended",
+                                                                                      "leg_ringing",
+                                                                                      "leg_answered",
+                                                                                      "leg_ended",
+                                                                                      "queue_announced",
+                                                                                      "queue_left",
+                                                                                      "callback_taken",
+                                                                                      "agent_status_set",
+                                                                                      "bridged",
+                                                                                      "unbridged",
+                                                                                      "peer_held",
+                                                                                      "media_lost",
+                                                                                      "stop",
+                                                                                      "tick"};
 
 template <class F>
 void fields(command::Ring&, F&&) {}
@@ -223,6 +249,10 @@ template <class F>
 void fields(command::Part&, F&&) {}
 template <class F>
 void fields(command::Serve&, F&&) {}
+template <class F>
+void fields(command::AgentStatus& x, F&& f) {
+  f("agent", x.want.agent), f("state", x.want.state), f("reason", x.want.reason);
+}
 
 template <class F>
 void fields(note::NodeEntered& x, F&& f) {
@@ -246,7 +276,7 @@ inline constexpr std::array<std::string_view, std::variant_size_v<Command> - 1> 
     "ring",        "answer",           "reject",      "dial",  "play",
     "stop_play",   "start_record",     "stop_record", "fetch", "cancel_fetch",
     "send_digits", "detect_voice",     "connect",     "drop",  "join_queue",
-    "leave_queue", "request_callback", "part",        "serve"};
+    "leave_queue", "request_callback", "part",        "serve", "agent_status"};
 inline constexpr std::array<std::string_view, std::variant_size_v<Note>> kNoteNames{
     "node_entered", "node_left", "variable_set", "language_chosen"};
 

@@ -45,6 +45,11 @@ class FieldWriter {
   void operator()(std::string_view name, E x) {
     json_.field(name, Words<E>::kAll[static_cast<std::size_t>(x)]);
   }
+  template <class E>
+  requires std::is_enum_v<E>
+  void operator()(std::string_view name, std::optional<E> x) {
+    if (x) (*this)(name, *x);
+  }
   template <class T>
   void operator()(std::string_view name, const std::vector<T>& list) {
     if (list.empty()) return;
@@ -272,6 +277,11 @@ std::string in_words(const Event& event) {
           },
           [](const event::CallbackTaken& e) {
             return std::string(e.taken ? "the place is kept" : "there is no place to keep");
+          },
+          [](const event::AgentStatusSet& e) {
+            const std::string state(Words<AgentState>::kAll[static_cast<std::size_t>(e.state)]);
+            if (e.ok) return e.agent + " is " + state;
+            return "refused" + (e.agent.empty() ? std::string() : ": " + e.agent + " is " + state);
           },
           [](const event::Bridged& e) {
             std::string text = "with " + (e.agent.empty() ? e.call : e.agent + " (" + e.call + ")");

@@ -12,6 +12,9 @@
 
 namespace ivr {
 
+// How long after the last leg a call waits for its recordings to be on disk.
+inline constexpr Millis kRecordingGrace = 5s;
+
 // What the switchboard keeps of one call beside its session: the legs, what is under way, and the record.
 struct ActiveCall {
   struct Leg {
@@ -39,6 +42,7 @@ struct ActiveCall {
   std::vector<Leg> legs{1};  // by LegNumber
   DigitCollector digits = *DigitCollector::create();
   CallRecord record;
+  std::string user;     // of the registrar, see CallInfo::user
   std::string address;  // where the caller's packets come from, for Admission
   bool admitted = false;
   int priority = 0;  // the caller's own, in queues

@@ -219,12 +219,14 @@ void Switchboard::on(const sip::Invited& invited) {
   info.caller_uri = invited.from_uri;
   info.called_uri = invited.request_uri;
   info.variables = taken->variables;
+  info.user = invited.user;
   ActiveCall& call = add(info.id,
                          {.answer_later = taken->answer_later && invited.offer.has_value(),
                           .record = taken->record,
                           .secret_type_ahead = taken->secret_type_ahead},
                          taken->script(info));
   call.takes_over = std::move(takes_over);
+  call.user = invited.user;
   call.address = invited.source.ip;
   call.admitted = true;
   call.priority = verdict.priority;
@@ -353,6 +355,11 @@ void Switchboard::work() {
     call->due.reset();
     if (call->limit && *call->limit <= now) {
       call->limit.reset();
+      if (call->session.lingers()) {  // its own limit ends that
+        call->limit = now + kRecordingGrace;
+        step(*call, event::Tick{});
+        continue;
+      }
       if (call->legs[0].sip == 0) {
         finish(*call);  // a recording that never ended must not hold the call
         continue;
@@ -409,7 +416,7 @@ void Switchboard::save(ActiveCall& call) {
 void Switchboard::finish(ActiveCall& call) {
   const auto& summary = call.session.summary();
   CallRecord& record = call.record;
-  record.ended = world_.clock.now();
+  if (record.ended == Time{}) record.ended = world_.clock.now();
   record.language = summary.language;
   record.recording = summary.recording;
   record.variables = call.session.script().variables();

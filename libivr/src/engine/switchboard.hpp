@@ -139,6 +139,7 @@ class Switchboard : private CallControl {
   void carry_out(ActiveCall& call, const command::RequestCallback& request);
   void carry_out(ActiveCall& call, const command::Part&);
   void carry_out(ActiveCall& call, const command::Serve&);
+  void carry_out(ActiveCall& call, const command::AgentStatus& set);
   void carry_out(ActiveCall& call, const command::Report& report);
 
   // CallControl: what the router's hands want.

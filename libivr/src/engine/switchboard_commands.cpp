@@ -174,6 +174,20 @@ void Switchboard::carry_out(ActiveCall& call, const command::Serve&) {
   acd_.serve(call.record.id, call.record.caller);
 }
 
+void Switchboard::carry_out(ActiveCall& call, const command::AgentStatus& set) {
+  const std::string agent = set.want.agent.empty() ? acd_.agent_of(call.user) : set.want.agent;
+  const auto views = acd_.router().agents(now());
+  const auto view = std::ranges::find(views, agent, &Router::AgentView::id);
+  if (view == views.end()) return tell_session(call.record.id, event::AgentStatusSet{});
+  std::optional<AgentState> state = set.want.state;
+  if (!state && view->unavailable != Unavailable::offline) {  // who is logged out takes no break
+    state = view->unavailable == Unavailable::paused ? AgentState::available : AgentState::on_break;
+  }
+  const bool ok =
+      state && *state != AgentState::on_call && acd_.set_status(agent, *state, set.want.reason).ok();
+  tell_when_kept(call.record.id, event::AgentStatusSet{ok, agent, ok ? *state : view->state});
+}
+
 void Switchboard::carry_out(ActiveCall& call, const command::Report& report) {
   visit(call, report.note);
   if (options_.narrate) tell(call, EngineEvent::Noted{report.note});

@@ -8,9 +8,6 @@
 namespace ivr {
 namespace {
 
-// How long after the last leg a call waits for its recordings to be on disk.
-constexpr Millis kRecordingGrace = 5s;
-
 Millis millis(std::int64_t samples) { return Millis(samples * 1000 / kSampleRateHz); }
 
 }  // namespace
@@ -129,6 +126,7 @@ void Switchboard::on(const sip::Ended& ended) {
   const std::string id = call->record.id;
   if (number == 0) {
     call->limit = world_.clock.now() + kRecordingGrace;
+    call->record.ended = world_.clock.now();
     call->sip_status = ended.status;
     acd_.ended(id, ended.status);
   } else {
