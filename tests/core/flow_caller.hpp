@@ -51,8 +51,7 @@ class FlowCaller {
     out_.clear();
     run_->step(outcome, now, out_);
     notes.insert(notes.end(), out_.notes.begin(), out_.notes.end());
-    const bool ended = std::holds_alternative<outcome::Ended>(outcome);
-    ASSERT_EQ(out_.intent.size(), ended ? 0u : 1u) << "exactly one intent a step, none after the end";
+    ASSERT_EQ(out_.intent.size(), run_->ended() ? 0u : 1u) << "exactly one intent a step, none after the end";
   }
   void played() { tell(outcome::Played{}); }
   void press(std::string digits) {

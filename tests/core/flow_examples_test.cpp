@@ -157,6 +157,49 @@ TEST(ExampleFlows, ToneToggleSwitchesTheFileAtOnceAndForEver) {
   }
 }
 
+TEST(ExampleFlows, FeatureCodesDoAndSayInBothLanguagesWhatTheirNumberMeans) {
+  struct Row {
+    const char* called;
+    std::optional<AgentState> wanted;
+    outcome::AgentStatusSet set;
+    const char* en;
+    const char* reason;
+  };
+  using S = AgentState;
+  const Row rows[] = {
+      {"*45", S::available, {true, "ann", S::available}, "You are logged in.", "logged in"},
+      {"*46", std::nullopt, {true, "ann", S::on_break}, "You are on a break.", "paused"},
+      {"*46", std::nullopt, {true, "ann", S::available}, "Welcome back. Calls reach you again.", "back"},
+      {"*47", S::offline, {true, "ann", S::offline}, "You are logged out.", "logged out"},
+      {"*46",
+       std::nullopt,
+       {false, "ann", S::offline},
+       "That cannot be done from this telephone.",
+       "refused"},
+      {"*45", S::available, {}, "That cannot be done from this telephone.", "refused"},
+  };
+  for (const Row& row : rows) {
+    for (const std::string language : {"en", "ar"}) {
+      FlowCaller c(example("feature_codes"));
+      c.start({.id = "c1", .called = row.called, .language = language});
+      EXPECT_EQ(c.wants<intent::AgentStatus>().state, row.wanted);
+      EXPECT_EQ(c.wants<intent::AgentStatus>().agent, "") << "the caller's own";
+      c.tell(row.set);
+      EXPECT_EQ(c.hears() == row.en, language == "en");
+      for (const Prompt& p : c.wants<intent::Play>().prompts) EXPECT_EQ(p.language, language);
+      c.played();
+      EXPECT_EQ(c.wants<intent::Hangup>().reason, row.reason);
+    }
+  }
+  for (const auto& [key, wanted] :
+       {std::pair{"1", std::optional(S::available)}, {"2", std::nullopt}, {"3", std::optional(S::offline)}}) {
+    FlowCaller c(example("feature_codes"));
+    c.start({.id = "c1", .called = "2450"});
+    c.press(key);
+    EXPECT_EQ(c.wants<intent::AgentStatus>().state, wanted);
+  }
+}
+
 TEST(ExampleFlows, GreetingGreets) {
   FlowCaller c(example("greeting"));
   c.start();

@@ -52,6 +52,7 @@ ivr::Outcome answer(const ivr::Intent& intent, std::uint32_t luck) {
                              key, "sip:x@y"};
     }
     case 10: return outcome::CallbackTaken{luck % 2 == 0};
+    case 12: return outcome::AgentStatusSet{luck % 2 == 0, luck % 3 ? "amal" : "", AgentState::on_break};
     default: return outcome::Waited{};
   }
 }
@@ -89,6 +90,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     run.variables_json();
     out.clear();
     run.step(ivr::outcome::Ended{}, now, out);
+    for (int step = 0; step < 300 && !run.ended(); ++step) {  // what it does after the call
+      require(out.intent.size() == 1);
+      require(out.intent[0].index() == 3 || out.intent[0].index() == 5 || out.intent[0].index() == 12);
+      luck = luck * 1664525u + 1013904223u;
+      const ivr::Outcome outcome = answer(out.intent[0], luck >> 8);
+      out.clear();
+      run.step(outcome, now += ivr::Micros(1000000), out);
+    }
+    if (!run.ended()) {
+      out.clear();
+      run.step(ivr::outcome::Ended{}, now, out);
+    }
     require(run.ended() && out.intent.empty());
   }
   return 0;

@@ -170,6 +170,29 @@ void read_transfer(TransferNode& t, const Node& of, Fields& f, FieldContext& con
 
 void read_callback(CallbackNode& c, Fields& f) { c.number = f.templ("number"); }
 
+void read_agent_status(AgentStatusNode& a, const std::string& pointer, Fields& f, FieldContext& context) {
+  constexpr std::pair<std::string_view, std::optional<AgentState>> kStates[] = {
+      {"available", AgentState::available},
+      {"on_break", AgentState::on_break},
+      {"offline", AgentState::offline},
+      {"toggle", std::nullopt}};
+  a.own = !f.has("agent");
+  a.agent = read_name(f, "agent", pointer, context, false, &FieldContext::agent);
+  a.reason = f.templ("reason");
+  const std::string state = f.text("state", true);
+  std::vector<std::string> known;
+  for (const auto& [name, means] : kStates) {
+    known.emplace_back(name);
+    if (name != state) continue;
+    a.state = means;
+    return;
+  }
+  if (!state.empty()) {
+    context.error("unknown-kind", pointer + "/state",
+                  "nobody sets an agent's state to '" + state + "'" + suggestion(state, known), "");
+  }
+}
+
 void read_keywords(KeywordsNode& k, const std::string& pointer, Fields& f, FieldContext& context) {
   k.text = f.templ("text", true);
   k.into = f.variable("into", true);
@@ -263,6 +286,18 @@ absl::StatusOr<intent::Callback> callback_intent(const CallbackNode& c, Reader& 
   return i;
 }
 
+absl::StatusOr<intent::AgentStatus> agent_status_intent(const AgentStatusNode& a, Reader& reader) {
+  reader.clear();
+  intent::AgentStatus i;
+  i.state = a.state;
+  a.agent.render(reader, Escape::none, i.agent);
+  if (!a.own && !is_node_name(i.agent))  // an empty one would be the caller's own
+    return absl::InvalidArgumentError("'" + (reader.secret ? "***" : i.agent) + "' is no name of an agent");
+  a.reason.render(reader, Escape::none, i.reason);
+  if (reader.secret) i.reason.clear();
+  return i;
+}
+
 Prompts announcement(const Model& model, const QueueNode& q, int language, Reader& reader,
                      const outcome::QueueNews& news) {
   Prompts out;
@@ -292,6 +327,10 @@ Json result_of(const outcome::Transferred& t) {
   return {{"cause", cause_of(t.end)},
           {"status", t.sip_status ? Json(t.sip_status) : Json()},
           {"recording", or_null(t.recording)}};
+}
+
+Json result_of(const outcome::AgentStatusSet& set) {
+  return {{"agent", or_null(set.agent)}, {"state", set.agent.empty() ? Json() : Json(to_string(set.state))}};
 }
 
 Json result_of(const KeywordRoute& route) {

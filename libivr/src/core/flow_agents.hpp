@@ -15,6 +15,8 @@ namespace ivr::flow {
 void read_queue(QueueNode& node, const std::string& pointer, Fields& fields, FieldContext& context);
 void read_transfer(TransferNode& node, const Node& of, Fields& fields, FieldContext& context);
 void read_callback(CallbackNode& node, Fields& fields);
+void read_agent_status(AgentStatusNode& node, const std::string& pointer, Fields& fields,
+                       FieldContext& context);
 void read_keywords(KeywordsNode& node, const std::string& pointer, Fields& fields, FieldContext& context);
 
 // The intents with the values of now.
@@ -26,6 +28,7 @@ absl::StatusOr<intent::Transfer> dial_intent(const Model& model, const TransferN
                                              Reader& reader);
 absl::StatusOr<intent::Callback> callback_intent(const CallbackNode& node, Reader& reader,
                                                  const std::string& caller);
+absl::StatusOr<intent::AgentStatus> agent_status_intent(const AgentStatusNode& node, Reader& reader);
 
 // What is announced to who waits; nothing where the node has no words for it, or they cannot be spoken now.
 // Reads the news in the reader.
@@ -35,6 +38,7 @@ Prompts announcement(const Model& model, const QueueNode& node, int language, Re
 // What the built-in variables of the node say afterwards.
 Json result_of(const outcome::Queued& queued);
 Json result_of(const outcome::Transferred& transferred);
+Json result_of(const outcome::AgentStatusSet& set);
 Json result_of(const KeywordRoute& route);
 std::string_view cause_of(outcome::TransferEnd end) noexcept;
 

@@ -31,6 +31,7 @@ class ModelBuilder {
     }
     model_.start = top.target("start", true);
     model_.on_error = top.target("on_error", false);
+    model_.on_hangup = top.target("on_hangup", false);
     model_.nodes.resize(node_names_.size());
     if (nodes) {
       std::size_t i = 0;
@@ -192,6 +193,7 @@ class ModelBuilder {
                {ExitId::timeout, ExitId::full, ExitId::unavailable, ExitId::transfer_failed})
             fall(id, ExitId::error);
           break;
+        case NodeType::agent_status: fall(ExitId::refused, ExitId::error); break;
         case NodeType::api: fall(ExitId::timeout, ExitId::error); break;
         default: break;
       }

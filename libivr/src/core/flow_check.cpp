@@ -106,6 +106,9 @@ Use use_of(const Model& model, int index) {
       say_(t.whisper, "whisper"), text_(t.caller_id, "caller_id");
     }
     void operator()(const CallbackNode& c) { text_(c.number, "number"); }
+    void operator()(const AgentStatusNode& a) {
+      text_(a.agent, "agent"), text_(a.reason, "reason"), sets_(model.names.find(kAgentStatusResult));
+    }
     void operator()(const KeywordsNode& k) { text_(k.text, "text"), sets_(k.into); }
     void operator()(const SetNode& s) {
       for (const SetNode::Assignment& a : s.assignments) {
@@ -146,6 +149,7 @@ class GraphCheck {
 
   void run() {
     unreachable();
+    after_hangup();
     unset();
     endless();
   }
@@ -165,17 +169,7 @@ class GraphCheck {
 
   void unreachable() {
     reached_.assign(model_.nodes.size(), false);
-    std::vector<int> todo = {model_.start};
-    reached_[static_cast<std::size_t>(model_.start)] = true;
-    while (!todo.empty()) {
-      const int at = todo.back();
-      todo.pop_back();
-      for (const Edge& e : edges(at)) {
-        if (e.to < 0 || reached_[static_cast<std::size_t>(e.to)]) continue;
-        reached_[static_cast<std::size_t>(e.to)] = true;
-        todo.push_back(e.to);
-      }
-    }
+    for (const int entry : entries()) reach(entry, reached_);
     for (int i = 0; i < size(); ++i) {
       if (reached_[static_cast<std::size_t>(i)]) continue;
       if (i == model_.on_error) {
@@ -188,6 +182,46 @@ class GraphCheck {
               "no path leads from '" + node(model_.start).name + "' to node '" + node(i).name + "'",
               "lead an exit to it, or remove it");
       }
+    }
+  }
+
+  // Where a run begins, and goes on after the end of the call.
+  std::vector<int> entries() const {
+    std::vector<int> entries = {model_.start};
+    if (model_.on_hangup >= 0) entries.push_back(model_.on_hangup);
+    return entries;
+  }
+
+  void reach(int from, std::vector<bool>& reached) const {
+    std::vector<int> todo = {from};
+    reached[static_cast<std::size_t>(from)] = true;
+    while (!todo.empty()) {
+      const int at = todo.back();
+      todo.pop_back();
+      for (const Edge& e : edges(at)) {
+        if (e.to < 0 || reached[static_cast<std::size_t>(e.to)]) continue;
+        reached[static_cast<std::size_t>(e.to)] = true;
+        todo.push_back(e.to);
+      }
+    }
+  }
+
+  // Nobody is there to hear or to press anything.
+  void after_hangup() {
+    if (model_.on_hangup < 0) return;
+    std::vector<bool> after(model_.nodes.size());
+    reach(model_.on_hangup, after);
+    for (int i = 0; i < size(); ++i) {
+      if (!after[static_cast<std::size_t>(i)] || node(i).type_name.empty() || type_row(node(i).type).alone)
+        continue;
+      std::string all;
+      for (const TypeRow& row : type_rows()) {
+        if (row.alone) all += (all.empty() ? "" : ", ") + std::string(row.name);
+      }
+      error("needs-caller", node(i).pointer,
+            "'" + node(i).name + "' comes after the caller has hung up ('on_hangup' leads to it), and a '" +
+                std::string(node(i).type_name) + "' needs the caller",
+            "use only " + all + " there, and connect 'error' to a hangup");
     }
   }
 
@@ -206,8 +240,12 @@ class GraphCheck {
     for (int v = 0; v < model_.names.size(); ++v) {
       if (model_.variables[static_cast<std::size_t>(v)].declared) add(initial, v);
     }
-    in[static_cast<std::size_t>(model_.start)] = initial;
-    std::deque<int> todo = {model_.start};
+    // A call may end at any time: after it nothing is known to be set but what always was.
+    std::deque<int> todo;
+    for (const int entry : entries()) {
+      in[static_cast<std::size_t>(entry)] = initial;
+      todo.push_back(entry);
+    }
     while (!todo.empty()) {
       const int at = todo.front();
       todo.pop_front();
@@ -270,6 +308,7 @@ class GraphCheck {
       case NodeType::queue:
         if (slot == model_.names.find(kTransferResult)) return exit == exit_name(ExitId::transfer_failed);
         return exit != "error";
+      case NodeType::agent_status:
       case NodeType::transfer: return exit != "error";
       default: return true;
     }
@@ -278,8 +317,11 @@ class GraphCheck {
   // The shortest way to a node on which nothing sets the variable.
   std::string path_without(int target, int slot) const {
     std::vector<int> from(model_.nodes.size(), -2);
-    std::deque<int> todo = {model_.start};
-    from[static_cast<std::size_t>(model_.start)] = -1;
+    std::deque<int> todo;
+    for (const int entry : entries()) {
+      from[static_cast<std::size_t>(entry)] = -1;
+      todo.push_back(entry);
+    }
     while (!todo.empty()) {
       const int at = todo.front();
       todo.pop_front();

@@ -41,6 +41,7 @@ std::string_view colour(flow::NodeType type) {
     case flow::NodeType::record: return "#fce4ec";
     case flow::NodeType::transfer:
     case flow::NodeType::callback:
+    case flow::NodeType::agent_status:
     case flow::NodeType::queue: return "#e8f5e9";
     case flow::NodeType::hangup: return "#eceff1";
   }
@@ -63,6 +64,10 @@ std::string Flow::to_dot() const {
            (n.type == flow::NodeType::decision ? ", shape=diamond, style=filled" : "") + "];\n";
   }
   out += "  start -> n" + std::to_string(m.start) + ";\n";
+  if (m.on_hangup >= 0) {
+    out += "  over [shape=doublecircle, label=\"\", width=0.15, fillcolor=\"#263238\"];\n  over -> n" +
+           std::to_string(m.on_hangup) + " [label=\"on_hangup\"];\n";
+  }
   for (std::size_t i = 0; i < m.nodes.size(); ++i) {
     for (const flow::Edge& e : flow::edges_of(m, static_cast<int>(i))) {
       out += "  n" + std::to_string(i) + " -> n" + std::to_string(e.to) + " [label=\"" +
@@ -75,6 +80,7 @@ std::string Flow::to_dot() const {
 std::string Flow::to_mermaid() const {
   const flow::Model& m = *model_;
   std::string out = "flowchart TD\n  start((start)) --> n" + std::to_string(m.start) + "\n";
+  if (m.on_hangup >= 0) out += "  over(((on_hangup))) --> n" + std::to_string(m.on_hangup) + "\n";
   for (std::size_t i = 0; i < m.nodes.size(); ++i) {
     const flow::Node& n = m.nodes[i];
     const bool decides = n.type == flow::NodeType::decision;

@@ -176,8 +176,8 @@ int FieldContext::key(std::string_view key, const std::string& pointer) {
 }
 
 int FieldContext::variable_name(const std::string& name, const std::string& pointer) {
-  if (name == "call" || name == "now" || name == "calendar" || name == "language" || name == kQueueResult ||
-      name == kTransferResult) {
+  if (name == "call" || name == "now" || name == "calendar" || name == "language" || name == "hangup" ||
+      name == kQueueResult || name == kTransferResult || name == kAgentStatusResult) {
     error("reserved-name", pointer, "'" + name + "' is built in and cannot be set", "choose another name");
     return -1;
   }
@@ -615,7 +615,8 @@ class SayReader {
       static const std::vector<std::string> kTones = {"beep", "ringback", "busy", "hold"};
       if (!value.is_string() ||
           std::find(kTones.begin(), kTones.end(), value.get_ref<const std::string&>()) == kTones.end()) {
-        context_.error("unknown-tone", at, "no tone " + shown(value) + "; known: beep, ringback, busy, hold", "");
+        context_.error("unknown-tone", at, "no tone " + shown(value) + "; known: beep, ringback, busy, hold",
+                       "");
       }
       p.value = context_.templ(value, at);
       return;

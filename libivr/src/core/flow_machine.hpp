@@ -107,6 +107,8 @@ class FlowRun::Machine {
   void dial();
   void after_transfer(const outcome::Transferred& t);
   void call_back();
+  void set_agent_status();
+  void after_agent_status(const outcome::AgentStatusSet& set);
   void fetch();
   void fetched(const outcome::Fetched& outcome);
   void enter_record();
@@ -131,7 +133,7 @@ class FlowRun::Machine {
   intent::Queue waiting_;  // asked for again, with another announcement
   std::uint64_t random_ = 0;
   int status_ = intent::Hangup{}.status;  // of the rejection, when the call was not answered
-  bool hanging_up_ = false, ended_ = false;
+  bool begun_ = false, hanging_up_ = false, ended_ = false;  // ended: nothing follows any more
 };
 
 }  // namespace ivr

@@ -62,6 +62,7 @@ enum class NodeType : std::uint8_t {
   send_digits,
   callback,
   keywords,
+  agent_status,
 };
 
 // Exits that have a name of their own; menus, decisions and api add more.
@@ -82,8 +83,9 @@ enum class ExitId : std::uint8_t {
   closed,
   emergency,
   transfer_failed,
+  refused,
 };
-inline constexpr int kExits = 16;
+inline constexpr int kExits = 17;
 inline constexpr int kNowhere = -1;
 
 std::string_view exit_name(ExitId exit) noexcept;
@@ -234,6 +236,12 @@ struct CallbackNode {
   Template number;  // empty: the caller's
 };
 
+struct AgentStatusNode {
+  bool own = true;  // the caller's own; else `agent`
+  Template agent, reason;
+  std::optional<AgentState> state;  // none: toggles
+};
+
 struct KeywordsNode {
   Template text;
   std::optional<KeywordRouter> router;
@@ -285,7 +293,7 @@ struct Node {
   std::vector<Exit> exits;       // as connected in the document
   std::variant<WelcomeNode, PlayNode, MenuNode, GatherNode, DecisionNode, ApiNode, RecordNode, TransferNode,
                QueueNode, SetNode, WaitNode, SendDigitsNode, AnswerNode, HangupNode, CallbackNode,
-               KeywordsNode>
+               KeywordsNode, AgentStatusNode>
       body;
 
   int at(ExitId exit) const { return to[static_cast<std::size_t>(exit)]; }
@@ -313,6 +321,7 @@ struct Model {
   bool answer_later = false;
   int start = kNowhere;
   int on_error = kNowhere;
+  int on_hangup = kNowhere;
   std::size_t connections = 0;
 
   int language(std::string_view name) const {
@@ -333,6 +342,7 @@ struct TypeRow {
   std::string_view profile, what;
   bool can_fail;  // has an `error` exit
   bool waits;     // for the caller: a loop through it is no spin
+  bool alone;     // does what it does when the caller has hung up, too
   std::vector<ExitId> exits;
 };
 const std::vector<TypeRow>& type_rows();

@@ -21,6 +21,9 @@ constexpr Builtin kBuiltins[] = {
     {"call.caller_uri", Path::Root::call_caller_uri},
     {"call.called_uri", Path::Root::call_called_uri},
     {"call.node", Path::Root::call_node},
+    {"call.user", Path::Root::call_user},
+    {"hangup.by", Path::Root::hangup_by},
+    {"hangup.reason", Path::Root::hangup_reason},
     {"now.hour", Path::Root::now_hour},
     {"now.minute", Path::Root::now_minute},
     {"now.weekday", Path::Root::now_weekday},
@@ -39,9 +42,9 @@ constexpr Builtin kNews[] = {
 struct Named {
   std::string_view name;
 };
-constexpr Named kResults[] = {{"queue.agent"},       {"queue.waited"},   {"queue.tried"},
-                              {"queue.recording"},   {"transfer.cause"}, {"transfer.status"},
-                              {"transfer.recording"}};
+constexpr Named kResults[] = {{"queue.agent"},        {"queue.waited"},       {"queue.tried"},
+                              {"queue.recording"},    {"transfer.cause"},     {"transfer.status"},
+                              {"transfer.recording"}, {"agent_status.agent"}, {"agent_status.state"}};
 
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -132,7 +135,7 @@ absl::StatusOr<Path> Path::parse(std::string_view text, Names& names) {
     path.rest = {parts[1]};
     return path;
   }
-  if (parts[0] == "call" || parts[0] == "now" || parts[0] == "language") {
+  if (parts[0] == "call" || parts[0] == "now" || parts[0] == "hangup" || parts[0] == "language") {
     for (const Builtin& b : kBuiltins) {
       if (b.name == text) {
         path.root = b.root;
@@ -142,7 +145,7 @@ absl::StatusOr<Path> Path::parse(std::string_view text, Names& names) {
     return absl::InvalidArgumentError("no built-in variable " + in_quotes(text) +
                                       suggestion(text, names_of(kBuiltins)));
   }
-  if (parts[0] == kQueueResult || parts[0] == kTransferResult) {
+  if (parts[0] == kQueueResult || parts[0] == kTransferResult || parts[0] == kAgentStatusResult) {
     for (const Builtin& b : kNews) {
       if (b.name != text) continue;
       if (!names.announcing)

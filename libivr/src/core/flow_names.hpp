@@ -36,7 +36,8 @@ std::vector<std::string> names_of(const Table& table) {
 std::string in_quotes(std::string_view s);
 
 // What nodes that connect callers leave behind: variables that no flow can set.
-inline constexpr std::string_view kQueueResult = "queue", kTransferResult = "transfer";
+inline constexpr std::string_view kQueueResult = "queue", kTransferResult = "transfer",
+                                  kAgentStatusResult = "agent_status";
 
 // Variable names to slots.
 class Names {
@@ -67,6 +68,9 @@ struct Path {
     call_caller_uri,
     call_called_uri,
     call_node,
+    call_user,
+    hangup_by,
+    hangup_reason,
     now_hour,
     now_minute,
     now_weekday,

@@ -61,6 +61,7 @@ class NodeReader {
       case NodeType::send_digits: send_digits(n, f); break;
       case NodeType::callback: callback(n, f); break;
       case NodeType::keywords: keywords(n, f); break;
+      case NodeType::agent_status: agent_status(n, f); break;
     }
     if (row->can_fail) exit(n, f, ExitId::error, false);
     f.done();
@@ -400,6 +401,13 @@ class NodeReader {
   void keywords(Node& n, Fields& f) {
     read_keywords(n.body.emplace<KeywordsNode>(), n.pointer, f, context_);
     exit(n, f, ExitId::next);
+  }
+
+  void agent_status(Node& n, Fields& f) {
+    read_agent_status(n.body.emplace<AgentStatusNode>(), n.pointer, f, context_);
+    context_.model.names.slot(kAgentStatusResult);
+    exit(n, f, ExitId::next);
+    exit(n, f, ExitId::refused, false);
   }
 
   void hangup(Node& n, Fields& f) {

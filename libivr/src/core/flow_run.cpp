@@ -44,6 +44,7 @@ void FlowRun::Machine::step(const Outcome& outcome, Time now, ScriptOutput& out)
 }
 
 void FlowRun::Machine::begin(const outcome::Started& started) {
+  begun_ = true;
   scope_.call = started.call;
   if (const int l = model_.language(scope_.call.language); l >= 0) scope_.language = l;
   next_ = model_.start;
@@ -70,6 +71,8 @@ void FlowRun::Machine::arrive() {
 }
 
 void FlowRun::Machine::out_of_fuel() {
+  if (scope_.over)
+    return leave("error", kNowhere, {}, "more than " + std::to_string(options_.fuel) + " nodes");
   if (node().type == NodeType::hangup && fuel_ > -kErrorFuel) return enter();
   const int to = fuel_ == -1 ? model_.on_error : fuel_ > -kErrorFuel ? kNowhere - 1 : kNowhere;
   if (to == kNowhere - 1) return enter();
@@ -110,6 +113,11 @@ void FlowRun::Machine::fail(std::string error, std::string input) {
 }
 
 void FlowRun::Machine::hang_up(std::string reason) {
+  if (scope_.over) {
+    ended_ = true;
+    at_ = next_ = kNowhere;
+    return;
+  }
   hanging_up_ = true;
   next_ = kNowhere;
   at_ = kNowhere;
@@ -126,9 +134,17 @@ void FlowRun::Machine::end(const outcome::Ended& ended) {
         n.name, std::string(n.type_name), "hangup", std::string(), std::string(),
         ended.by == outcome::EndedBy::system ? ended.reason.empty() ? std::string(by) : ended.reason
                                              : std::string()});
+    ++left_;
   }
-  ended_ = true;
   at_ = kNowhere;
+  ended_ = true;
+  if (scope_.over || !begun_ || model_.on_hangup < 0) return;
+  ended_ = false;
+  scope_.over = ended;
+  fuel_ = options_.fuel;
+  again_ = false;
+  next_ = model_.on_hangup;
+  run();
 }
 
 void FlowRun::Machine::enter() {
@@ -160,9 +176,10 @@ void FlowRun::Machine::enter() {
     case NodeType::wait: phase_ = Phase::act; return want(intent::Wait{body<WaitNode>().duration});
     case NodeType::callback: return call_back();
     case NodeType::keywords: return choose_department();
+    case NodeType::agent_status: return set_agent_status();
     case NodeType::hangup: {
       const HangupNode& h = body<HangupNode>();
-      if (h.say.empty()) return goodbye();
+      if (h.say.empty() || scope_.over) return goodbye();
       return play(h.say, 1, kToTheEnd, Phase::goodbye);
     }
   }
@@ -318,6 +335,10 @@ void FlowRun::Machine::resume(const Outcome& outcome) {
   if (const auto* callback = std::get_if<outcome::CallbackTaken>(&outcome);
       callback && node().type == NodeType::callback) {
     return callback->taken ? leave(ExitId::next) : fail("there is no place in a queue to keep");
+  }
+  if (const auto* set = std::get_if<outcome::AgentStatusSet>(&outcome);
+      set && node().type == NodeType::agent_status) {
+    return after_agent_status(*set);
   }
   fail("an outcome that does not answer what was asked for");
 }

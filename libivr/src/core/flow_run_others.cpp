@@ -116,13 +116,26 @@ void FlowRun::Machine::call_back() {
   want(*std::move(callback));
 }
 
+void FlowRun::Machine::set_agent_status() {
+  auto status = agent_status_intent(body<AgentStatusNode>(), scope_);
+  if (!status.ok()) return fail(std::string(status.status().message()));
+  phase_ = Phase::act;
+  want(*std::move(status));
+}
+
+void FlowRun::Machine::after_agent_status(const outcome::AgentStatusSet& set) {
+  put(model_.names.find(kAgentStatusResult), value_of(result_of(set)), false);
+  if (set.ok) return leave(ExitId::next, set.agent);
+  leave(ExitId::refused, set.agent, set.agent.empty() ? "no agent" : "the agent is logged out");
+}
+
 void FlowRun::Machine::fetch() {
   const ApiNode& a = body<ApiNode>();
   auto request = api_request(a, scope_);
   if (!request.ok()) return fail(std::string(request.status().message()));
   intent::Fetch f;
   f.request = *std::move(request);
-  if (!a.filler.empty() && !render(a.filler, f.filler)) return;
+  if (!scope_.over && !a.filler.empty() && !render(a.filler, f.filler)) return;
   f.filler_after = a.filler_after;
   ++attempt_;
   phase_ = Phase::act;

@@ -21,6 +21,15 @@ std::string_view to_string(CalendarState state) {
   return "";
 }
 
+std::string_view by_whom(outcome::EndedBy by) {
+  switch (by) {
+    case outcome::EndedBy::caller: return "caller";
+    case outcome::EndedBy::script: return "script";
+    case outcome::EndedBy::system: return "system";
+  }
+  return "";
+}
+
 void append_two_digits(std::string& s, int n) {
   s += {static_cast<char>('0' + n / 10 % 10), static_cast<char>('0' + n % 10)};
 }
@@ -57,6 +66,9 @@ View Scope::read(const Path& path) {
       return std::string_view(call.direction == Direction::inbound ? "inbound" : "outbound");
     case Path::Root::call_caller_uri: return std::string_view(call.caller_uri);
     case Path::Root::call_called_uri: return std::string_view(call.called_uri);
+    case Path::Root::call_user: return std::string_view(call.user);
+    case Path::Root::hangup_by: return over ? View{by_whom(over->by)} : View{};
+    case Path::Root::hangup_reason: return over ? View{std::string_view(over->reason)} : View{};
     case Path::Root::call_node: return node.empty() ? View{} : View{node};
     case Path::Root::now_epoch:
       return std::int64_t{std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count()};

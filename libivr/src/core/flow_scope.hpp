@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +32,9 @@ class Scope : public Reader {
   CallInfo call;
   Time now{};
   int language = 0;
-  outcome::QueueNews news;  // while it is announced
-  std::string_view node;    // where the caller is; empty: nowhere
+  outcome::QueueNews news;             // while it is announced
+  std::optional<outcome::Ended> over;  // how the call ended, when it has
+  std::string_view node;               // where the caller is; empty: nowhere
 
  private:
   struct Slot {
