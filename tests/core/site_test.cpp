@@ -326,8 +326,9 @@ TEST(SupportDesk, HasItsFourAgentsAndTwoQueues) {
   EXPECT_EQ(general.announce.every, 30s);
   ASSERT_EQ(site.calendars.size(), 1u);
   EXPECT_EQ(site.calendars[0].first, "support");
-  ASSERT_EQ(site.extensions.size(), 1u);
+  ASSERT_EQ(site.extensions.size(), 4u);
   EXPECT_EQ(site.extensions[0].number, "2001");
+  EXPECT_EQ(site.extensions[1].number, "*45");
   EXPECT_EQ(site.extensions[0].flow, "../flows/support_desk.json");
   EXPECT_EQ(site.demo_users[0].user, "1001");
   EXPECT_EQ(site.demo_users[0].password, "1001pass");

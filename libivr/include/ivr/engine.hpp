@@ -21,7 +21,7 @@ namespace ivr {
 // What answers an extension. `script` makes the script of one call; flow_route() of ivr/flow_route.hpp fills
 // this in for a flow document.
 struct Route {
-  std::string extension;  // "2001", a prefix "2*", or "*" for whatever no other route takes
+  std::string extension;  // "2001", "*45", a prefix "2*", or "*" for whatever no other route takes
   std::function<std::unique_ptr<Script>(const CallInfo&)> script;
   std::string flow;  // id, digest and document of the version it runs: kept for records and replay
   std::string flow_digest;

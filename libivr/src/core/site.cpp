@@ -54,10 +54,10 @@ bool is_id(std::string_view id) {
   });
 }
 
-// "2001", "+9665*", "*": what an extension, a list or an access right is
-// written as.
+// "2001", "+9665*", "*", "*45": what an extension, a list or an access right is written as. A '*' at the
+// beginning of more is the key of a feature code.
 bool is_pattern(std::string_view number) {
-  const std::size_t star = number.find('*');
+  const std::size_t star = number.find('*', 1);
   return !number.empty() && number.size() <= 64 && (star == number.npos || star + 1 == number.size()) &&
          std::none_of(number.begin(), number.end(), [](char c) {
            const auto byte = static_cast<unsigned char>(c);
@@ -390,7 +390,9 @@ class SiteReader {
 
   void extension(const std::string& number, const Json& value, const std::string& at) {
     if (!is_pattern(number)) {
-      error("bad-number", at, "'" + number + "' is no extension; 1 to 64 characters, a '*' only at the end");
+      error("bad-number", at,
+            "'" + number +
+                "' is no extension; 1 to 64 characters, a '*' only at the end, or before a feature code");
     }
     SiteExtension& e = site_.extensions.emplace_back();
     e.number = number;

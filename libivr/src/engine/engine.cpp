@@ -405,9 +405,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, En
   for (const Route& route : options.routes) {
     if (route.extension.empty()) return absl::InvalidArgumentError("a route has no extension");
     if (!route.script) return absl::InvalidArgumentError("route '" + route.extension + "' has no script");
-    if (const auto star = route.extension.find('*');
+    if (const auto star = route.extension.find('*', 1);  // at the beginning it is the key of a feature code
         star != std::string::npos && star + 1 != route.extension.size()) {
-      return absl::InvalidArgumentError("route '" + route.extension + "': '*' may only stand at the end");
+      return absl::InvalidArgumentError("route '" + route.extension +
+                                        "': '*' may only stand at the end, or begin a feature code");
     }
   }
   if (options.codecs.empty()) return absl::InvalidArgumentError("no codec is allowed: codecs is empty");
