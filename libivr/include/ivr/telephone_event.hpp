@@ -78,6 +78,7 @@ class TelephoneEventReceiver {
     bool used = false;
     bool ended = false;     // its end was seen
     bool end_only = false;  // and was the first that was seen
+    bool marked = false;    // the first packet that was seen has the marker
     std::uint8_t event = 0;
     std::uint16_t first_sequence = 0, last_sequence = 0;
     std::uint16_t end_sequence = 0;  // of the first end, seen or not
@@ -112,6 +113,7 @@ class TelephoneEventReceiver {
   double step_of(const Key& key) const noexcept;
   bool leads(const Key& key, const Packet& packet) const noexcept;
   Fit same_press(const Key& key, const Packet& packet) const noexcept;
+  int ends_window() const noexcept;
   bool resent_end(const Key& key, const Packet& packet) const noexcept;
   Fit restamped(const Key& key, const Packet& packet) const noexcept;
   void follow(int index, const Packet& packet, Time now) noexcept;

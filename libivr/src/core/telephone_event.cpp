@@ -151,13 +151,19 @@ TelephoneEventReceiver::Fit TelephoneEventReceiver::same_press(const Key& key,
   if (after <= 0) {
     if (newer_by(packet.sequence, key.first_sequence) >= 0) return Fit::yes;
     if (leads(key, packet)) return Fit::leads;
-    return packet.end && !key.end_only ? Fit::no : Fit::stale;  // no press ends before it is held
+    // No press begins before its marker, ends before it is held, or ends oftener than this sender ends one.
+    const bool earlier = key.marked && packet.marker;
+    const bool ended =
+        packet.end && (!key.end_only || apart(key.first_sequence, packet.sequence) >= ends_window());
+    return earlier || ended ? Fit::no : Fit::stale;
   }
   if (after > kMaxReorder * 30) return Fit::yes;  // not this stream's numbers: the timestamp is all there is
   const double step = step_of(key);
   const auto since = static_cast<double>(packet.duration - key.last_duration);
   if (key.ended) return packet.end && resent_end(key, packet) ? Fit::yes : Fit::no;
-  return since >= (after - kSameTimestampSlack) * step ? Fit::yes : Fit::no;
+  // Until it is known how many sequence numbers this sender takes a packet, it may be the most.
+  const double least = stride_known_ ? after : static_cast<double>(after) / kMaxStride;
+  return since >= (least - kSameTimestampSlack) * step ? Fit::yes : Fit::no;
 }
 
 // Another timestamp, yet the same press: its sequence number lies inside, or it continues the duration just
@@ -184,11 +190,16 @@ TelephoneEventReceiver::Fit TelephoneEventReceiver::restamped(const Key& key,
   return since >= 0 && std::abs(since - after * step) <= kOtherTimestampSlack * step ? Fit::yes : Fit::no;
 }
 
+// How many packets at most lie between two ends of one press.
+int TelephoneEventReceiver::ends_window() const noexcept {
+  return stride_known_ ? ends_ : ends_ * kMaxStride;
+}
+
 // The end of an ended press once more. Senders send it three times; one that sends it more often is learnt.
 bool TelephoneEventReceiver::resent_end(const Key& key, const Packet& packet) const noexcept {
   if (std::abs(static_cast<double>(packet.duration - key.last_duration)) > 3 * step_) return false;
-  const int window = stride_known_ ? ends_ : ends_ * kMaxStride;
-  return apart(packet.sequence, key.end_sequence) < window || apart(packet.sequence, key.last_sequence) == 1;
+  return apart(packet.sequence, key.end_sequence) < ends_window() ||
+         apart(packet.sequence, key.last_sequence) == 1;
 }
 
 void TelephoneEventReceiver::follow(int index, const Packet& packet, Time now) noexcept {
@@ -206,6 +217,7 @@ void TelephoneEventReceiver::follow(int index, const Packet& packet, Time now) n
     key.last_duration = std::max(key.last_duration, packet.duration);
   } else if (leads(key, packet)) {
     key.end_only = key.end_only && packet.end;
+    key.marked = packet.marker;
     key.first_sequence = packet.sequence;
     key.first_duration = std::min(key.first_duration, packet.duration);
   }
@@ -246,6 +258,7 @@ void TelephoneEventReceiver::begin(const Packet& packet, Time now) noexcept {
   key = {.used = true,
          .ended = packet.end,
          .end_only = packet.end,
+         .marked = packet.marker,
          .event = packet.event,
          .first_sequence = packet.sequence,
          .last_sequence = packet.sequence,
