@@ -28,7 +28,7 @@ constexpr std::uint8_t compress_ulaw(std::int16_t sample) {
   // 14-bit magnitude; the decision values lie between the steps once 33 is added.
   const int wide = sample >> 2;
   const int magnitude = std::min((sample < 0 ? -1 - wide : wide), 8158) + 33;
-  const int chord = static_cast<int>(std::bit_width(static_cast<unsigned>(magnitude))) - 6;
+  const int chord = std::max(0, static_cast<int>(std::bit_width(static_cast<unsigned>(magnitude))) - 6);
   const int step = magnitude >> (chord + 1) & 15;
   return static_cast<std::uint8_t>(~((sample < 0 ? 0x80 : 0) | chord << 4 | step));
 }

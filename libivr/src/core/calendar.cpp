@@ -132,7 +132,7 @@ absl::Status only_fields(const json& object, const std::string& pointer,
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     std::string list;
     for (const auto each : known) list.append(list.empty() ? "" : ", ").append(each);
-    return bad(pointer + "/" + name, "unknown field; there are " + list);
+    return bad(std::string(pointer).append("/").append(name), "unknown field; there are " + list);
   }
   return absl::OkStatus();
 }

@@ -82,7 +82,7 @@ void JitterBuffer::start(const RtpHeader& header, Time now) noexcept {
   epoch_ = drift_at_ = now;
   block_end_ = now + 1s;
   block_quickest_ = 0;
-  base_ = -kBins / 4;
+  base_ = -kBins / 4.0;
 }
 
 JitterBuffer::Slot& JitterBuffer::slot(std::int64_t index) noexcept {

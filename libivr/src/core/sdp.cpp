@@ -482,7 +482,7 @@ MediaNegotiator::MediaNegotiator(const NegotiatorOptions& options)
 }
 
 absl::Status MediaNegotiator::set_local(const Address& local) {
-  if (const auto status = check_local(local); !status.ok()) return status;
+  if (auto status = check_local(local); !status.ok()) return status;
   options_.local = local;
   ipv6_ = is_ipv6(local.ip);
   return absl::OkStatus();

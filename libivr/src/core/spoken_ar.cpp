@@ -177,7 +177,7 @@ std::string words(std::uint64_t number, const Form& form) {
   std::string out;
   for (const auto& scale : kScales) {
     if (number < scale.value) continue;
-    const auto group = number / scale.value;
+    const auto group = number / scale.value;  // NOLINT(clang-analyzer-core.DivideZero): constants, none is 0
     number %= scale.value;
     add(out,
         scaled(group, scale.noun, {form.gender, form.grammatical_case, form.before_noun && number == 0}));
