@@ -180,11 +180,13 @@ void Acd::join(const std::string& call, const std::string& caller, const intent:
 }
 
 void Acd::leave(const std::string& call, bool key) {
+  if (!partner(call).empty()) return part(call);  // it had been connected in this very moment
   if (callers_.erase(call) == 0) return;
   post(acd::Leave{call, key ? acd::Leave::Why::key : acd::Leave::Why::moved});
 }
 
 void Acd::request_callback(const std::string& call, const std::string& number) {
+  if (!partner(call).empty()) part(call);
   callers_.erase(call);
   post(acd::CallbackRequested{call, number});
   const auto entries = router_.entries(calls_.now());
@@ -367,7 +369,7 @@ bool Acd::send_on(const std::string& call, const std::string& target) {
   separate(call, other);
   callers_.erase(call);
   referrers_[call] = other;
-  calls_.tell_session(call, event::Unbridged{.target = target});
+  calls_.tell_session(call, event::Unbridged{.target = target, .by_other = true});
   return true;
 }
 

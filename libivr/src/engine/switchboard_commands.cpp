@@ -171,7 +171,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::Serve&) {
       end(call.record.id, "nobody talks with the call it replaces");
     return end(old, "replaced");
   }
-  acd_.serve(call.record.id, call.record.caller);
+  acd_.serve(call.record.id, options_.sip.users.empty() ? call.record.caller : call.user);
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::AgentStatus& set) {
