@@ -96,7 +96,8 @@ class Transfers(unittest.TestCase):
         wait_for(lambda: caller.over, "the end of the call")
         call = self.told(caller)
         self.assertEqual(call.visits, [("connect", "next"), ("survey", "next"), ("bye", "hangup")])
-        self.assertEqual(call.record["variables"], {"rating": "5"})
+        self.assertEqual(call.record["variables"]["rating"], "5")
+        self.assertEqual(call.record["variables"]["transfer"]["cause"], "completed")
         return call
 
     def id_of(self, caller):
