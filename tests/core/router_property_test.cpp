@@ -404,7 +404,7 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 class RouterLives : public testing::TestWithParam<int> {};
 
 TEST_P(RouterLives, BreakNoPromise) {
-  const std::uint64_t lives = number_from("IVR_ROUTER_LIVES", 25);
+  const std::uint64_t lives = number_from("IVR_ROUTER_LIVES", 6);
   const std::uint64_t first = 1 + static_cast<std::uint64_t>(GetParam()) * 1'000'000;
   for (std::uint64_t seed = first; seed < first + lives && !HasFatalFailure(); ++seed) live(seed, 300);
 }
