@@ -149,7 +149,9 @@ void SofiaStack::on_register(nua_handle_t* handle, const sip_t* sip) {
     headers += "Contact: <" + uri + ">;expires=" + std::to_string(left / 1s) + "\r\n";
   if (reply.status == 423) headers = "Min-Expires: " + std::to_string(reply.min_expires / 1s) + "\r\n";
   nua_respond(handle, reply.status,
-              reply.reason.empty() ? sip_status_phrase(reply.status) : reply.reason.c_str(),
+              reply.reason.empty()
+                  ? sip_status_phrase(reply.status)
+                  : su_strdup(nua_handle_home(handle), reply.reason.c_str()),  // NUA keeps the pointer
               NUTAG_WITH_THIS(nua_), TAG_IF(!headers.empty(), SIPTAG_HEADER_STR(headers.c_str())), TAG_END());
   if (reply.status == 200 && reply.changed) tell_contacts(user);
 }
