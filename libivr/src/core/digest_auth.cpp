@@ -5,15 +5,15 @@
 #include <charconv>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "core/sha256.hpp"
 
 namespace ivr {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
 bool same_word(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+  return std::ranges::equal(a, b,
+                            [](char x, char y) { return absl::ascii_tolower(x) == absl::ascii_tolower(y); });
 }
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
@@ -44,7 +44,7 @@ std::optional<std::string> take_value(std::string_view& rest) {
   return std::nullopt;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (static_cast<unsigned char>(c) < ' ') continue;  // nothing may begin a line of its own
@@ -164,12 +164,12 @@ std::optional<std::string> answer_digest(const DigestFields& challenge, const Di
   }
   const HashHex hash = sha256 ? sha256_hex : md5;
   const std::string secret = secret_of(hash, client.user, challenge.realm, client.password);
-  std::string text = "Digest username=" + quoted(client.user) + ", realm=" + quoted(challenge.realm) +
-                     ", nonce=" + quoted(challenge.nonce) + ", uri=" + quoted(client.uri) + ", response=\"" +
-                     response(hash, secret, client.method, mine) + "\"";
+  std::string text = "Digest username=" + in_quotes(client.user) + ", realm=" + in_quotes(challenge.realm) +
+                     ", nonce=" + in_quotes(challenge.nonce) + ", uri=" + in_quotes(client.uri) +
+                     ", response=\"" + response(hash, secret, client.method, mine) + "\"";
   if (!challenge.algorithm.empty()) text += sha256 ? ", algorithm=SHA-256" : ", algorithm=MD5";
-  if (!challenge.opaque.empty()) text += ", opaque=" + quoted(challenge.opaque);
-  if (!mine.qop.empty()) text += ", qop=auth, nc=" + mine.nc + ", cnonce=" + quoted(mine.cnonce);
+  if (!challenge.opaque.empty()) text += ", opaque=" + in_quotes(challenge.opaque);
+  if (!mine.qop.empty()) text += ", qop=auth, nc=" + mine.nc + ", cnonce=" + in_quotes(mine.cnonce);
   return text;
 }
 
@@ -232,7 +232,7 @@ DigestServer::Verdict DigestServer::verify(const DigestFields& credentials, std:
                               : sha256                ? known->second.sha256
                                                       : known->second.md5;
   std::string given = credentials.response;
-  std::ranges::transform(given, given.begin(), lower);
+  std::ranges::transform(given, given.begin(), absl::ascii_tolower);
   const bool right = equal_in_constant_time(given, response(hash, secret, method, credentials));
   if (!right || known == secrets_.end()) return Verdict::wrong;
   return fresh(credentials, static_cast<std::uint32_t>(*count), now) ? Verdict::right : Verdict::stale;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/level.hpp"
 #include "ivr/dtmf.hpp"
 
 namespace ivr {
@@ -60,7 +61,6 @@ float share_wanted(float share, float odd) {
 float dbm0(float amplitude) {  // a full-scale sine is +3.14 dBm0 (G.711)
   return 20.0f * std::log10(std::max(amplitude, 1e-3f) / 32768.0f) + 3.14f;
 }
-float amplitude_of(double level) { return static_cast<float>(32768.0 * std::pow(10.0, (level - 3.14) / 20)); }
 
 struct Complex {
   float re = 0, im = 0;
@@ -156,7 +156,7 @@ absl::StatusOr<DtmfDetector> DtmfDetector::create(const DtmfOptions& options) {
 
 DtmfDetector::DtmfDetector(const DtmfOptions& options, const Bank& bank)
     : bank_(&bank),
-      floor_(amplitude_of(options.floor_dbm0)),
+      floor_(static_cast<float>(amplitude_of(options.floor_dbm0))),
       low_over_high_(static_cast<float>(std::pow(10.0, options.max_low_over_high_db / 20))),
       high_over_low_(static_cast<float>(std::pow(10.0, options.max_high_over_low_db / 20))) {
   quiet_energy_ = 0.25f * floor_ * floor_ * kHop / 2;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/level.hpp"
 #include "ivr/dtmf.hpp"
 
 namespace ivr {
@@ -13,7 +14,6 @@ constexpr double kRows[] = {697, 770, 852, 941};  // Q.23
 constexpr double kColumns[] = {1209, 1336, 1477, 1633};
 
 constexpr int samples(Millis t) { return static_cast<int>(t.count() * kSampleRateHz / 1000); }
-double amplitude_of(double level_dbm0) { return 32768.0 * std::pow(10.0, (level_dbm0 - 3.14) / 20); }
 
 }  // namespace
 

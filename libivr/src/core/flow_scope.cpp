@@ -10,7 +10,7 @@ namespace flow {
 
 namespace {
 
-constexpr std::size_t kMaxText = 64 << 10;
+constexpr std::size_t kMaxKept = 64 << 10;
 
 std::string_view to_string(CalendarState state) {
   switch (state) {
@@ -119,7 +119,7 @@ View Scope::local(Path::Root what) {
 }
 
 std::string Scope::set(int slot, Value value, bool is_secret, bool is_redacted) {
-  if (auto* s = std::get_if<std::string>(&value); s && s->size() > kMaxText) s->resize(kMaxText);
+  if (auto* s = std::get_if<std::string>(&value); s && s->size() > kMaxKept) s->resize(kMaxKept);
   Slot& target = slots_[static_cast<std::size_t>(slot)];
   target.secret = is_secret || model_.variables[static_cast<std::size_t>(slot)].secret;
   target.redacted = is_redacted;

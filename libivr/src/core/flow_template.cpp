@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kMaxComputed = 2000;
 
-absl::Status bad(const std::string& message) { return absl::InvalidArgumentError(message); }
+absl::Status wrong(const std::string& message) { return absl::InvalidArgumentError(message); }
 
 struct FilterRow {
   std::string_view name;
@@ -54,7 +54,7 @@ absl::StatusOr<Value> filter_argument(std::string_view text) {
   if (text == "true" || text == "false") return text == "true";
   if (text == "null") return Value{};
   if (const auto n = number(View(text))) return own(view(*n));
-  return bad("a filter's argument is a number or a text in quotes, not " + in_quotes(text));
+  return wrong("a filter's argument is a number or a text in quotes, not " + in_quotes(text));
 }
 
 }  // namespace
@@ -64,15 +64,16 @@ absl::StatusOr<Template::FilterCall> Template::parse_filter(std::string_view tex
   const std::string_view name = trimmed(text.substr(0, colon));
   const FilterRow* row = nullptr;
   for (const FilterRow& f : kFilters) row = f.name == name ? &f : row;
-  if (!row) return bad("no filter " + in_quotes(name) + suggestion(name, names_of(kFilters)));
+  if (!row) return wrong("no filter " + in_quotes(name) + suggestion(name, names_of(kFilters)));
   FilterCall call{row->filter, {}};
   if (colon != std::string_view::npos) {
-    if (!row->argument) return bad("filter '" + std::string(name) + "' takes no argument");
+    if (!row->argument) return wrong("filter '" + std::string(name) + "' takes no argument");
     auto argument = filter_argument(text.substr(colon + 1));
     if (!argument.ok()) return argument.status();
     call.argument = *std::move(argument);
   } else if (row->argument && row->filter != Filter::round) {
-    return bad("filter '" + std::string(name) + "' needs an argument, as in '" + std::string(name) + ": 4'");
+    return wrong("filter '" + std::string(name) + "' needs an argument, as in '" + std::string(name) +
+                 ": 4'");
   }
   return call;
 }
@@ -90,21 +91,22 @@ absl::StatusOr<Template> Template::parse(std::string_view text, Names& names) {
     }
     const std::size_t close = closing(text, open + 2);
     if (close == std::string_view::npos)
-      return bad("'{{' at character " + std::to_string(open + 1) + " is never closed by '}}'");
-    if (t.parts_.size() > 200) return bad("more than 200 variables in one text");
+      return wrong("'{{' at character " + std::to_string(open + 1) + " is never closed by '}}'");
+    if (t.parts_.size() > 200) return wrong("more than 200 variables in one text");
     std::string_view inside = text.substr(open + 2, close - open - 2);
     Part part;
     part.computed = true;
     if (trimmed(inside).empty())
-      return bad("'{{}}' at character " + std::to_string(open + 1) + " names no variable");
-    if (inside.size() > kMaxComputed) return bad("more than 2000 characters between '{{' and '}}'");
+      return wrong("'{{}}' at character " + std::to_string(open + 1) + " names no variable");
+    if (inside.size() > kMaxComputed) return wrong("more than 2000 characters between '{{' and '}}'");
     std::size_t used = 0;
     auto expression = Expression::parse_part(inside, names, used);
     if (!expression.ok()) return expression.status();
     part.expression = *std::move(expression);
     inside.remove_prefix(used);
     while (!inside.empty()) {
-      if (inside.front() != '|') return bad("expected '|' or '}}', found " + in_quotes(inside.substr(0, 12)));
+      if (inside.front() != '|')
+        return wrong("expected '|' or '}}', found " + in_quotes(inside.substr(0, 12)));
       inside.remove_prefix(1);
       char quote = 0;
       std::size_t end = 0;

@@ -3,20 +3,20 @@
 #include <algorithm>
 #include <charconv>
 
+#include "absl/strings/ascii.h"
+
 namespace ivr {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
 std::string lowered(std::string_view text) {
   std::string out(text);
-  std::ranges::transform(out, out.begin(), lower);
+  std::ranges::transform(out, out.begin(), absl::ascii_tolower);
   return out;
 }
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  const char l = lower(c);
+  const char l = absl::ascii_tolower(c);
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "core/spoken_language.hpp"
 
 namespace ivr {
@@ -43,14 +44,13 @@ std::string listed(const Range& range, Name name) {
   return result;
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 absl::StatusOr<const Language*> find_language(std::string_view tag) {
   const auto primary = tag.substr(0, tag.find_first_of("-_"));
   for (const auto* language : kLanguages) {
     if (std::equal(primary.begin(), primary.end(), language->tag.begin(), language->tag.end(),
-                   [](char a, char b) { return lower(a) == b; })) {
+                   [](char a, char b) { return absl::ascii_tolower(a) == b; })) {
       return language;
     }
   }
@@ -210,7 +210,7 @@ absl::StatusOr<std::string> say_money(std::string_view amount, std::string_view 
   if (!found.ok()) return found.status();
   const auto unit = std::find_if(std::begin(kCurrencies), std::end(kCurrencies), [&](const Currency& c) {
     return std::equal(currency.begin(), currency.end(), c.code.begin(), c.code.end(),
-                      [](char a, char b) { return lower(a) == lower(b); });
+                      [](char a, char b) { return absl::ascii_tolower(a) == absl::ascii_tolower(b); });
   });
   if (unit == std::end(kCurrencies)) {
     return absl::InvalidArgumentError("no spoken words for currency " + shown(currency) + "; there are " +

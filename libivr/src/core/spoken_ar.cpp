@@ -19,6 +19,7 @@
 
 namespace ivr::spoken {
 namespace {
+namespace arabic {
 
 enum class Case { nominative, oblique };  // oblique: after a preposition or a noun, "the year 2026"
 
@@ -258,8 +259,10 @@ std::string time(int hour, int minute) {
   return out.append(hour == 0 ? " بعد منتصف الليل" : hour < 12 ? " صباحًا" : hour == 12 ? " ظهرًا" : " مساءً");
 }
 
+}  // namespace arabic
 }  // namespace
 
-const Language kArabic = {"ar", "سالب", "فاصلة", cardinal, 99, ordinal, key, money, date, time};
+const Language kArabic = {"ar",        "سالب",        "فاصلة",      arabic::cardinal, 99, arabic::ordinal,
+                          arabic::key, arabic::money, arabic::date, arabic::time};
 
 }  // namespace ivr::spoken

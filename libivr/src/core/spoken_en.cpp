@@ -6,6 +6,7 @@
 
 namespace ivr::spoken {
 namespace {
+namespace english {
 
 constexpr std::string_view kSmall[] = {"zero",    "one",     "two",       "three",    "four",
                                        "five",    "six",     "seven",     "eight",    "nine",
@@ -134,9 +135,11 @@ std::string time(int hour, int minute) {
   return out += hour < 12 ? " a.m." : " p.m.";
 }
 
+}  // namespace english
 }  // namespace
 
-const Language kEnglish = {"en",    "minus", "point", cardinal, 999'999'999'999'999,
-                           ordinal, key,     money,   date,     time};
+const Language kEnglish = {
+    "en",         "minus",        "point",       english::cardinal, 999'999'999'999'999, english::ordinal,
+    english::key, english::money, english::date, english::time};
 
 }  // namespace ivr::spoken

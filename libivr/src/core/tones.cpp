@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "core/level.hpp"
 
 namespace ivr {
 namespace {
@@ -31,7 +32,6 @@ constexpr Tone kTones[] = {
 };
 
 constexpr std::int64_t samples(Millis t) { return t.count() * kSampleRateHz / 1000; }
-double amplitude_of(double level_dbm0) { return 32768.0 * std::pow(10.0, (level_dbm0 - 3.14) / 20); }
 
 // ------------------------------------------------------------------------------ the tune on hold
 

@@ -27,10 +27,6 @@ std::string user_of(std::string_view uri) {
   return std::string(uri.substr(colon + 1, at - colon - 1));
 }
 
-std::string utc(Time at, const char* format) {
-  return absl::FormatTime(format, absl::FromUnixMicros(at.time_since_epoch().count()), absl::UTCTimeZone());
-}
-
 // Connects whoever it talks with to somebody else, and that is all.
 class ConnectScript final : public Script {
  public:
@@ -49,6 +45,10 @@ class ConnectScript final : public Script {
 };
 
 }  // namespace
+
+std::string Switchboard::utc(Time at, const char* format) {
+  return absl::FormatTime(format, absl::FromUnixMicros(at.time_since_epoch().count()), absl::UTCTimeZone());
+}
 
 std::unique_ptr<Script> Switchboard::connect_script(intent::Transfer to) {
   return std::make_unique<ConnectScript>(std::move(to));

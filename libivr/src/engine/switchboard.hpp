@@ -155,6 +155,7 @@ class Switchboard : private CallControl {
   CallRecord* record(const std::string& call) override;
   void keep_promises();
 
+  static std::string utc(Time at, const char* format);
   void watch(ActiveCall& call);
   std::string identity(const std::string& number) const;
   std::string destination(const std::string& number) const;

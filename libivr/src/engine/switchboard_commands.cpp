@@ -13,10 +13,6 @@ namespace {
 // A call may stay unanswered on early media for so long: proxies give it three minutes (RFC 3261, 16.6).
 constexpr Millis kEarlyMedia = 180s;
 
-std::string utc(Time at, const char* format) {
-  return absl::FormatTime(format, absl::FromUnixMicros(at.time_since_epoch().count()), absl::UTCTimeZone());
-}
-
 }  // namespace
 
 // ---------------------------------------------------------------------------------------- commands
