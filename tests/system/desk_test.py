@@ -38,7 +38,7 @@ class Desk:
         with open(self.path, "w", encoding="utf-8") as f:
             json.dump(document, f, ensure_ascii=False)
         self.db = os.path.join(self.folder, "ivr.db")
-        self.loaded = run(IVR, "load", self.path, "--database", self.db)
+        self.loaded = run(IVR, "load", self.path, "--db", self.db)
         assert self.loaded.returncode == 0, self.loaded.stdout + self.loaded.stderr
         self.options = ("--demo-users", *options)
         self.server = Server(self.folder, *self.options).ready()
@@ -116,7 +116,7 @@ class Branches(unittest.TestCase):
         return {e["text"] for e in self.desk.server.of("said") if e["call"] in legs}
 
     def test_s0_43_loading_the_site_once_more_changes_nothing(self):
-        again = run(IVR, "load", self.desk.path, "--database", self.desk.db)
+        again = run(IVR, "load", self.desk.path, "--db", self.desk.db)
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertIn("nothing changed", again.stdout)
 
@@ -145,7 +145,7 @@ class Branches(unittest.TestCase):
         made = self.through("c-direct", 9)
         self.assertIn("direct", made.path)
         self.assertIn(made.record["agent"], ("billing", "tech1", "tech2", "general"))
-        why = run(IVR, "why", made.id, "--database", self.desk.db)
+        why = run(IVR, "why", made.id, "--db", self.desk.db)
         self.assertEqual(why.returncode, 0, why.stdout + why.stderr)
         self.assertIn(made.record["agent"], why.stdout)
 

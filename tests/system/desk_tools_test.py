@@ -41,7 +41,7 @@ class DeskTools(unittest.TestCase):
         return done
 
     def load(self, site, **options):
-        return json.loads(self.ivr("load", site, "--database", self.db, "--json", **options).stdout)
+        return json.loads(self.ivr("load", site, "--db", self.db, "--json", **options).stdout)
 
     def desk(self):
         """A copy of the support desk that may be changed."""
@@ -62,7 +62,7 @@ class DeskTools(unittest.TestCase):
         for name in ("agent tech1", "queue tech", "calendar support", "extension 2001", "flow ../flows/support_desk.json"):
             self.assertIn(name, first["new"])
         dump = sqlite3.connect(self.db).execute("SELECT kind, id, json FROM documents ORDER BY 1, 2").fetchall()
-        second = self.ivr("load", DESK, "--database", self.db).stdout
+        second = self.ivr("load", DESK, "--db", self.db).stdout
         self.assertIn("nothing changed", second)
         db = sqlite3.connect(self.db)
         self.assertEqual(db.execute("SELECT kind, id, json FROM documents ORDER BY 1, 2").fetchall(), dump)
@@ -77,7 +77,7 @@ class DeskTools(unittest.TestCase):
         del site["agents"]["general"]
         site["queues"]["general"]["members"] = ["night"]
         self.write(path, site)
-        refused = self.ivr("load", path, "--database", self.db, code=1).stderr  # the flow names the agent
+        refused = self.ivr("load", path, "--db", self.db, code=1).stderr  # the flow names the agent
         self.assertIn("general", refused)
         site["agents"]["general"] = {}
         del site["demo_users"]["1001"]
@@ -104,13 +104,13 @@ class DeskTools(unittest.TestCase):
                 bad = json.load(f)
             change(bad)
             self.write(path, bad)
-            self.assertIn(words, self.ivr("load", path, "--database", self.db, code=1).stderr)
+            self.assertIn(words, self.ivr("load", path, "--db", self.db, code=1).stderr)
         self.assertEqual(sqlite3.connect(self.db).execute("SELECT kind, id, json FROM documents").fetchall(), before)
         self.write(path, "{")
-        self.assertIn("line 1", self.ivr("load", path, "--database", self.db, code=1).stderr)
+        self.assertIn("line 1", self.ivr("load", path, "--db", self.db, code=1).stderr)
         self.ivr("load", code=2)
-        self.ivr("load", "no-such-file.json", "--database", self.db, code=1)
-        self.assertIn("no defect", self.ivr("load", DESK, "--check", "--database", "unused.db").stdout)
+        self.ivr("load", "no-such-file.json", "--db", self.db, code=1)
+        self.assertIn("no defect", self.ivr("load", DESK, "--check", "--db", "unused.db").stdout)
         self.assertFalse(os.path.exists(os.path.join(self.folder, "unused.db")))
 
     # ------------------------------------------------------------------------------------------ report
@@ -199,7 +199,7 @@ class DeskTools(unittest.TestCase):
 
     def report(self):
         folder = os.path.join(self.folder, "csv")
-        self.ivr("report", "--database", self.db, "--day", "2026-11-20", "--csv", folder)
+        self.ivr("report", "--db", self.db, "--day", "2026-11-20", "--csv", folder)
         tables = {}
         for name in ("calls", "queues", "agents", "service_level"):
             with open(os.path.join(folder, name + ".csv"), encoding="utf-8", newline="") as f:
@@ -220,7 +220,7 @@ class DeskTools(unittest.TestCase):
             self.recount_queues(tables, log)
             self.recount_agents(tables["agents"], log)
             self.recount_calls(tables["calls"], db, log)
-            as_json = json.loads(self.ivr("report", "--database", self.db, "--day", "2026-11-20", "--json").stdout)
+            as_json = json.loads(self.ivr("report", "--db", self.db, "--day", "2026-11-20", "--json").stdout)
             self.assertEqual(len(as_json["calls"]), len(tables["calls"]))
             self.assertEqual(sum(q["served"] for q in as_json["queues"]), sum(int(q["served"]) for q in tables["queues"]))
 
@@ -318,19 +318,19 @@ class DeskTools(unittest.TestCase):
         self.load(path)
         self.made_up_days(4, calls=50)
         def calls(*options):
-            return len(json.loads(self.ivr("report", "--database", self.db, "--day", "2026-11-20", "--json", *options).stdout)["calls"])
+            return len(json.loads(self.ivr("report", "--db", self.db, "--day", "2026-11-20", "--json", *options).stdout)["calls"])
         self.assertGreater(calls(), 10)
         self.assertEqual(calls("--user", "boss"), calls())
         self.assertEqual(calls("--user", "sales"), 0)
         self.assertEqual(calls("--user", "nobody"), 0)
 
     def test_a_report_says_what_it_cannot_do(self):
-        self.assertIn("ivr.db", self.ivr("report", "--database", self.db, code=1).stderr)
+        self.assertIn("ivr.db", self.ivr("report", "--db", self.db, code=1).stderr)
         self.load(DESK)
-        self.assertIn("no day", self.ivr("report", "--database", self.db, "--day", "yesterday", code=2).stderr)
-        self.assertIn("Nowhere", self.ivr("report", "--database", self.db, "--time-zone", "Nowhere/X", code=2).stderr)
-        self.assertIn("0 calls", self.ivr("report", "--database", self.db).stdout)
-        self.assertIn("was in no queue", self.ivr("why", "c1", "--database", self.db, code=1).stderr)
+        self.assertIn("no day", self.ivr("report", "--db", self.db, "--day", "yesterday", code=2).stderr)
+        self.assertIn("Nowhere", self.ivr("report", "--db", self.db, "--time-zone", "Nowhere/X", code=2).stderr)
+        self.assertIn("0 calls", self.ivr("report", "--db", self.db).stdout)
+        self.assertIn("was in no queue", self.ivr("why", "c1", "--db", self.db, code=1).stderr)
         self.ivr("why", code=2)
 
 

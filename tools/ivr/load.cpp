@@ -84,7 +84,7 @@ int load_main(int argc, char** argv) {
       "Exit status: 0 stored, 1 refused or not stored, 2 wrong usage.",
       "ivr load"};
   app.add_option("site", path, "the site's JSON document")->required();
-  app.add_option("--database,--db", database, "the server's database; created when it is not there")
+  app.add_option("--db", database, "the server's database; created when it is not there")
       ->capture_default_str();
   app.add_flag("--check", check, "only check, store nothing");
   app.add_flag("--json", as_json, "print the result as one JSON object");

@@ -89,7 +89,7 @@ int report_main(int argc, char** argv) {
       "--csv it writes\n"
       "calls.csv, queues.csv, agents.csv and service_level.csv (docs/reports.md).",
       "ivr report"};
-  app.add_option("--database,--db", database, "the server's database")->capture_default_str();
+  app.add_option("--db", database, "the server's database")->capture_default_str();
   app.add_option("--day", day_text, "YYYY-MM-DD; today when left out");
   app.add_option("--time-zone", zone, "of the day; the site's first calendar's, or UTC, when left out");
   app.add_option("--user", user, "only calls that this user of the site's 'access' may see");

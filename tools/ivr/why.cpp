@@ -171,7 +171,7 @@ int why_main(int argc, char** argv) {
       "  ivr why CALL --agent omar --at 10:02      why not Omar at two minutes past ten?",
       "ivr why"};
   app.add_option("call", question.call, "the call's id, or 'last'")->required();
-  app.add_option("--database,--db", database, "the server's database")->capture_default_str();
+  app.add_option("--db", database, "the server's database")->capture_default_str();
   app.add_option("--agent", agent, "why not this one");
   app.add_option("--at", time_text,
                  "how it stood then: HH:MM or HH:MM:SS on the call's day, or with YYYY-MM-DD before it");
