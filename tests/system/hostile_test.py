@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 import unittest
 
 import phone
@@ -122,6 +121,12 @@ def assert_whole(test, packets):
     test.assertTrue(all(loud[loud.index(True):]), "the tone was interrupted")
 
 
+def a_frame_later(who):
+    """Goes on when that telephone's clock has: what is sent meanwhile is paced by the call itself."""
+    then = who.timestamp
+    wait_for(lambda: who.timestamp != then, f"the next frame of {who.user}")
+
+
 class Strangers(unittest.TestCase):
     """RTP, RTCP and digits of somebody else, who knows or guesses SSRC, sequence number and payload types."""
 
@@ -146,13 +151,13 @@ class Strangers(unittest.TestCase):
             if before:
                 for _ in range(20):
                     intrude()
-                    time.sleep(0.01)
+                    a_frame_later(caller)
                 caller.audio = audio
             wait_for(lambda: len(caller.packets) >= 50, f"audio for {name}")
             heard = len(caller.packets)
             while len(caller.packets) < heard + 75:  # beside 1.5 s of the call
                 intrude()
-                time.sleep(0.02)
+                a_frame_later(caller)
             whole = list(caller.packets)
             caller.press("12#")
             wait_for(lambda: caller.over, f"the end of {name}'s call")
@@ -232,7 +237,7 @@ class Strangers(unittest.TestCase):
             for data in (b"", rng.randbytes(rng.randint(1, 11)), rng.randbytes(60000), valid_rtp + rng.randbytes(60000)):
                 victim.rtp.sendto(data if data[:1] != b"\x80" or len(data) > 2000 else b"\x00", rtp)
                 victim.rtcp.sendto(data, rtcp)
-            time.sleep(0.02)
+            a_frame_later(victim)
         before = len(victim.packets), len(bystander.packets)
         wait_for(lambda: len(victim.packets) > before[0] + 25 and len(bystander.packets) > before[1] + 25, "more audio")
         self.assertIsNone(ivr.process.poll())
