@@ -8,7 +8,7 @@
 namespace ivr {
 namespace {
 
-Prompts tone(std::string name) { return {Prompt{Prompt::Kind::tone, std::move(name)}}; }
+Prompts music(std::string name = {}) { return {Prompt{Prompt::Kind::music, std::move(name)}}; }
 
 class QueueTest : public ScriptedCall {
  protected:
@@ -35,7 +35,7 @@ TEST_F(QueueTest, TheCallerJoinsHearsWhatIsSaidThenMusicOverAndOver) {
   EXPECT_EQ(played()->loops, 1);
   step(event::PlayEnded{1, 2s, true, {}}, 2s);
   ASSERT_NE(played(), nullptr);
-  EXPECT_EQ(played()->prompts, tone("hold"));
+  EXPECT_EQ(played()->prompts, music());
   EXPECT_EQ(played()->loops, 0);
 }
 
@@ -72,7 +72,29 @@ TEST_F(QueueTest, P_25_NewsAreSaidInPlaceOfTheMusicAndTheCallerStays) {
   EXPECT_TRUE(out.empty());
   step(event::PlayEnded{3, 1s, true, {}}, 31s);
   ASSERT_NE(played(), nullptr);
-  EXPECT_EQ(played()->prompts, tone("hold"));
+  EXPECT_EQ(played()->prompts, music());
+}
+
+TEST_F(QueueTest, P_82_TheMusicGoesOnWhereItWas) {
+  intent::Queue news = support();
+  news.say = say("you are next");
+  wait(support(), {news, news});
+  step(event::PlayEnded{1, 2s, true, {}}, 2s);
+  EXPECT_EQ(played()->from, 0ms);
+  step(event::QueueAnnounced{{.position = 1}}, 30s);
+  step(event::PlayEnded{2, 28s, false, {}}, 30s);
+  step(event::PlayEnded{3, 1s, true, {}}, 31s);
+  EXPECT_EQ(played()->from, 28s);
+  bridge(41s);
+  step(event::PlayEnded{4, 10s, false, {}}, 41s);
+  step(event::PeerHeld{true}, 60s);
+  EXPECT_EQ(played()->prompts, music());
+  EXPECT_EQ(played()->from, 38s);
+  step(event::PeerHeld{false}, 62s);
+  step(event::PlayEnded{5, 2s, false, {}}, 62s);
+  step(event::PeerHeld{true, "anns"}, 70s);  // another tune, from its beginning
+  EXPECT_EQ(played()->prompts, music("anns"));
+  EXPECT_EQ(played()->from, 0ms);
 }
 
 TEST_F(QueueTest, P_25_NewsWithNothingToSayDoNotDisturbTheMusic) {
@@ -401,7 +423,7 @@ TEST_F(ServeTest, AnAgentIsConnectedTalksAndHearsHowLong) {
   EXPECT_TRUE(out.empty());
   step(event::PeerHeld{true}, 10s);
   ASSERT_NE(sent<command::Play>(), nullptr);
-  EXPECT_EQ(sent<command::Play>()->prompts, tone("hold"));
+  EXPECT_EQ(sent<command::Play>()->prompts, music());
   step(event::PeerHeld{false}, 20s);
   EXPECT_NE(sent<command::StopPlay>(), nullptr);
   step(event::Unbridged{"", true}, 62s);
@@ -423,6 +445,35 @@ TEST_F(ServeTest, AnAgentIsGivenToAnotherCallWithoutAPause) {
   EXPECT_TRUE(out.empty());
   step(event::Unbridged{}, 62s);
   EXPECT_EQ(std::get<outcome::Served>(script->told[1]).talked, 60s);
+}
+
+TEST_F(ServeTest, P_30_OnAnOpenLineEachCallerIsAnnouncedFirst) {
+  start({intent::Serve{}, intent::Play{.prompts = say("from sales")}, intent::Serve{}, intent::Decline{}});
+  step(event::Offered{say("from sales"), "1"}, 5s);
+  const auto& offered = std::get<outcome::Offered>(script->told[1]);
+  EXPECT_EQ(offered.whisper, say("from sales"));
+  EXPECT_EQ(offered.accept_keys, "1");
+  EXPECT_EQ(sent<command::Serve>(), nullptr);  // not before the whisper is over
+  step(event::PlayEnded{1, 1s, true, {}}, 6s);
+  EXPECT_NE(sent<command::Serve>(), nullptr);
+  step(event::Bridged{"c1", "", 0ms, {}}, 6s);
+  step(event::Unbridged{}, 16s);  // here the script declines whom it has not been offered
+  EXPECT_NE(sent<command::Decline>(), nullptr);
+}
+
+TEST_F(ServeTest, P_30_AnOfferThatComesWhileTheScriptDoesSomethingElseWaitsForIt) {
+  start({intent::Serve{}, intent::Wait{1s}, intent::Serve{}, intent::Decline{}, intent::Serve{}});
+  step(event::Bridged{"c1", "", 0ms, {}}, 2s);
+  step(event::Unbridged{}, 10s);
+  step(event::Offered{}, 10s);
+  EXPECT_EQ(script->told.size(), 2u);
+  tick();
+  ASSERT_EQ(script->told.size(), 4u);  // it declines
+  EXPECT_TRUE(std::holds_alternative<outcome::Offered>(script->told[3]));
+  EXPECT_EQ(sent<command::Serve>(), nullptr);
+  EXPECT_NE(sent<command::Decline>(), nullptr);
+  step(event::Offered{}, 20s);  // and is offered the next
+  EXPECT_NE(sent<command::Serve>(), nullptr);
 }
 
 TEST_F(ServeTest, P_30_TheNextCallerOfAnOpenLineMayComeWhileItsScriptDoesSomethingElse) {

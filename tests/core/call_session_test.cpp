@@ -168,6 +168,31 @@ TEST_F(CallSessionTest, ATransferHearsRingbackThenIsConnectedAndRecorded) {
   EXPECT_EQ(got.recording, "/r/t.wav");
 }
 
+TEST_F(CallSessionTest, P_35_TheOtherSidesTelephoneMayBeAskedToCallElsewhere) {
+  const std::pair<int, outcome::TransferEnd> cases[] = {{200, outcome::TransferEnd::completed},
+                                                        {486, outcome::TransferEnd::busy},
+                                                        {603, outcome::TransferEnd::rejected},
+                                                        {405, outcome::TransferEnd::failed}};
+  for (const auto& [status, end] : cases) {
+    start({intent::Transfer{.uri = "sip:desk@c", .ring_limit = 20s, .refer = true}});
+    ASSERT_NE(sent<command::Refer>(), nullptr) << status;
+    EXPECT_EQ(sent<command::Refer>()->uri, "sip:desk@c");
+    EXPECT_EQ(sent<command::Dial>(), nullptr);
+    step(event::ReferProgress{180}, 2s);
+    EXPECT_EQ(script->told.size(), 1u);
+    step(event::ReferProgress{status}, 3s);
+    const auto& got = std::get<outcome::Transferred>(script->told[1]);
+    EXPECT_EQ(got.end, end);
+    EXPECT_EQ(got.sip_status, status);
+  }
+  start({intent::Transfer{.uri = "sip:desk@c", .ring_limit = 20s, .refer = true}});
+  tick();
+  EXPECT_EQ(std::get<outcome::Transferred>(script->told[1]).end, outcome::TransferEnd::no_answer);
+  const std::size_t told = script->told.size();
+  step(event::ReferProgress{200}, 30s);  // too late
+  EXPECT_EQ(script->told.size(), told);
+}
+
 TEST_F(CallSessionTest, P_37_AFailedTransferComesBackToTheScriptWithItsCause) {
   const std::pair<int, outcome::TransferEnd> cases[] = {{486, outcome::TransferEnd::busy},
                                                         {600, outcome::TransferEnd::busy},

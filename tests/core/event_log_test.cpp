@@ -40,7 +40,9 @@ TEST(EventLog, EveryEventSurvivesWritingAndReading) {
       event::AgentStatusSet{true, "ann", AgentState::on_break},
       event::Bridged{"c2", "ann", 12s, {"bob"}},
       event::Unbridged{"sip:x@y", true},
-      event::PeerHeld{true},
+      event::PeerHeld{true, "jazz"},
+      event::Offered{{Prompt{Prompt::Kind::text, "for sales", "en"}}, "1"},
+      event::ReferProgress{486},
       event::MediaLost{},
       event::Stop{"line\nbreak"},
       event::Tick{}};

@@ -220,6 +220,27 @@ constexpr Refused kRefused[] = {
     {R"("access": {"u": "2001"})", "/access/u: ", "a list"},
 };
 
+TEST(Site, P_82_HasClassesOfMusic) {
+  const Site site = site_of(
+      with(R"("music": {"default": "a.wav", "radio": {"files": ["b.wav", "c.wav"], "continuous": true}},
+    "agents": {"huda": {"music": "default"}}, "queues": {"help": {"music": "radio"}})"));
+  ASSERT_EQ(site.music.size(), 2u);
+  EXPECT_EQ(site.music[0].first, "default");
+  ASSERT_EQ(site.music[0].second.prompts.size(), 1u);
+  EXPECT_EQ(site.music[0].second.prompts[0].kind, Prompt::Kind::file);
+  EXPECT_EQ(site.music[0].second.prompts[0].value, "a.wav");
+  EXPECT_FALSE(site.music[0].second.continuous);
+  EXPECT_EQ(site.music[1].second.prompts.size(), 2u);
+  EXPECT_TRUE(site.music[1].second.continuous);
+  EXPECT_EQ(site.agents[0].music, "default");
+  EXPECT_EQ(site.queues[0].music, "radio");
+  EXPECT_THAT(refusal(with(R"("music": {"jazz": "a.wav"}, "queues": {"help": {"music": "jaz"}})")),
+              StartsWith("/queues/help/music: no music 'jaz'; did you mean 'jazz'?"));
+  EXPECT_THAT(refusal(with(R"("music": {"jazz": {"files": []}})")),
+              StartsWith("/music/jazz/files: no music"));
+  EXPECT_THAT(refusal(with(R"("music": {"jazz": 3})")), StartsWith("/music/jazz: "));
+}
+
 TEST(Site, ErrorsSayWhereAndNameTheValueAndWhatIsAllowed) {
   for (const Refused& each : kRefused) {
     const std::string words = refusal(with(each.part));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 // The router's hands, with telephones of paper: what they dial, join and tell, on a virtual clock.
@@ -17,10 +18,12 @@ using testing::SizeIs;
 
 class Desk : public CallControl {
  public:
-  explicit Desk(EngineOptions o = {}) : options(std::move(o)), acd(options, *this) {
-    EXPECT_TRUE(acd.start(std::nullopt).ok());
-    for (const AgentOptions& agent : options.agents)
-      EXPECT_TRUE(acd.set_status(agent.id, AgentState::available, "").ok());
+  explicit Desk(EngineOptions o = {}, std::optional<Router> kept = {}, bool at_work = true)
+      : options(std::move(o)), acd(options, *this) {
+    EXPECT_TRUE(acd.start(std::move(kept)).ok());
+    for (const AgentOptions& agent : options.agents) {
+      if (at_work) EXPECT_TRUE(acd.set_status(agent.id, AgentState::available, "").ok());
+    }
   }
 
   Time now() const override { return clock; }
@@ -38,7 +41,10 @@ class Desk : public CallControl {
     all.insert(all.end(), commands.begin(), commands.end());
   }
 
-  void tell_when_kept(const std::string& call, Event event) override { tell_session(call, std::move(event)); }
+  void when_kept(std::function<void()> then) override {
+    if (slow_disk) return unkept.push_back(std::move(then));
+    then();
+  }
   CallRecord* record(const std::string& call) override { return &records[call]; }
 
   void later(Millis by) {
@@ -78,6 +84,8 @@ class Desk : public CallControl {
   };
   EngineOptions options;
   Time clock{1'000'000s};
+  bool slow_disk = false;
+  std::vector<std::function<void()>> unkept;
   std::vector<Dialled> dialled;
   std::map<std::string, std::vector<Event>> told;
   std::vector<std::pair<std::string, std::string>> ends, bridges, unbridges;
@@ -287,14 +295,26 @@ TEST(Acd, AnAgentOnAnOpenLineIsJoinedWithoutRingingAndStays) {
   d.acd.serve("line", "1001");
   EXPECT_EQ(d.agent("ann").state, AgentState::available);
   for (const std::string caller : {"c1", "c2"}) {
-    d.acd.join(caller, "1", {.queue = "desk"});
+    d.acd.join(caller, "1", {.queue = "desk", .accept_keys = caller});
     EXPECT_THAT(d.dialled, IsEmpty());
+    EXPECT_EQ(d.acd.partner(caller), "");  // the line may still have to hear something
+    ASSERT_NE(d.last<event::Offered>("line"), nullptr);
+    EXPECT_EQ(d.last<event::Offered>("line")->accept_keys, caller);
+    d.acd.serve("line", "1001");
     EXPECT_EQ(d.acd.partner(caller), "line");
     d.acd.ended(caller, 0);
     EXPECT_EQ(d.acd.partner("line"), "");
     EXPECT_EQ(d.agent("ann").state, AgentState::available);
     d.acd.serve("line", "1001");  // its script waits again
   }
+  d.acd.join("c3", "1", {.queue = "desk"});
+  d.acd.decline("line");
+  EXPECT_EQ(d.acd.partner("c3"), "");
+  EXPECT_EQ(d.agent("ann").state, AgentState::available);
+  d.later(1s);
+  d.acd.serve("line", "1001");  // offered once more, and now it does
+  EXPECT_EQ(d.acd.partner("c3"), "line");
+  d.acd.ended("c3", 0);
   d.acd.ended("line", 0);
   EXPECT_EQ(d.agent("ann").unavailable, Unavailable::unreachable);
 }
@@ -317,6 +337,60 @@ TEST(Acd, CallsBackAtTheHeadOfTheQueueAndPutsTheCallerWhereHeStood) {
   ASSERT_EQ(d.dialled.back().uri, "sip:ann@127.0.0.1:7000");
   d.acd.serve(d.dialled.back().id, "");
   EXPECT_EQ(d.acd.partner(back), d.dialled.back().id);
+}
+
+// A start that does not know of the attempt could not tell that it was answered, and would call again.
+TEST(Acd, CallsNobodyBackBeforeTheAttemptIsKept) {
+  Desk d(desk({fixed("ann")}));
+  const std::string busy = d.talk("c0");
+  d.acd.join("c1", "+4912", {.queue = "desk"});
+  d.acd.request_callback("c1", "+4912");
+  d.acd.ended("c1", 0);
+  d.acd.ended("c0", 0);
+  d.slow_disk = true;
+  d.acd.ended(busy, 0);
+  d.later(1s);
+  EXPECT_EQ(std::ranges::count(d.dialled, "+4912", &Desk::Dialled::uri), 0);
+  ASSERT_THAT(d.unkept, SizeIs(1));
+  d.unkept[0]();
+  EXPECT_EQ(d.dialled.back().uri, "+4912");
+}
+
+TEST(Acd, WhoeverIsOwedACallBackIsOwedItStillWhenTheEngineStopsDuringIt) {
+  Desk d(desk({fixed("ann")}));
+  const std::string busy = d.talk("c0");
+  d.acd.join("c1", "+4912", {.queue = "desk"});
+  d.acd.request_callback("c1", "+4912");
+  d.acd.ended("c1", 0);
+  d.acd.ended("c0", 0);
+  d.acd.ended(busy, 0);
+  d.later(1s);
+  ASSERT_EQ(d.dialled.back().uri, "+4912");
+  const std::size_t dialled = d.dialled.size();
+  d.acd.drain();
+  d.acd.ended(d.dialled.back().id, 487);
+  d.later(1h);
+  EXPECT_THAT(d.dialled, SizeIs(dialled));
+  auto kept = Router::restore(d.acd.router().save());
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  Desk next(d.options, *std::move(kept));
+  EXPECT_EQ(next.dialled.back().uri, "+4912");
+  EXPECT_EQ(next.dialled.back().id, d.dialled.back().id);  // the same attempt
+}
+
+TEST(Acd, ATelephoneThatComesBackDoesNotEndABreak) {
+  Desk d(desk({{.id = "ann", .user = "1001"}}));
+  const sip::Registered there{"1001", {{.uri = "sip:1001@127.0.0.1:7001"}}};
+  ASSERT_TRUE(d.acd.set_status("ann", AgentState::on_break, "lunch").ok());
+  d.acd.registered(there);
+  EXPECT_EQ(d.agent("ann").state, AgentState::on_break);
+  ASSERT_TRUE(d.acd.set_status("ann", AgentState::offline, "").ok());
+  d.acd.registered({"1001", {}});
+  d.acd.registered(there);
+  EXPECT_EQ(d.agent("ann").state, AgentState::offline);
+  Desk fresh(desk({{.id = "ann", .user = "1001"}}), std::nullopt, false);
+  fresh.acd.registered(there);
+  EXPECT_EQ(fresh.agent("ann").state, AgentState::available);
 }
 
 TEST(Acd, SaysThatNobodyCanBeCalledBackWhoHasNoPlace) {

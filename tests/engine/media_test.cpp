@@ -46,6 +46,23 @@ TEST_F(Media, PlaysClipsBackToBackAndCountsTheirSamples) {
   EXPECT_TRUE(ended->completed);
 }
 
+TEST_F(Media, P82_BeginsWhereItIsTold) {
+  start();
+  Peer peer;
+  open(1, peer);
+  // Three rounds of 6 frames, and 3 frames: the last of the first clip.
+  media->play(1, 7, {clip(640, 0x11), clip(320, 0x22)}, 1, (3 * 6 + 3) * kFrame);
+  std::vector<std::uint8_t> heard;
+  ASSERT_TRUE(peer.hears([&](const Heard& packet) {
+    if (packet.payload[0] != 0xFF) heard.push_back(packet.payload[0]);
+    return packet.payload[0] == 0xFF && !heard.empty();
+  }));
+  EXPECT_EQ(heard, (std::vector<std::uint8_t>{0x11, 0x22, 0x22}));
+  EXPECT_EQ(wait_for<media::PlayEnded>()->samples, 480);
+  media->play(1, 8, {}, 0, 1s);  // nothing has no middle
+  EXPECT_TRUE(wait_for<media::PlayEnded>());
+}
+
 TEST_F(Media, P02_StopsAtOnceAndCountsWhatWasHeardExactly) {
   start();
   Peer peer;

@@ -89,7 +89,15 @@ struct Unbridged {
 };
 struct PeerHeld {
   bool held = false;
-};                    // the other side of the bridge has put leg 0 on hold, or is back
+  std::string music{};  // class of the one who holds; empty: what is heard in the queue
+};                      // the other side of the bridge has put leg 0 on hold, or is back
+struct Offered {        // to an agent on an open leg: who is connected when it serves
+  Prompts whisper;
+  std::string accept_keys;
+};
+struct ReferProgress {
+  int status = 0;
+};                    // what the other side tells of our Refer
 struct MediaLost {};  // no RTP from leg 0 for the stream's time-out
 struct Stop {
   std::string reason;
@@ -98,12 +106,12 @@ struct Tick {};  // the deadline has come
 
 }  // namespace event
 
-using Event =
-    std::variant<event::Invited, event::Established, event::DigitHeard, event::PlayEnded, event::RecordEnded,
-                 event::HttpReplied, event::DigitsSent, event::VoiceBegan, event::VoiceEnded,
-                 event::LegRinging, event::LegAnswered, event::LegEnded, event::QueueAnnounced,
-                 event::QueueLeft, event::CallbackTaken, event::AgentStatusSet, event::Bridged,
-                 event::Unbridged, event::PeerHeld, event::MediaLost, event::Stop, event::Tick>;
+using Event = std::variant<event::Invited, event::Established, event::DigitHeard, event::PlayEnded,
+                           event::RecordEnded, event::HttpReplied, event::DigitsSent, event::VoiceBegan,
+                           event::VoiceEnded, event::LegRinging, event::LegAnswered, event::LegEnded,
+                           event::QueueAnnounced, event::QueueLeft, event::CallbackTaken,
+                           event::AgentStatusSet, event::Bridged, event::Unbridged, event::PeerHeld,
+                           event::Offered, event::ReferProgress, event::MediaLost, event::Stop, event::Tick>;
 
 // What to do about it, in this order.
 namespace command {
@@ -125,7 +133,8 @@ struct Play {
   PlayId play = 0;
   Prompts prompts;
   int loops = 1;
-};  // to leg 0; replaces what plays
+  Millis from{0};  // of the prompts: so much of them has been heard before
+};                 // to leg 0; replaces what plays
 struct StopPlay {
   PlayId play = 0;
 };
@@ -170,8 +179,12 @@ struct LeaveQueue {
 struct RequestCallback {
   std::string number;
 };
-struct Part {};   // ends the talk with the other call; Unbridged follows, leg 0 stays
-struct Serve {};  // an agent's leg is ready: connect it; not said of one that has been bridged before
+struct Part {};     // ends the talk with the other call; Unbridged follows, leg 0 stays
+struct Serve {};    // an agent's leg is ready: connect it; not said of one that has been bridged before
+struct Decline {};  // an agent on an open leg does not take who was offered
+struct Refer {
+  std::string uri;
+};  // asks the other side to call there; ReferProgress follows
 struct AgentStatus {
   intent::AgentStatus want;
 };
@@ -181,12 +194,12 @@ struct Report {
 
 }  // namespace command
 
-using Command =
-    std::variant<command::Ring, command::Answer, command::Reject, command::Dial, command::Play,
-                 command::StopPlay, command::StartRecord, command::StopRecord, command::Fetch,
-                 command::CancelFetch, command::SendDigits, command::DetectVoice, command::Connect,
-                 command::Drop, command::JoinQueue, command::LeaveQueue, command::RequestCallback,
-                 command::Part, command::Serve, command::AgentStatus, command::Report>;
+using Command = std::variant<command::Ring, command::Answer, command::Reject, command::Dial, command::Play,
+                             command::StopPlay, command::StartRecord, command::StopRecord, command::Fetch,
+                             command::CancelFetch, command::SendDigits, command::DetectVoice,
+                             command::Connect, command::Drop, command::JoinQueue, command::LeaveQueue,
+                             command::RequestCallback, command::Part, command::Serve, command::Decline,
+                             command::Refer, command::AgentStatus, command::Report>;
 using Commands = std::vector<Command>;
 
 struct CallSessionOptions {
@@ -279,7 +292,7 @@ class CallSession {
   struct Transferring {
     intent::Transfer want;
     LegNumber leg;
-    enum class Phase { dialing, talking, stopping } phase = Phase::dialing;
+    enum class Phase { dialing, talking, stopping, referring } phase = Phase::dialing;
     PlayId play = 0;
     RecordId record = 0;
     Time answered{};
@@ -342,12 +355,16 @@ class CallSession {
   void entertain(Queueing& queueing);
   void request_callback(const intent::Callback& want);
   void serve();
+  void decline();
+  void tell_offered();
+  void on_offered(const event::Offered& offered);
+  void on_refer_progress(int status);
   void on_queue_announced(const event::QueueAnnounced& announced);
   void on_queue_left(const event::QueueLeft& left);
   void on_callback_taken(const event::CallbackTaken& callback);
   void on_bridged(const event::Bridged& bridged);
   void on_unbridged(const event::Unbridged& unbridged);
-  void on_peer_held(bool held);
+  void on_peer_held(const event::PeerHeld& peer);
   void end_call(outcome::EndedBy by, std::string reason);
   void leave();
   void linger();
@@ -355,6 +372,7 @@ class CallSession {
   void dismiss(std::string reason, int status);
   void start_call_record();
   PlayId play(Prompts prompts, int loops);
+  PlayId play_music(Prompts music);
   void stop_play(PlayId& play);
   Millis since(Time then) const { return std::chrono::duration_cast<Millis>(now_ - then); }
   void arm(Micros after) { deadline_ = now_ + after; }
@@ -371,15 +389,22 @@ class CallSession {
   std::string revealed_, revealing_;
   Summary summary_;
   CallInfo call_;
+  struct Music {  // goes on where it was when something else has been heard between
+    Prompts prompts;
+    PlayId play = 0;
+    Millis heard{0};
+  };
+  Music music_;
   PlayId next_play_ = 1;
   RecordId next_record_ = 1;
   RequestId next_request_ = 1;
   LegNumber next_leg_ = 1;
   RecordId call_record_ = 0;  // of options_.record, while it runs
   int open_records_ = 0;
-  bool answered_ = false;              // leg 0, by us or by whom we called
-  bool leg_up_ = true;                 // leg 0 has not ended
-  std::optional<Time> bridged_early_;  // before the script of an agent's call served
+  bool answered_ = false;                  // leg 0, by us or by whom we called
+  bool leg_up_ = true;                     // leg 0 has not ended
+  std::optional<Time> bridged_early_;      // before the script of an agent's call served
+  std::optional<event::Offered> offered_;  // the same
   ScriptOutput output_;
   Time now_{};
   Commands* out_ = nullptr;  // only within step()

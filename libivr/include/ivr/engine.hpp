@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,8 +53,10 @@ struct EngineOptions {
   std::string trunk;                         // "sip:host:port": where numbers that are no URI are called
   std::vector<sip::Enrol> enrolments;        // where we register ourselves while we run
   std::vector<AgentOptions> agents;
-  std::vector<QueueOptions> queues;      // besides those of the routes
-  CallerRules callers;                   // by number: who calls too often, who called before
+  std::vector<QueueOptions> queues;  // besides those of the routes
+  std::map<std::string, MusicClass>
+      music;            // by name; "default" is for all who have no other. None: a tune of ours
+  CallerRules callers;  // by number: who calls too often, who called before
   std::vector<CallerList> caller_lists;  // "block" is refused; lists give priority in queues
   RouterOptions router;
   bool login_by_registration =

@@ -330,8 +330,9 @@ class MediaPort {
   // Binds a port pair; ResourceExhausted when none is free. Not yet sending: set_remote() does that.
   virtual absl::StatusOr<Address> open(StreamId stream, const StreamOptions& options) = 0;
   virtual void set_remote(StreamId stream, const RemoteMedia& remote) = 0;  // again after each offer/answer
-  virtual void play(StreamId stream, PlayId play, std::vector<ClipPtr> clips,
-                    int loops) = 0;                          // loops 0: for ever; replaces what plays
+  // loops 0: for ever; replaces what plays. Begins at `from` of the clips: of them all, round after round.
+  virtual void play(StreamId stream, PlayId play, std::vector<ClipPtr> clips, int loops,
+                    Millis from = Millis{0}) = 0;
   virtual void stop_play(StreamId stream, PlayId play) = 0;  // PlayEnded follows, unless it had ended
   virtual void send_digits(StreamId stream, std::string digits, Millis tone, Millis gap) = 0;
   virtual void start_record(StreamId stream, RecordId record, const RecordSpec& spec) = 0;

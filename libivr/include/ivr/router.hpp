@@ -35,6 +35,7 @@ struct AgentOptions {
   int max_misses = 0;                                         // in a row, then `after_misses`; 0: never
   AgentState after_misses = AgentState::on_break;
   bool standby = false;  // keeps a leg open between calls: offered on it, not dialled
+  std::string music;     // class of what those hear whom it puts on hold; empty: the queue's
 };
 
 // Why a member of a queue cannot be offered now; the join_empty and leave_empty rules name them. Several may
@@ -155,6 +156,7 @@ struct QueueOptions {
   Millis short_abandon{5s};   // given up within it counts for nothing
   int callback_tries = 1;     // calls to the caller; a crash during one does not use it up
   Millis callback_retry{300s};
+  std::string music;  // class of what its callers hear, unless the script says; the router does not care
 };
 
 // ringall, ring_progressively, longest_idle, fewest_calls, least_talk_time, rrmemory, rrordered, round_robin,
@@ -392,6 +394,7 @@ class Router {
     Time joined{};
     int priority = 0;
     bool callback = false;
+    int attempt = 0;  // of a callback: how often it has been dialled
   };
   std::vector<AgentView> agents(Time now) const;
   std::vector<QueueView> queues(Time now) const;

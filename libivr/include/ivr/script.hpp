@@ -21,6 +21,7 @@ struct Prompt {
     file,     // value is the path of an audio file, relative to the prompt folder
     tone,     // value names a generated tone: "beep", "ringback", "busy", "hold"; see tones.hpp
     silence,  // `length` of nothing
+    music,    // value names a class of hold music; empty: the one of the queue, or the engine's
   };
   Kind kind = Kind::text;
   std::string value;
@@ -119,7 +120,9 @@ struct Fetch {
   Millis filler_after = 1500ms;  // no filler for what answers sooner
 };
 
-// Dials a SIP URI and connects both legs.
+// Dials a SIP URI and connects both legs. Or, with `refer`, asks the other side's own telephone to call there
+// (RFC 3515): Transferred comes with its word of how that went, and what follows a success is as good as said
+// to nobody.
 struct Transfer {
   std::string uri;
   std::string caller_id;  // empty: the caller's
@@ -127,6 +130,7 @@ struct Transfer {
   Prompts ringback;     // looped to the caller while it rings; empty: the ringback tone
   bool record = false;  // both sides, stereo
   Millis max_talk{0};   // 0: no limit
+  bool refer = false;   // nothing else of this but uri and ring_limit is used then
 };
 
 struct Wait {
@@ -173,8 +177,12 @@ struct Callback {
   std::string number;  // or URI
 };
 
-// The other side is an agent who is offered a caller, or waits on an open leg: connects when it is time.
+// The other side is an agent who is offered a caller, or waits on an open leg: connects when it is time. On
+// an open leg each caller is announced by Offered first, in place of the outcome, and Serve again takes him.
 struct Serve {};
+
+// On an open leg, after Offered: this caller is not taken. Waits for the next one, as Serve does.
+struct Decline {};
 
 // Logs an agent in or out, or pauses it, as a feature code does.
 struct AgentStatus {
@@ -194,9 +202,10 @@ struct Hangup {
 
 }  // namespace intent
 
-using Intent = std::variant<intent::Play, intent::Collect, intent::Record, intent::Fetch, intent::Transfer,
-                            intent::Wait, intent::SendDigits, intent::Listen, intent::Answer, intent::Queue,
-                            intent::Callback, intent::Serve, intent::AgentStatus, intent::Hangup>;
+using Intent =
+    std::variant<intent::Play, intent::Collect, intent::Record, intent::Fetch, intent::Transfer, intent::Wait,
+                 intent::SendDigits, intent::Listen, intent::Answer, intent::Queue, intent::Callback,
+                 intent::Serve, intent::Decline, intent::AgentStatus, intent::Hangup>;
 
 namespace outcome {
 
@@ -293,6 +302,11 @@ struct Served {
   Millis talked{0};
 };
 
+struct Offered {  // to an agent who waits on an open leg, see intent::Serve
+  Prompts whisper;
+  std::string accept_keys;  // empty: nothing is asked for
+};
+
 struct AgentStatusSet {
   bool ok = false;    // false: nobody's telephone, no such agent, or a break of somebody who is logged out
   std::string agent;  // whose; empty: nobody's
@@ -322,7 +336,7 @@ using Outcome =
     std::variant<outcome::Started, outcome::Played, outcome::Collected, outcome::Recorded, outcome::Fetched,
                  outcome::Transferred, outcome::Waited, outcome::DigitsSent, outcome::Listened,
                  outcome::Answered, outcome::QueueNews, outcome::Queued, outcome::CallbackTaken,
-                 outcome::Served, outcome::AgentStatusSet, outcome::Ended>;
+                 outcome::Served, outcome::Offered, outcome::AgentStatusSet, outcome::Ended>;
 
 // What a script wants known about its way: goes to the event log, the store and the application, in order.
 namespace note {

@@ -12,6 +12,7 @@
 #include "ivr/flow.hpp"
 #include "ivr/ports.hpp"
 #include "ivr/router.hpp"
+#include "ivr/script.hpp"
 
 // A site: everything that makes a desk, in one JSON document (docs/site-format.md). Who answers, in which
 // queues, when it is open, which number leads to which flow.
@@ -33,6 +34,14 @@ struct CallerRules {
   Millis ban_for = 600s;  //
   Millis returning{0};    // who called within it is a returning caller; 0: nobody is
   int returning_priority = 0;
+};
+
+// What callers hear over and over while they wait or are on hold. Who comes back to it, from an announcement
+// or from the talk, hears it go on; a continuous class plays on meanwhile, as a radio does, and all who hear
+// it hear the same.
+struct MusicClass {
+  Prompts prompts;
+  bool continuous = false;
 };
 
 struct SiteExtension {
@@ -71,6 +80,7 @@ struct Site {
   std::vector<QueueOptions> queues;
   std::vector<std::pair<std::string, CalendarOptions>> calendars;
   std::vector<CallerList> lists;
+  std::vector<std::pair<std::string, MusicClass>> music;
   CallerRules callers;
   std::vector<SiteExtension> extensions;
   std::vector<SiteDepartment> departments;

@@ -16,6 +16,12 @@ void AgentScript::step(const Outcome& outcome, Time, ScriptOutput& out) {
   if (std::holds_alternative<outcome::Ended>(outcome)) return;
   if (std::holds_alternative<outcome::Started>(outcome)) {
     out.intent.push_back(offer());
+  } else if (const auto* offered = std::get_if<outcome::Offered>(&outcome)) {
+    options_.whisper = offered->whisper;
+    options_.accept_keys = offered->accept_keys;
+    tried_ = 0;
+    open_line_ = true;
+    out.intent.push_back(offer());
   } else if (const auto* key = std::get_if<outcome::Collected>(&outcome)) {
     out.intent.push_back(after_key(*key));
   } else if (std::holds_alternative<outcome::Served>(outcome)) {
@@ -41,7 +47,8 @@ Intent AgentScript::offer() {
 Intent AgentScript::after_key(const outcome::Collected& key) {
   if (!key.digits.empty() && options_.accept_keys.find(key.digits[0]) != std::string::npos)
     return intent::Serve{};
-  return tried_ < options_.tries ? offer() : intent::Hangup{.reason = "declined"};
+  if (tried_ < options_.tries) return offer();
+  return open_line_ ? Intent(intent::Decline{}) : intent::Hangup{.reason = "declined"};
 }
 
 Intent AgentScript::after_talk() const {

@@ -15,7 +15,7 @@ struct AgentScriptOptions {
 
 // What an agent's telephone does when it is rung for a caller: it whispers, asks for the key, serves, and
 // hangs up ("normal"; "declined" when the key does not come). An agent on standby hears a short tone after
-// each talk and serves again.
+// each talk and serves again; to one on an open line each caller's own whisper and keys come with the offer.
 //
 // Until intent::Serve the caller is not bound to this agent: the leg may be dropped at any moment.
 // Thread: one at a time.
@@ -31,6 +31,7 @@ class AgentScript : public Script {
 
   AgentScriptOptions options_;
   int tried_ = 0;
+  bool open_line_ = false;  // it has been offered a caller while it waited
 };
 
 }  // namespace ivr

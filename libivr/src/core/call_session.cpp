@@ -103,7 +103,9 @@ void CallSession::handle(const Event& event) {
           },
           [&](const event::Bridged& bridged) { on_bridged(bridged); },
           [&](const event::Unbridged& unbridged) { on_unbridged(unbridged); },
-          [&](const event::PeerHeld& peer) { on_peer_held(peer.held); },
+          [&](const event::Offered& offered) { on_offered(offered); },
+          [&](const event::ReferProgress& progress) { on_refer_progress(progress.status); },
+          [&](const event::PeerHeld& peer) { on_peer_held(peer); },
           [&](const event::MediaLost&) {
             if (state_ != State::up || !answered_) return;  // nobody needs to send before the answer
             dismiss("no audio from the caller", 480);
@@ -244,6 +246,7 @@ void CallSession::begin(const Intent& intent) {
                  [&](const intent::Queue& want) { join_queue(want); },
                  [&](const intent::Callback& want) { request_callback(want); },
                  [&](const intent::Serve&) { serve(); },
+                 [&](const intent::Decline&) { decline(); },
                  [&](const intent::AgentStatus& want) {
                    operation_ = SettingStatus{};
                    out_->push_back(command::AgentStatus{want});
@@ -285,8 +288,15 @@ void CallSession::start_call_record() {
 
 PlayId CallSession::play(Prompts prompts, int loops) {
   const PlayId id = next_play_++;
-  out_->push_back(command::Play{id, std::move(prompts), loops});
+  out_->push_back(command::Play{id, std::move(prompts), loops, Millis{0}});
   return id;
+}
+
+PlayId CallSession::play_music(Prompts music) {
+  if (music != music_.prompts) music_ = {std::move(music), 0, Millis{0}};
+  music_.play = next_play_++;
+  out_->push_back(command::Play{music_.play, music_.prompts, 0, music_.heard});
+  return music_.play;
 }
 
 void CallSession::stop_play(PlayId& play) {
@@ -296,6 +306,7 @@ void CallSession::stop_play(PlayId& play) {
 // --------------------------------------------------------------------------------- what plays ends
 
 void CallSession::on_play_ended(const event::PlayEnded& ended) {
+  if (ended.play == music_.play) music_.heard += ended.heard;
   if (auto* playing = std::get_if<Playing>(&operation_)) {
     if (playing->play != ended.play) return;
     stop_listening(playing->barge);
@@ -395,7 +406,7 @@ void CallSession::leave() {
     if (transfer->record != 0 && transfer->phase != Transferring::Phase::stopping) {
       out_->push_back(command::StopRecord{transfer->record});
     }
-    out_->push_back(command::Drop{transfer->leg, "the caller has gone"});
+    if (transfer->leg != 0) out_->push_back(command::Drop{transfer->leg, "the caller has gone"});
   } else if (auto* queueing = std::get_if<Queueing>(&operation_)) {
     switch (queueing->phase) {
       case Queueing::Phase::waiting: out_->push_back(command::LeaveQueue{}); break;
@@ -444,7 +455,10 @@ void CallSession::on_tick() {
     }
     fetch->play = play(fetch->filler, 0);
     deadline_ = fetch->give_up;
-  } else if (auto* transfer = std::get_if<Transferring>(&operation_)) {
+  } else if (auto* transfer = std::get_if<Transferring>(&operation_);
+             transfer != nullptr && transfer->phase == Transferring::Phase::referring) {
+    end_transfer(*transfer, outcome::TransferEnd::no_answer, 0);
+  } else if (transfer != nullptr) {
     out_->push_back(command::Drop{
         transfer->leg, transfer->phase == Transferring::Phase::dialing ? "no answer" : "talk limit"});
     end_transfer(*transfer,

@@ -26,6 +26,12 @@ outcome::TransferEnd transfer_end(int status) {
 void CallSession::begin_transfer(const intent::Transfer& want) {
   auto& transfer = operation_.emplace<Transferring>();
   transfer.want = want;
+  if (want.refer) {
+    transfer.leg = 0;
+    transfer.phase = Transferring::Phase::referring;
+    out_->push_back(command::Refer{want.uri});
+    return arm(want.ring_limit);
+  }
   transfer.leg = next_leg_++;
   out_->push_back(
       command::Dial{transfer.leg, want.uri, want.caller_id.empty() ? call_.caller_uri : want.caller_id});
@@ -33,6 +39,12 @@ void CallSession::begin_transfer(const intent::Transfer& want) {
   if (ringback.empty()) ringback.push_back({Prompt::Kind::tone, "ringback"});
   transfer.play = play(std::move(ringback), 0);
   arm(want.ring_limit);
+}
+
+void CallSession::on_refer_progress(int status) {
+  auto* transfer = std::get_if<Transferring>(&operation_);
+  if (transfer == nullptr || transfer->phase != Transferring::Phase::referring || status < 200) return;
+  end_transfer(*transfer, status < 300 ? outcome::TransferEnd::completed : transfer_end(status), status);
 }
 
 void CallSession::on_leg_answered(const event::LegAnswered& answered) {

@@ -7,8 +7,9 @@
 namespace ivr {
 namespace {
 
-Prompts music(const Prompts& chosen) {
-  return chosen.empty() ? Prompts{Prompt{Prompt::Kind::tone, "hold"}} : chosen;
+Prompts music(const Prompts& chosen, std::string of = {}) {
+  if (!chosen.empty() && of.empty()) return chosen;
+  return {Prompt{Prompt::Kind::music, std::move(of), {}, {}, Millis{0}, false}};
 }
 
 }  // namespace
@@ -28,7 +29,7 @@ void CallSession::join_queue(const intent::Queue& want) {
 // Plays what is to be said, or, when that is over, the hold music.
 void CallSession::entertain(Queueing& queueing) {
   queueing.saying = !std::exchange(queueing.saying, false) && !queueing.want.say.empty();
-  queueing.play = queueing.saying ? play(queueing.want.say, 1) : play(music(queueing.want.hold), 0);
+  queueing.play = queueing.saying ? play(queueing.want.say, 1) : play_music(music(queueing.want.hold));
 }
 
 // The script has heard QueueNews: it stays, or gives the place up, or (Callback) has it kept.
@@ -101,10 +102,30 @@ void CallSession::serve() {
   queued_.clear();
   if (bridged_early_) {
     operation_ = Serving{.talking = true, .from = *std::exchange(bridged_early_, std::nullopt)};
+  } else if (offered_) {
+    tell_offered();
   } else {
     operation_ = Serving{};
     out_->push_back(command::Serve{});
   }
+}
+
+void CallSession::tell_offered() {
+  const event::Offered offered = *std::exchange(offered_, std::nullopt);
+  finish(outcome::Offered{offered.whisper, offered.accept_keys});
+}
+
+// One who declines a caller that has been taken back since hears of the next.
+void CallSession::decline() {
+  if (offered_) return tell_offered();
+  operation_ = Serving{};
+  out_->push_back(command::Decline{});
+}
+
+void CallSession::on_offered(const event::Offered& offered) {
+  offered_ = offered;
+  if (const auto* serving = std::get_if<Serving>(&operation_); serving != nullptr && !serving->talking)
+    tell_offered();
 }
 
 void CallSession::on_bridged(const event::Bridged& bridged) {
@@ -164,12 +185,12 @@ void CallSession::on_unbridged(const event::Unbridged& unbridged) {
   }
 }
 
-void CallSession::on_peer_held(bool held) {
+void CallSession::on_peer_held(const event::PeerHeld& peer) {
   const auto let_hear = [&](PlayId& playing, const Prompts& hold) {
-    if (!held) {
+    if (!peer.held) {
       stop_play(playing);
     } else if (playing == 0) {
-      playing = play(music(hold), 0);
+      playing = play_music(music(hold, peer.music));
     }
   };
   if (auto* serving = std::get_if<Serving>(&operation_)) {

@@ -34,7 +34,7 @@ struct Words<outcome::QueueEnd> {
 };
 template <>
 struct Words<Prompt::Kind> {
-  static constexpr std::array<std::string_view, 4> kAll{"text", "file", "tone", "silence"};
+  static constexpr std::array<std::string_view, 5> kAll{"text", "file", "tone", "silence", "music"};
 };
 
 template <>
@@ -136,7 +136,15 @@ void fields(event::Unbridged& x, F&& f) {
 }
 template <class F>
 void fields(event::PeerHeld& x, F&& f) {
-  f("held", x.held);
+  f("held", x.held), f("music", x.music);
+}
+template <class F>
+void fields(event::Offered& x, F&& f) {
+  f("whisper", x.whisper), f("accept_keys", x.accept_keys);
+}
+template <class F>
+void fields(event::ReferProgress& x, F&& f) {
+  f("status", x.status);
 }
 template <class F>
 void fields(event::MediaLost&, F&&) {}
@@ -147,28 +155,11 @@ void fields(event::Stop& x, F&& f) {
 template <class F>
 void fields(event::Tick&, F&&) {}
 
-inline constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames{"invited",
-                                                                                      "established",
-                                                                                      "digit_heard",
-                                                                                      "play_ended",
-                                                                                      "record_ended",
-                                                                                      "http_replied",
-                                                                                      "digits_sent",
-                                                                                      "voice_began",
-                                                                                      "voice_ended",
-                                                                                      "leg_ringing",
-                                                                                      "leg_answered",
-                                                                                      "leg_ended",
-                                                                                      "queue_announced",
-                                                                                      "queue_left",
-                                                                                      "callback_taken",
-                                                                                      "agent_status_set",
-                                                                                      "bridged",
-                                                                                      "unbridged",
-                                                                                      "peer_held",
-                                                                                      "media_lost",
-                                                                                      "stop",
-                                                                                      "tick"};
+inline constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames{
+    "invited",         "established", "digit_heard",    "play_ended",       "record_ended", "http_replied",
+    "digits_sent",     "voice_began", "voice_ended",    "leg_ringing",      "leg_answered", "leg_ended",
+    "queue_announced", "queue_left",  "callback_taken", "agent_status_set", "bridged",      "unbridged",
+    "peer_held",       "offered",     "refer_progress", "media_lost",       "stop",         "tick"};
 
 template <class F>
 void fields(command::Ring&, F&&) {}
@@ -184,7 +175,7 @@ void fields(command::Dial& x, F&& f) {
 }
 template <class F>
 void fields(command::Play& x, F&& f) {
-  f("play", x.play), f("prompts", x.prompts), f("loops", x.loops);
+  f("play", x.play), f("prompts", x.prompts), f("loops", x.loops), f("from_ms", x.from);
 }
 template <class F>
 void fields(command::StopPlay& x, F&& f) {
@@ -250,6 +241,12 @@ void fields(command::Part&, F&&) {}
 template <class F>
 void fields(command::Serve&, F&&) {}
 template <class F>
+void fields(command::Decline&, F&&) {}
+template <class F>
+void fields(command::Refer& x, F&& f) {
+  f("uri", x.uri);
+}
+template <class F>
 void fields(command::AgentStatus& x, F&& f) {
   f("agent", x.want.agent), f("state", x.want.state), f("reason", x.want.reason);
 }
@@ -276,7 +273,8 @@ inline constexpr std::array<std::string_view, std::variant_size_v<Command> - 1> 
     "ring",        "answer",           "reject",      "dial",  "play",
     "stop_play",   "start_record",     "stop_record", "fetch", "cancel_fetch",
     "send_digits", "detect_voice",     "connect",     "drop",  "join_queue",
-    "leave_queue", "request_callback", "part",        "serve", "agent_status"};
+    "leave_queue", "request_callback", "part",        "serve", "decline",
+    "refer",       "agent_status"};
 inline constexpr std::array<std::string_view, std::variant_size_v<Note>> kNoteNames{
     "node_entered", "node_left", "variable_set", "language_chosen"};
 

@@ -193,7 +193,8 @@ class FieldReader {
       x.push_back(element.get_ref<const std::string&>());
     }
   }
-  void operator()(const char* name, std::vector<std::pair<std::string, std::string>>& x) {
+  template <class T>
+  void operator()(const char* name, std::vector<T>& x) {
     const json* v = find(name, &json::is_array);
     if (v == nullptr) return;
     for (const json& element : *v) {

@@ -104,6 +104,19 @@ void read_transfer(TransferNode& t, const Node& of, Fields& f, FieldContext& con
   t.say = f.say("say");
   t.ringback = f.say("ringback");
   t.ring_limit = f.duration("ring_limit", 30s, 1s, 10min);
+  if (const std::string mode = f.text("mode"); f.has("mode")) {
+    t.refer = mode == "refer";
+    if (!t.refer && mode != "bridge") {
+      context.error("unknown-kind", pointer + "/mode",
+                    "a transfer has no mode '" + mode + "'" + suggestion(mode, {"bridge", "refer"}), "");
+    }
+    for (const std::string_view field : {"ringback", "record", "max_talk", "caller_id"}) {
+      if (t.refer && f.has(field))
+        context.error("conflict", pointer_to(pointer, field),
+                      "'" + std::string(field) + "' is for calls that stay with us",
+                      "remove it, or the mode");
+    }
+  }
   t.terms = read_terms(f);
   QueueOptions q;
   const std::string strategy = f.text("strategy");
@@ -151,6 +164,9 @@ void read_transfer(TransferNode& t, const Node& of, Fields& f, FieldContext& con
   if (f.has("to"))
     context.error("conflict", pointer + "/to", "a transfer goes to an address or to agents, not to both",
                   "remove 'to', or 'agents', 'skills' and 'department'");
+  if (t.refer)
+    context.error("conflict", pointer + "/mode", "agents are not reached by REFER",
+                  "remove 'mode', or name an address in 'to'");
   t.queue = q.id = "/" + context.model.id + "/" + of.name;
   for (const Need& need : t.terms.required) {
     if (need.name.is_literal()) q.required.push_back({need.name.literal(), need.level});
@@ -268,6 +284,7 @@ absl::StatusOr<intent::Transfer> dial_intent(const Model& model, const TransferN
     return absl::InvalidArgumentError("'" + (reader.secret ? "***" : i.uri) + "' is no SIP address");
   if (absl::Status s = render(model, t.ringback, language, reader, i.ringback); !s.ok()) return s;
   i.ring_limit = t.ring_limit;
+  i.refer = t.refer;
   i.record = t.terms.record;
   i.max_talk = t.terms.max_talk;
   return i;

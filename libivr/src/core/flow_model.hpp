@@ -219,6 +219,7 @@ struct TransferNode {
   std::string queue;  // in place of `to`: one of the flow's own, for its agents
   Terms terms;
   Millis ring_limit = 30s;
+  bool refer = false;
 };
 
 struct QueueNode {

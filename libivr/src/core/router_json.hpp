@@ -74,6 +74,7 @@ void fields(Io& io, AgentOptions& x) {
   io("max_misses", x.max_misses);
   io("after_misses", x.after_misses);
   io("standby", x.standby);
+  io("music", x.music);
 }
 template <class Io>
 void fields(Io& io, QueueMember& x) {
@@ -142,6 +143,7 @@ void fields(Io& io, QueueOptions& x) {
   io("short_abandon", x.short_abandon);
   io("callback_tries", x.callback_tries);
   io("callback_retry", x.callback_retry);
+  io("music", x.music);
 }
 
 template <class Io>

@@ -98,6 +98,7 @@ std::vector<Router::EntryView> Router::Machine::entries() {
     view.joined = entry.since;
     view.priority = entry.priority;
     view.callback = entry.callback;
+    view.attempt = entry.attempt;
     return &view;
   };
   absl::flat_hash_map<std::uint32_t, std::vector<std::pair<OfferId, std::uint32_t>>> talks;  // by queue

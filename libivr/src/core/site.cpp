@@ -77,6 +77,8 @@ class SiteReader {
       error("out-of-range", "/site", shown(*version) + " is no version of the site format; this is 1");
     }
     calendars(root.object("calendars"));
+    each(root.object("music"), "/music",
+         [&](const std::string& name, const Json& value, const std::string& at) { music(name, value, at); });
     each(root.object("agents"), "/agents",
          [&](const std::string& id, const Json& value, const std::string& at) { agent(id, value, at); });
     each(root.object("queues"), "/queues",
@@ -237,6 +239,7 @@ class SiteReader {
       a.after_misses = word(kMissStates, *state, at + "/after_misses").value_or(a.after_misses);
     }
     a.standby = f.boolean("standby", a.standby);
+    a.music = class_of_music(f, at);
     f.text("comment");
     f.done();
     if (!a.uri.empty() && !a.uri.starts_with("sip:") && !a.uri.starts_with("sips:")) {
@@ -262,6 +265,37 @@ class SiteReader {
       }
       one(channel, most, pointer_to(at, channel));
     }
+  }
+
+  void music(const std::string& name, const Json& value, const std::string& at) {
+    identifier(name, at);
+    MusicClass& music = site_.music.emplace_back(name, MusicClass{}).second;
+    const auto add = [&](const Json& file, const std::string& here) {
+      if (!file.is_string() || file.get_ref<const std::string&>().empty())
+        return error("wrong-type", here, shown(file) + " is no file of music");
+      Prompt& prompt = music.prompts.emplace_back();
+      prompt.kind = Prompt::Kind::file;
+      prompt.value = file.get<std::string>();
+    };
+    if (value.is_string()) return add(value, at);
+    if (!object(value, at, "a file, or an object like {\"files\": [\"waltz.wav\"]}")) return;
+    Fields f(context_, value, at);
+    if (const Json* files = f.array("files", true)) {
+      for (std::size_t i = 0; i < files->size(); ++i) add((*files)[i], at + "/files/" + std::to_string(i));
+      if (files->empty()) error("out-of-range", at + "/files", "no music at all");
+    }
+    music.continuous = f.boolean("continuous", false);
+    f.text("comment");
+    f.done();
+  }
+
+  std::string class_of_music(Fields& f, const std::string& at) {
+    std::string name = f.text("music");
+    std::vector<std::string> known;
+    for (const auto& [each, unused] : site_.music) known.push_back(each);
+    if (!name.empty() && std::find(known.begin(), known.end(), name) == known.end())
+      error("unknown-music", at + "/music", "no music '" + name + "'" + flow::suggestion(name, known));
+    return name;
   }
 
   void queue(const std::string& id, const Json& value, const std::string& at) {
@@ -306,6 +340,7 @@ class SiteReader {
     q.short_abandon = f.duration("short_abandon", q.short_abandon, 0ms, 1h);
     q.callback_tries = f.integer("callback_tries", q.callback_tries, 1, 100);
     q.callback_retry = f.duration("callback_retry", q.callback_retry, 1s, 24h);
+    q.music = class_of_music(f, at);
     f.text("label"), f.text("comment");
     f.done();
   }

@@ -15,10 +15,10 @@ using flow::Json;
 struct Kind {
   std::string_view section, kind;
 };
-constexpr Kind kKinds[] = {{"agents", "agent"},         {"queues", "queue"},
-                           {"calendars", "calendar"},   {"lists", "list"},
-                           {"extensions", "extension"}, {"departments", "department"},
-                           {"demo_users", "demo_user"}, {"access", "access"}};
+constexpr Kind kKinds[] = {
+    {"agents", "agent"},         {"queues", "queue"},         {"calendars", "calendar"},
+    {"lists", "list"},           {"extensions", "extension"}, {"departments", "department"},
+    {"demo_users", "demo_user"}, {"access", "access"},        {"music", "music"}};
 constexpr std::string_view kRules = "callers";  // one document, with this as kind and id
 constexpr std::string_view kOrder = "order";    // of a kind: the ids as the file has them
 constexpr std::string_view kFlow = "flow";      // by file: id and digest of its version

@@ -144,7 +144,8 @@ void Acd::tick() { post(acd::Tick{}); }
 
 absl::Status Acd::set_status(const std::string& agent, AgentState state, const std::string& reason) {
   if (!agents_.contains(agent)) return absl::NotFoundError("there is no agent '" + agent + "'");
-  post(acd::AgentStatus{agent, state, reason});
+  const bool nameless = reason.empty() && state == AgentState::offline;
+  post(acd::AgentStatus{agent, state, nameless ? "logged out" : reason});
   return absl::OkStatus();
 }
 
@@ -156,8 +157,16 @@ void Acd::registered(const sip::Registered& registered) {
   const bool now = !registered.contacts.empty();
   if (now == before) return;
   post(acd::AgentReachable{agent, now});
-  if (now && options_.login_by_registration)
-    post(acd::AgentStatus{agent, AgentState::available, "registered"});
+  if (now) log_in(agent, "registered");
+}
+
+// Whoever was on a break, or logged out, is that still when the telephone comes back.
+void Acd::log_in(const std::string& agent, std::string reason) {
+  if (!options_.login_by_registration) return;
+  const auto views = router_.agents(calls_.now());
+  const auto view = std::ranges::find(views, agent, &Router::AgentView::id);
+  if (view == views.end() || view->state != AgentState::offline || !view->reason.empty()) return;
+  post(acd::AgentStatus{agent, AgentState::available, std::move(reason)});
 }
 
 // ------------------------------------------------------------------------------------- callers
@@ -192,7 +201,7 @@ void Acd::request_callback(const std::string& call, const std::string& number) {
   const auto entries = router_.entries(calls_.now());
   const bool taken =
       std::ranges::any_of(entries, [&](const Router::EntryView& e) { return e.callback && e.call == call; });
-  calls_.tell_when_kept(call, event::CallbackTaken{taken});
+  calls_.when_kept([this, call, taken] { calls_.tell_session(call, event::CallbackTaken{taken}); });
 }
 
 void Acd::carry_out(const acd::Joined& joined) {
@@ -224,12 +233,12 @@ void Acd::carry_out(const acd::Offer& offer) {
   Offering& offering = offerings_[offer.offer];
   offering.offer = offer;
   offering.since = calls_.now();
+  const intent::Queue& want = caller->second.want;
   if (const auto open = standing_.find(offer.agent); open != standing_.end()) {
     agent_calls_[open->second].offer = offer.offer;
     offering.legs.insert(open->second);
-    return serve(open->second, {});
+    return calls_.tell_session(open->second, event::Offered{want.whisper, want.accept_keys});
   }
-  const intent::Queue& want = caller->second.want;
   const auto uris = addresses(offer.agent);
   for (const std::string& uri : uris) {
     const std::string leg = Switchboard::new_id(calls_.now());
@@ -289,7 +298,7 @@ void Acd::serve(const std::string& call, const std::string& caller) {
     agent_calls_[call] = {.agent = agent, .standing = true};
     standing_[agent] = call;
     post(acd::AgentReachable{agent, true});
-    if (options_.login_by_registration) post(acd::AgentStatus{agent, AgentState::available, "on the line"});
+    log_in(agent, "on the line");
     return;
   }
   AgentCall& agent_call = agent_calls_.at(call);
@@ -304,6 +313,12 @@ void Acd::serve(const std::string& call, const std::string& caller) {
     if (leg != call) calls_.end(leg, "answered elsewhere");
   }
   post(acd::Accepted{agent_call.offer});
+}
+
+void Acd::decline(const std::string& call) {
+  const auto leg = agent_calls_.find(call);
+  if (leg == agent_calls_.end() || offerings_.erase(leg->second.offer) == 0) return;
+  post(acd::Refused{std::exchange(leg->second.offer, 0), Why::rejected});
 }
 
 void Acd::carry_out(const acd::Connect& connect) {
@@ -427,8 +442,14 @@ void Acd::couple(const std::string& a, const std::string& b) {
 }
 
 void Acd::held(const std::string& call, bool held) {
-  if (const std::string other = partner(call); !other.empty())
-    calls_.tell_session(other, event::PeerHeld{held});
+  const std::string other = partner(call);
+  if (other.empty()) return;
+  event::PeerHeld event{.held = held};
+  if (const auto holder = agent_calls_.find(call); holder != agent_calls_.end()) {
+    if (const auto agent = agents_.find(holder->second.agent); agent != agents_.end())
+      event.music = agent->second.music;
+  }
+  calls_.tell_session(other, std::move(event));
 }
 
 void Acd::ended(const std::string& call, int status) {
@@ -455,7 +476,7 @@ void Acd::ended(const std::string& call, int status) {
   if (const auto callback = callbacks_.find(call); callback != callbacks_.end()) {
     const EntryId entry = callback->second;
     callbacks_.erase(callback);
-    post(acd::CallbackDialled{entry, call, false});
+    if (!draining_) post(acd::CallbackDialled{entry, call, false});  // our own end is no failure of his
   }
   if (callers_.erase(call) != 0) post(acd::Leave{call, acd::Leave::Why::hung_up});
   if (agent_calls_.contains(call)) agent_call_ended(call, status);
@@ -490,16 +511,21 @@ std::string Acd::callback_call(const Router::EntryView& entry, int attempt) {
          std::to_string(entry.id) + "-" + std::to_string(attempt);
 }
 
+// Only what is kept is dialled: a start that does not know of the attempt could not tell that it was
+// answered.
 void Acd::carry_out(const acd::DialCallback& dial) {
-  const auto entries = router_.entries(calls_.now());
-  const auto entry = std::ranges::find(entries, dial.entry, &Router::EntryView::id);
-  if (entry == entries.end()) return;
-  const std::string call = callback_call(*entry, dial.attempt);
-  callbacks_[call] = dial.entry;
-  Originate request;
-  request.uri = dial.number;
-  request.script = [&dial](const CallInfo&) { return std::make_unique<CallbackScript>(dial.queue); };
-  calls_.dial(call, std::move(request), {});
+  calls_.when_kept([this, dial] {
+    if (draining_) return;
+    const auto entries = router_.entries(calls_.now());
+    const auto entry = std::ranges::find(entries, dial.entry, &Router::EntryView::id);
+    if (entry == entries.end()) return;
+    const std::string call = callback_call(*entry, dial.attempt);
+    callbacks_[call] = dial.entry;
+    Originate request;
+    request.uri = dial.number;
+    request.script = [&dial](const CallInfo&) { return std::make_unique<CallbackScript>(dial.queue); };
+    calls_.dial(call, std::move(request), {});
+  });
 }
 
 }  // namespace ivr

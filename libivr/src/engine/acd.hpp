@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,8 +34,8 @@ class CallControl {
   virtual void notify_refer(const std::string& call, int status) = 0;
   // The router's log, in order: what came, what was made of it, and the instant that the router was told.
   virtual void log(const acd::Event& event, const acd::Commands& commands, Time at) = 0;
-  // As tell_session(), once all that log() was told so far would survive a crash.
-  virtual void tell_when_kept(const std::string& call, Event event) = 0;
+  // Does it, at once or later, when all that log() was told so far would survive a crash.
+  virtual void when_kept(std::function<void()> then) = 0;
   virtual CallRecord* record(const std::string& call) = 0;
 
  protected:
@@ -58,7 +59,8 @@ class Acd {
   void leave(const std::string& call, bool key);
   void request_callback(const std::string& call, const std::string& number);
   void serve(const std::string& call, const std::string& caller);  // `caller`: of a call we did not make
-  void part(const std::string& call);  // the talk is over though both are still there
+  void decline(const std::string& call);  // an open line does not take whom it was offered
+  void part(const std::string& call);     // the talk is over though both are still there
 
   // From SIP.
   void ringing(const std::string& call);
@@ -75,6 +77,7 @@ class Acd {
   bool join_partners(const std::string& left, const std::string& other);
   void held(const std::string& call, bool held);           // by its own telephone
   void transferring(const std::string& call, int status);  // progress of a caller's own dialling
+  void drain() { draining_ = true; }  // nobody is called back any more: who is owed one is at the next start
 
   // From the application.
   absl::Status set_status(const std::string& agent, AgentState state, const std::string& reason);
@@ -128,12 +131,14 @@ class Acd {
   void separate(const std::string& a, const std::string& b);
   void agent_call_ended(const std::string& call, int status);
   void release(const std::string& agent_call);  // the router may use the agent again
+  void log_in(const std::string& agent, std::string reason);
 
   const EngineOptions& options_;
   CallControl& calls_;
   Router router_;
   std::deque<acd::Event> events_;
   bool stepping_ = false;
+  bool draining_ = false;
   std::map<std::string, AgentOptions> agents_;
   std::map<std::string, std::vector<sip::Contact>> contacts_;  // by user
   absl::flat_hash_map<std::string, Caller> callers_;           // by call

@@ -15,6 +15,13 @@ namespace ivr {
 // How long after the last leg a call waits for its recordings to be on disk.
 inline constexpr Millis kRecordingGrace = 5s;
 
+struct PendingPlay {  // prompts being rendered
+  PlayId play = 0;
+  int loops = 1;
+  Millis from{0};
+  bool continuous = false;  // from where the clock says, instead
+};
+
 // What the switchboard keeps of one call beside its session: the legs, what is under way, and the record.
 struct ActiveCall {
   struct Leg {
@@ -29,11 +36,6 @@ struct ActiveCall {
     bool closing = false, closed = false;  // the stream
     Codec codec = Codec::pcmu;
   };
-  struct Pending {  // prompts being rendered
-    PlayId play = 0;
-    int loops = 1;
-  };
-
   ActiveCall(std::uint64_t k, std::unique_ptr<Script> script, const CallSessionOptions& options)
       : key(k), session(std::move(script), options) {}
 
@@ -47,7 +49,7 @@ struct ActiveCall {
   bool admitted = false;
   int priority = 0;  // the caller's own, in queues
   JournalSlot journal = 0;
-  std::optional<Pending> rendering;
+  std::optional<PendingPlay> rendering;
   absl::flat_hash_map<RecordId, std::string> files;
   std::optional<NodeVisit> visit;
   int visits = 0;
@@ -59,6 +61,9 @@ struct ActiveCall {
   int sip_status = 0;             // leg 0 ended with; 0: after it was up
   std::optional<Codec> prefers;   // of the call it is to talk with
   std::string takes_over;         // the call whose place it takes (RFC 3891)
+  std::string adopts;             // the call whose other leg its next Dial takes over
+  std::string replaces;           // header of its next Dial
+  bool handed_on = false;         // we end it because its talk goes on elsewhere
   std::optional<Supervision> watches;  // a supervisor's call: how
   std::string watched;                 // ... and which
 };

@@ -31,8 +31,7 @@ constexpr std::size_t kMaxEvents = 65'536;
 constexpr Millis kHangUpGrace = 2s;  // for BYEs to be answered when the engine stops
 constexpr Millis kStoreGrace = 10s;  // for the backlog to be written
 constexpr std::size_t kRequests = 4096;
-constexpr int kCallbackTries = 16;  // of one entry that a start looks for
-constexpr Millis kPatience = 5s;    // of who asks the control thread
+constexpr Millis kPatience = 5s;  // of who asks the control thread
 
 absl::Status cannot_make(std::string_view what, const std::filesystem::path& path,
                          const std::error_code& why) {
@@ -151,7 +150,9 @@ absl::Status Engine::Impl::recover() {
 }
 
 // The router's log, run again from its newest snapshot. A call back that was answered just before the end is
-// not owed any more, though the log may not have heard of it: its record has.
+// not owed any more, though the log may not have heard of it: its record has. What the router wants because
+// of that is void, as whatever was under way: it hears Restarted next, and begins anew what still has to be
+// done.
 absl::Status Engine::Impl::recover_router() {
   StorePort& store = *ports_.store;
   auto next = store.router_next();
@@ -164,19 +165,17 @@ absl::Status Engine::Impl::recover_router() {
   acd::Commands ignored;
   const Time now = clock_.now();
   for (const Router::EntryView& entry : router.entries(now)) {
-    if (!entry.callback) continue;
-    for (int attempt = 1; attempt <= kCallbackTries; ++attempt) {
-      const std::string call = Acd::callback_call(entry, attempt);
-      const auto record = store.call(call);
-      if (!record.ok() || record->answered == Time{}) continue;
-      const acd::CallbackDialled answered{entry.id, call, true};
-      ignored.clear();
-      router.step(answered, now, ignored);
-      if (auto kept = store.append_router(router_step(router_next_++, now, answered, ignored, {call}));
-          !kept.ok())
-        return kept;
-      break;
-    }
+    if (!entry.callback || entry.attempt == 0) continue;
+    const std::string call = Acd::callback_call(entry, entry.attempt);
+    if (entry.call == call) continue;  // the router knows
+    const auto record = store.call(call);
+    if (!record.ok() || record->answered == Time{}) continue;
+    const acd::CallbackDialled answered{entry.id, call, true};
+    ignored.clear();
+    router.step(answered, now, ignored);
+    if (auto kept = store.append_router(router_step(router_next_++, now, answered, ignored, {call}));
+        !kept.ok())
+      return kept;
   }
   router_ = std::move(router);
   return absl::OkStatus();

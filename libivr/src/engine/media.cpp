@@ -114,13 +114,14 @@ class RtpMedia final : public MediaPort {
     post(*entry, MediaCommand::SetRemote{known});
   }
 
-  void play(StreamId id, PlayId play, std::vector<ClipPtr> clips, int loops) override {
+  void play(StreamId id, PlayId play, std::vector<ClipPtr> clips, int loops, Millis from) override {
     Entry* entry = find(id);
     if (entry == nullptr) return;
     auto playing = std::make_unique<Playing>();
     playing->id = play;
     playing->clips = std::move(clips);
     playing->loops = std::max(loops, 0);
+    playing->begin_at(from);
     post(*entry, MediaCommand::Play{std::move(playing)});
   }
 
@@ -505,7 +506,7 @@ class NoMedia final : public MediaPort {
     return absl::FailedPreconditionError("media is not started");
   }
   void set_remote(StreamId, const RemoteMedia&) override {}
-  void play(StreamId, PlayId, std::vector<ClipPtr>, int) override {}
+  void play(StreamId, PlayId, std::vector<ClipPtr>, int, Millis) override {}
   void stop_play(StreamId, PlayId) override {}
   void send_digits(StreamId, std::string, Millis, Millis) override {}
   void start_record(StreamId, RecordId, const RecordSpec&) override {}

@@ -22,6 +22,15 @@ void add(std::atomic<T>& counter, T by = 1) noexcept {
 
 }  // namespace
 
+void Playing::begin_at(Millis from) {
+  const auto frames = [](const Clip& c) { return c.bytes.size() / frame_bytes(c.codec); };
+  std::size_t round = 0;
+  for (const ClipPtr& each : clips) round += frames(*each);
+  if (round == 0) return;
+  frame = static_cast<std::size_t>(std::max(from, Millis{0}) / kFrame) % round;
+  for (clip = 0; frame >= frames(*clips[clip]); ++clip) frame -= frames(*clips[clip]);
+}
+
 StreamStats StreamCounters::read() const noexcept {
   constexpr auto order = std::memory_order_relaxed;
   StreamStats stats;

@@ -33,6 +33,8 @@ struct Playing {
   std::size_t clip = 0;      // the one that sounds
   std::size_t frame = 0;     // the next of it
   std::int64_t samples = 0;  // sent
+
+  void begin_at(Millis from);  // of one round after the other
 };
 
 // Keys on their way out, as events or as tones, whatever the peer takes.

@@ -35,6 +35,7 @@ void write_key(const Prompt& prompt, Codec codec, const std::string& default_lan
       key.append(1, 'b').append(prompt.value).append(1, '\0').append(std::to_string(prompt.length.count()));
       return;
     case Prompt::Kind::silence: key.append(1, 'q').append(std::to_string(prompt.length.count())); return;
+    case Prompt::Kind::music: key.append(1, 'm').append(prompt.value); return;
   }
 }
 

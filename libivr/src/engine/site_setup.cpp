@@ -36,6 +36,7 @@ absl::Status set_up(const Site& site, EngineOptions& options) {
   options.queues = site.queues;
   options.callers = site.callers;
   options.caller_lists = site.lists;
+  options.music = {site.music.begin(), site.music.end()};
   auto lookups = flow_site(site);
   if (!lookups.ok()) return lookups.status();
   FlowCheckOptions check;

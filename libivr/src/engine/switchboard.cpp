@@ -343,7 +343,7 @@ void Switchboard::work() {
     ActiveCall* const call = find(ready.ticket);
     if (call == nullptr || !call->rendering || call->rendering->play != ready.play) continue;
     const auto pending = *std::exchange(call->rendering, std::nullopt);
-    prompt_ready(*call, pending.play, std::move(ready.clips), pending.loops);
+    prompt_ready(*call, pending, std::move(ready.clips));
   }
   const Time now = world_.clock.now();
   if (const auto due = acd_.deadline(); due && *due <= now) acd_.tick();
@@ -397,6 +397,11 @@ void Switchboard::hang_up(std::string_view id, std::string reason) {
   if (ActiveCall* call = find_call(id)) step(*call, event::Stop{std::move(reason)});
 }
 
+void Switchboard::drain() {
+  draining_ = true;
+  acd_.drain();
+}
+
 void Switchboard::end_all(std::string reason) {
   std::vector<Key> keys;
   for (const auto& [key, call] : calls_) keys.push_back(key);
@@ -426,9 +431,9 @@ void Switchboard::finish(ActiveCall& call) {
     case outcome::EndedBy::script: record.cause = "script"; break;
     case outcome::EndedBy::system: record.cause = summary.reason.empty() ? "system" : summary.reason; break;
   }
-  record.status = record.answered == Time{}                      ? "abandoned"
-                  : summary.ended_by == outcome::EndedBy::system ? "failed"
-                                                                 : "completed";
+  record.status = record.answered == Time{}                                         ? "abandoned"
+                  : summary.ended_by == outcome::EndedBy::system && !call.handed_on ? "failed"
+                                                                                    : "completed";
   if (call.visit && world_.store != nullptr) world_.store->put_visit(*std::move(call.visit));
   if (world_.store != nullptr && record.answered != Time{}) {
     if (!log_.empty())
@@ -450,6 +455,9 @@ void Switchboard::finish(ActiveCall& call) {
   if (call.due) due_.erase({*call.due, call.key});
   if (call.admitted) admission_.left(call.address);
   acd_.ended(record.id, call.sip_status);
+  const auto [begin, until] = supervisors_.equal_range(record.id);
+  for (auto each = begin; each != until; ++each) end(each->second, "the call is over");
+  supervisors_.erase(begin, until);
   ++counters_.ended;
   EngineEvent last{record.id, world_.clock.now(), EngineEvent::CallEnded{record, call.media}};
   by_id_.erase(record.id);

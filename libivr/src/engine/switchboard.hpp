@@ -28,6 +28,7 @@
 namespace ivr {
 
 struct ActiveCall;
+struct PendingPlay;
 
 // All calls of an engine: turns what SIP, media, prompts and HTTP say into session events, and the sessions'
 // commands into requests to them. It decides nothing about a call.
@@ -60,7 +61,7 @@ class Switchboard : private CallControl {
   // `like`: the codec of whom it is to talk with.
   void originate(std::string id, Originate request, std::optional<Codec> like = {});
   void hang_up(std::string_view id, std::string reason);
-  void drain() { draining_ = true; }
+  void drain();
   void end_all(std::string reason);
   void close_rest();  // after SIP and media have stopped: finishes what is left
   int calls() const { return static_cast<int>(calls_.size()); }
@@ -103,7 +104,7 @@ class Switchboard : private CallControl {
   void on(const sip::OfferRefused&) {}  // the session stays as it was
   void on(const sip::Digit& digit);
   void on(const sip::Referred& referred);
-  void on(const sip::ReferProgress&) {}
+  void on(const sip::ReferProgress& progress);
   void on(const sip::Registered& registered) { acd_.registered(registered); }
   void on(const sip::Enrolled& enrolled);
   void on(const sip::Unauthorized&) {}
@@ -139,6 +140,8 @@ class Switchboard : private CallControl {
   void carry_out(ActiveCall& call, const command::RequestCallback& request);
   void carry_out(ActiveCall& call, const command::Part&);
   void carry_out(ActiveCall& call, const command::Serve&);
+  void carry_out(ActiveCall& call, const command::Decline&);
+  void carry_out(ActiveCall& call, const command::Refer& refer);
   void carry_out(ActiveCall& call, const command::AgentStatus& set);
   void carry_out(ActiveCall& call, const command::Report& report);
 
@@ -151,7 +154,7 @@ class Switchboard : private CallControl {
   void unbridge(const std::string& a, const std::string& b) override;
   void notify_refer(const std::string& call, int status) override;
   void log(const acd::Event& event, const acd::Commands& commands, Time at) override;
-  void tell_when_kept(const std::string& call, Event event) override;
+  void when_kept(std::function<void()> then) override;
   CallRecord* record(const std::string& call) override;
   void keep_promises();
 
@@ -163,8 +166,10 @@ class Switchboard : private CallControl {
   const Route* route(std::string_view extension) const;
   ActiveCall& add(std::string id, CallSessionOptions session, std::unique_ptr<Script> script);
   absl::Status open_stream(ActiveCall& call, LegNumber leg);
+  bool adopt(ActiveCall& call, LegNumber number);
   void set_remote(ActiveCall& call, LegNumber leg, RemoteMedia remote);
-  void prompt_ready(ActiveCall& call, PlayId play, absl::StatusOr<std::vector<ClipPtr>> clips, int loops);
+  MusicClass music(const ActiveCall& call, std::string name) const;
+  void prompt_ready(ActiveCall& call, const PendingPlay& play, absl::StatusOr<std::vector<ClipPtr>> clips);
   void later(ActiveCall& call, Event event);  // after what is being done now
   void press(ActiveCall& call, std::optional<char> digit, DigitSource source);
   void heard(StreamId stream, const Event& event);
@@ -192,7 +197,8 @@ class Switchboard : private CallControl {
   absl::flat_hash_map<LegId, LegRef> legs_;
   absl::flat_hash_map<StreamId, LegRef> streams_;
   absl::flat_hash_map<RequestId, std::pair<Key, RequestId>>
-      requests_;  // the port's number -> call and its own
+      requests_;                                         // the port's number -> call and its own
+  std::multimap<std::string, std::string> supervisors_;  // by the call they listen to
   std::set<std::pair<Time, Key>> due_;
   std::deque<std::pair<Key, Event>> later_;
   Key next_key_ = 1;
@@ -202,8 +208,7 @@ class Switchboard : private CallControl {
   std::vector<CallEvent> log_;  // of this round
   struct Promise {
     std::int64_t step = 0;
-    std::string call;
-    Event event;
+    std::function<void()> then;
   };
   std::deque<Promise> promises_;   // wait for the router's log to be on disk
   std::int64_t router_step_ = 0;   // the next one

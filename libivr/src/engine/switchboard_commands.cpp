@@ -49,6 +49,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::Answer&) {
 void Switchboard::carry_out(ActiveCall& call, const command::Dial& dial) {
   const auto number = static_cast<std::size_t>(dial.leg);
   if (call.legs.size() <= number) call.legs.resize(number + 1);
+  if (dial.leg != 0 && adopt(call, dial.leg)) return;
   if (auto opened = open_stream(call, dial.leg); !opened.ok()) {
     return later(call, event::LegEnded{dial.leg, 503, std::string(opened.message()), false});
   }
@@ -59,29 +60,71 @@ void Switchboard::carry_out(ActiveCall& call, const command::Dial& dial) {
   invite.sdp = leg.sdp->offer();
   invite.auth_user = options_.auth_user;
   invite.auth_password = options_.auth_password;
+  if (!call.replaces.empty()) invite.headers.emplace_back("Replaces", std::exchange(call.replaces, {}));
   leg.offered = true;
   leg.sip = world_.sip.invite(invite);
   legs_[leg.sip] = {call.key, dial.leg};
 }
 
+// An attended transfer to somebody whom another call of ours has dialled: he is not dialled again, his leg
+// becomes this call's. False: none is to be adopted.
+bool Switchboard::adopt(ActiveCall& call, LegNumber number) {
+  if (call.adopts.empty()) return false;
+  ActiveCall* const from = find_call(std::exchange(call.adopts, {}));
+  const auto talking = [](const ActiveCall::Leg& leg) { return leg.sip != 0 && leg.up; };
+  const auto theirs = from == nullptr ? std::vector<ActiveCall::Leg>::iterator{}
+                                      : std::find_if(from->legs.begin() + 1, from->legs.end(), talking);
+  if (from == nullptr || theirs == from->legs.end()) {  // he has hung up meanwhile
+    later(call, event::LegEnded{number, 480, "the other call is over", true});
+    acd_.transferring(call.record.id, 480);
+    return true;
+  }
+  auto& leg = call.legs[static_cast<std::size_t>(number)] = std::exchange(*theirs, {});
+  legs_[leg.sip] = streams_[leg.stream] = {call.key, number};
+  later(call, event::LegAnswered{number});
+  from->handed_on = true;
+  later(*from, event::Stop{"transferred"});
+  acd_.transferring(call.record.id, 200);
+  return true;
+}
+
 void Switchboard::carry_out(ActiveCall& call, const command::Play& play) {
-  if (options_.narrate) tell(call, EngineEvent::Said{play.prompts});
+  PendingPlay what{play.play, play.loops, play.from};
+  const bool is_music = play.prompts.size() == 1 && play.prompts[0].kind == Prompt::Kind::music;
+  const MusicClass chosen = is_music ? music(call, play.prompts[0].value) : MusicClass{play.prompts};
+  what.continuous = chosen.continuous;
+  if (options_.narrate) tell(call, EngineEvent::Said{chosen.prompts});
   call.rendering.reset();
-  auto clips = world_.prompts.request(play.prompts, call.legs[0].codec, call.key, play.play);
+  auto clips = world_.prompts.request(chosen.prompts, call.legs[0].codec, call.key, play.play);
   if (clips) {
-    prompt_ready(call, play.play, *std::move(clips), play.loops);
+    prompt_ready(call, what, *std::move(clips));
   } else {
-    call.rendering = ActiveCall::Pending{play.play, play.loops};
+    call.rendering = what;
   }
 }
 
-void Switchboard::prompt_ready(ActiveCall& call, PlayId play, absl::StatusOr<std::vector<ClipPtr>> clips,
-                               int loops) {
-  if (!clips.ok()) {
-    later(call, event::PlayEnded{play, Millis{0}, false, std::string(clips.status().message())});
-  } else {
-    world_.media.play(call.legs[0].stream, play, *std::move(clips), loops);
+// The class of that name, or of the queue the call is in, or of all.
+MusicClass Switchboard::music(const ActiveCall& call, std::string name) const {
+  if (name.empty()) {
+    const auto queue = std::ranges::find(options_.queues, call.record.queue, &QueueOptions::id);
+    if (queue != options_.queues.end()) name = queue->music;
   }
+  for (const std::string_view each : {std::string_view(name), std::string_view("default")}) {
+    const auto found = options_.music.find(std::string(each));
+    if (found != options_.music.end()) return found->second;
+  }
+  return {{Prompt{Prompt::Kind::tone, "hold", {}, {}, Millis{0}, false}}};
+}
+
+void Switchboard::prompt_ready(ActiveCall& call, const PendingPlay& play,
+                               absl::StatusOr<std::vector<ClipPtr>> clips) {
+  if (!clips.ok()) {
+    later(call, event::PlayEnded{play.play, Millis{0}, false, std::string(clips.status().message())});
+    return;
+  }
+  const Millis from =
+      play.continuous ? std::chrono::duration_cast<Millis>(now().time_since_epoch()) : play.from;
+  world_.media.play(call.legs[0].stream, play.play, *std::move(clips), play.loops, from);
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::StopPlay& stop) {
@@ -165,9 +208,16 @@ void Switchboard::carry_out(ActiveCall& call, const command::Serve&) {
     const std::string old = std::exchange(call.takes_over, {});
     if (!acd_.join_partners(old, call.record.id))
       end(call.record.id, "nobody talks with the call it replaces");
+    if (ActiveCall* const replaced = find_call(old)) replaced->handed_on = true;
     return end(old, "replaced");
   }
   acd_.serve(call.record.id, options_.sip.users.empty() ? call.record.caller : call.user);
+}
+
+void Switchboard::carry_out(ActiveCall& call, const command::Decline&) { acd_.decline(call.record.id); }
+
+void Switchboard::carry_out(ActiveCall& call, const command::Refer& refer) {
+  world_.sip.refer(call.legs[0].sip, destination(refer.uri));
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::AgentStatus& set) {
@@ -181,7 +231,9 @@ void Switchboard::carry_out(ActiveCall& call, const command::AgentStatus& set) {
   }
   const bool ok =
       state && *state != AgentState::on_call && acd_.set_status(agent, *state, set.want.reason).ok();
-  tell_when_kept(call.record.id, event::AgentStatusSet{ok, agent, ok ? *state : view->state});
+  when_kept([this, id = call.record.id, set = event::AgentStatusSet{ok, agent, ok ? *state : view->state}] {
+    tell_session(id, set);
+  });
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::Report& report) {
@@ -282,16 +334,16 @@ void Switchboard::save_router() {
   if (world_.store != nullptr) world_.store->put_router_snapshot({router_step_, now(), acd_.router().save()});
 }
 
-void Switchboard::tell_when_kept(const std::string& call, Event event) {
-  if (world_.store == nullptr) return tell_session(call, std::move(event));
-  promises_.push_back({router_step_ - 1, call, std::move(event)});
+void Switchboard::when_kept(std::function<void()> then) {
+  if (world_.store == nullptr) return then();
+  promises_.push_back({router_step_ - 1, std::move(then)});
 }
 
 void Switchboard::keep_promises() {
   while (!promises_.empty() && promises_.front().step <= world_.store->router_stored()) {
-    Promise promise = std::move(promises_.front());
+    const Promise promise = std::move(promises_.front());
     promises_.pop_front();
-    tell_session(promise.call, std::move(promise.event));
+    promise.then();
   }
 }
 
@@ -376,6 +428,7 @@ absl::Status Switchboard::supervise(const std::string& id, std::string_view watc
   if (ActiveCall* const supervisor = find_call(id)) {
     supervisor->watches = mode;
     supervisor->watched = std::string(watched);
+    supervisors_.emplace(watched, id);
   }
   return absl::OkStatus();
 }

@@ -140,20 +140,38 @@ void Switchboard::on(const sip::Ended& ended) {
   schedule(*still);
 }
 
-void Switchboard::on(const sip::Referred& referred) {
+void Switchboard::on(const sip::ReferProgress& progress) {
   LegNumber number = 0;
+  ActiveCall* const call = find_leg(progress.leg, number);
+  if (call != nullptr && number == 0) step(*call, event::ReferProgress{progress.status});
+}
+
+// Who talks with the one that refers goes on elsewhere: with whom its other line talks (attended: a partner
+// in a queue, or a leg that a flow has dialled), or where it says, in place of a call that is not ours, or
+// blind.
+void Switchboard::on(const sip::Referred& referred) {
+  LegNumber number = 0, other_number = 0;
   const ActiveCall* const call = find_leg(referred.leg, number);
   if (call == nullptr || number != 0) return world_.sip.refuse_refer(referred.leg, 603);
   const std::string id = call->record.id;
-  if (referred.replaces != 0) {
-    LegNumber other_number = 0;
-    const ActiveCall* const other = find_leg(referred.replaces, other_number);
-    if (other == nullptr || other_number != 0 || !acd_.join_partners(id, other->record.id))
-      return world_.sip.refuse_refer(referred.leg, 603);
+  ActiveCall* const caller = find_call(acd_.partner(id));
+  ActiveCall* const other = referred.replaces == 0 ? nullptr : find_leg(referred.replaces, other_number);
+  if (caller == nullptr || (referred.replaces != 0 && (other == nullptr || other_number != 0)))
+    return world_.sip.refuse_refer(referred.leg, 603);
+  if (other != nullptr && !acd_.partner(other->record.id).empty()) {
+    if (!acd_.join_partners(id, other->record.id)) return world_.sip.refuse_refer(referred.leg, 603);
     world_.sip.accept_refer(referred.leg);
-    return world_.sip.notify_refer(referred.leg, 200);
+    world_.sip.notify_refer(referred.leg, 200);
+    other->handed_on = true;
+    return end(other->record.id, "transferred");
   }
-  if (!acd_.referred(id, referred.target)) return world_.sip.refuse_refer(referred.leg, 603);
+  if (other != nullptr) caller->adopts = other->record.id;
+  caller->replaces = referred.replaces_header;
+  if (!acd_.referred(id, referred.target)) {
+    caller->adopts.clear();
+    caller->replaces.clear();
+    return world_.sip.refuse_refer(referred.leg, 603);
+  }
   world_.sip.accept_refer(referred.leg);
 }
 
