@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 
-from server import wait_for
+from server import power, wait_for
 
 FRAME = 160  # samples, 20 ms
 EVENT_TYPE = 101
@@ -123,7 +123,8 @@ class Stranger:
 class Phone:
     """One call at a time. A thread of its own answers SIP, keeps what comes by RTP, and sends `audio` each 20 ms.
 
-    As a callee it does what `policy` says: "answer", "ring" (for ever), or a status such as 486.
+    As a callee it does what `policy` says: "answer", "ring" (for ever), or a status such as 486. When a call is over it
+    takes the next one; `packets` and `requests` go on through all of them.
     """
 
     def __init__(self, ip="127.0.0.1", user="phone", policy="answer", audio=None, codecs=(0,), shown_ip=None, events=True):
@@ -140,7 +141,14 @@ class Phone:
         self.reports = []             # RTCP that came
         self.responses = []           # (status, reason, headers, body) of our INVITE
         self.requests = []            # methods that came
+        self.wire = []                # every SIP datagram that came, as it was
+        self.progress = []            # statuses of the NOTIFYs that followed our REFER
         self.answered = []            # CSeq of our own requests that have a final response
+        self.replies = []             # (method, status) of those responses
+        self.referred = None          # headers of a REFER that came
+        self.takes_refer = 202        # what is answered to it; how it goes on is the test's to tell, by notify()
+        self.version = 0              # of our SDP
+        self.invited = None           # headers of the INVITE that came last
         self.up = self.over = False
         self.keys = collections.deque()  # packets (payload, marker, timestamp) of key presses still to be sent
         self.pressed_until = 0
@@ -153,23 +161,25 @@ class Phone:
 
     # ---------------------------------------------------------------- what a test asks for
 
-    def sdp(self):
+    def sdp(self, direction=None):
         names = {0: "PCMU", 8: "PCMA"}
         formats = [str(c) for c in self.codecs] + ([str(EVENT_TYPE)] if self.events else [])
-        lines = ["v=0", f"o=p 1 1 IN IP4 {self.shown_ip}", "s=-", f"c=IN IP4 {self.shown_ip}", "t=0 0",
+        self.version += 1
+        lines = ["v=0", f"o=p 1 {self.version} IN IP4 {self.shown_ip}", "s=-", f"c=IN IP4 {self.shown_ip}", "t=0 0",
                  f"m=audio {self.rtp.getsockname()[1]} RTP/AVP {' '.join(formats)}"]
         lines += [f"a=rtpmap:{c} {names[c]}/8000" for c in self.codecs]
         if self.events:
             lines += [f"a=rtpmap:{EVENT_TYPE} telephone-event/8000", f"a=fmtp:{EVENT_TYPE} 0-15"]
+        if direction:
+            lines.append(f"a={direction}")
         return "\r\n".join(lines) + "\r\n"
 
-    def call(self, uri, wait=True):
+    def call(self, uri, wait=True, headers=""):
         """Invites; with `wait` returns when it is answered or refused: the final status."""
-        self.target = uri
         self.peer = ("127.0.0.1", int(uri.partition("@")[2].partition(":")[2].partition(";")[0]))
         self.dialog = {"to": f"<{uri}>", "from": f"<sip:{self.user}@{self.ip}>;tag={self.tag}", "call-id": self.call_id,
                        "cseq": 1, "uri": uri}
-        self.invite = self.request("INVITE", self.sdp())
+        self.invite = self.request("INVITE", self.sdp(), headers=headers)
         self.resend_at = 0.0
         if wait:
             return wait_for(self.final, f"a final answer to the INVITE of {self.user}")
@@ -189,10 +199,48 @@ class Phone:
                 self.keys.append((key_payload(key, FRAME * min(i + 1, 3), True) if 2 <= i < 5 else
                                   key_payload(key, FRAME * (i + 1), False) if i < 2 else None, i == 0))
 
-    def hang_up(self):
+    def ask(self, method, body="", headers=""):
+        """A request within the call; the status of its answer."""
         self.dialog["cseq"] += 1
-        self.send(self.request("BYE"))
-        wait_for(lambda: self.over, f"the answer to the BYE of {self.user}")
+        since = len(self.replies)
+        self.send(self.request(method, body, headers=headers))
+        return wait_for(lambda: self.replies[since:], f"the answer to the {method} of {self.user}")[0][1]
+
+    def hang_up(self):
+        self.ask("BYE")
+
+    def hold(self, on=True):
+        return self.ask("INVITE", self.sdp("sendonly" if on else "sendrecv"))
+
+    def refer(self, target):
+        """Asks the other side to call somebody else; `progress` tells what becomes of it."""
+        return self.ask("REFER", headers=f"Refer-To: <{target}>\r\nReferred-By: <{self.uri}>\r\n")
+
+    def notify(self, *statuses):
+        """Tells how it goes what the other side asked for by REFER (RFC 3515, 2.4.4)."""
+        for status in statuses:
+            state = "active;expires=60" if status < 200 else "terminated;reason=noresource"
+            self.ask("NOTIFY", f"SIP/2.0 {status} As it is\r\n",
+                     f"Event: refer\r\nSubscription-State: {state}\r\nContent-Type: message/sipfrag\r\n")
+
+    def replaces(self):
+        """This call's dialog as somebody at the other end of it would name it (RFC 3891)."""
+        tag = lambda value: value.partition("tag=")[2].partition(";")[0]
+        return f"{self.dialog['call-id']};to-tag={tag(self.dialog['to'])};from-tag={tag(self.dialog['from'])}"
+
+    def hears(self, hertz, of=10):
+        """Is that tone most of the last frames that came?"""
+        last = [p for p in list(self.packets)[-of:] if p.type in (0, 8)]
+        return len(last) == of and all(power([LINEAR[b] for b in p.payload], hertz) > 0.5 for p in last)
+
+    def share_of(self, hertz, of=10):
+        """How much of the power of the last frames is that tone, for sounds of several."""
+        last = [LINEAR[b] for p in list(self.packets)[-of:] if p.type == 0 for b in p.payload]
+        return power(last, hertz) if last else 0.0
+
+    def forget(self):
+        """The other side has died: this call is over, and the telephone is free."""
+        self.over = True
 
     def cancel(self):
         cancel = self.invite.replace("INVITE ", "CANCEL ", 1).replace("1 INVITE", "1 CANCEL", 1)
@@ -252,17 +300,19 @@ class Phone:
     def send(self, text, to=None):
         self.sip.sendto(text.encode(), to or self.peer)
 
-    def request(self, method, body="", branch=None):
+    def request(self, method, body="", branch=None, headers="", cseq=None):
         d = self.dialog
         branch = branch or f"z9hG4bK{random.getrandbits(64):x}"
         if method == "INVITE":
             self.branch = branch
-        kind = "Content-Type: application/sdp\r\n" if body else ""
+        kind = "Content-Type: application/sdp\r\n" if body and "Content-Type" not in headers else ""
         return (f"{method} {d['uri']} SIP/2.0\r\nVia: SIP/2.0/UDP {self.ip}:{self.port};rport;branch={branch}\r\n"
                 f"Max-Forwards: 70\r\nFrom: {d['from']}\r\nTo: {d['to']}\r\nCall-ID: {d['call-id']}\r\n"
-                f"CSeq: {d['cseq']} {method}\r\nContact: <{self.uri}>\r\n{kind}Content-Length: {len(body)}\r\n\r\n{body}")
+                f"CSeq: {cseq or d['cseq']} {method}\r\nContact: <{self.uri}>\r\n{headers}{kind}"
+                f"Content-Length: {len(body)}\r\n\r\n{body}")
 
     def on_sip(self, datagram, source):
+        self.wire.append(datagram)
         head, _, body = datagram.decode(errors="replace").partition("\r\n\r\n")
         first, *lines = head.split("\r\n")
         headers, vias = {}, []
@@ -293,10 +343,15 @@ class Phone:
             return
         number, method = headers["cseq"].split()
         if status >= 200:
+            self.replies.append((method, status))
             self.answered.append(int(number))
         if method == "BYE":
             self.over = True
         if method != "INVITE":
+            return
+        if self.up:  # of a re-INVITE, or the same 200 again
+            if status >= 200:
+                self.send(self.request("ACK", branch=None if status < 300 else self.branch, cseq=int(number)))
             return
         new = self.final() is None
         if status >= 200:  # also when it comes again
@@ -312,8 +367,10 @@ class Phone:
         self.responses.append((status, reason, headers, body))
 
     def on_request(self, method, headers, vias, body, source):
-        retransmitted = method == "INVITE" and "INVITE" in self.requests
+        again = self.invited and (headers["call-id"], headers["cseq"]) == (self.invited["call-id"], self.invited["cseq"])
         self.requests.append(method)
+        if self.over and not again:  # another call: by another name
+            self.tag = f"{random.getrandbits(32):x}"
         to = headers["to"] if "tag=" in headers["to"] else headers["to"] + ";tag=" + self.tag
 
         def respond(status, text="", of=None, sdp="", via=vias, cseq=headers["cseq"]):
@@ -322,7 +379,20 @@ class Phone:
                       f"From: {headers['from']}\r\nTo: {to}\r\nCall-ID: {headers['call-id']}\r\nCSeq: {cseq}\r\n"
                       f"Contact: <{self.uri}>\r\n{kind}Content-Length: {len(sdp)}\r\n\r\n{sdp}", source)
 
-        if method == "INVITE" and not retransmitted:
+        if method == "INVITE" and again:
+            pass
+        elif method == "INVITE" and "tag=" in headers["to"]:
+            self.invited = headers
+            self.take_sdp(body)
+            respond(200, "OK", sdp=self.sdp())
+        elif method == "INVITE" and self.up and not self.over and "replaces" not in headers:
+            respond(486, "Busy Here")
+        elif method == "INVITE":
+            self.invited = headers
+            if self.up and not self.over:  # it takes the place of the call that is (RFC 3891)
+                self.dialog["cseq"] += 1
+                self.send(self.request("BYE"))
+            self.up = self.over = False
             self.call_id = headers["call-id"]
             self.peer, self.respond_invite = source, respond
             self.take_sdp(body)
@@ -335,6 +405,8 @@ class Phone:
                 respond(self.policy, "As the test wants")
         elif method == "ACK":
             pass
+        elif headers["call-id"] != self.call_id:  # of a call whose place another took
+            respond(200 if method == "BYE" else 481, "As it is")
         elif method == "CANCEL":
             respond(200, "OK")
             self.over = True
@@ -342,7 +414,12 @@ class Phone:
         elif method == "BYE":
             respond(200, "OK")
             self.over = True
-        elif method != "INVITE":
+        elif method == "REFER":
+            self.referred = headers
+            respond(self.takes_refer, "As the test wants")
+        else:
+            if method == "NOTIFY" and body.startswith("SIP/2.0 "):
+                self.progress.append(int(body.split()[1]))
             respond(200, "OK")
 
     def answer(self):

@@ -14,6 +14,7 @@ import wave
 
 SOURCE = os.environ.get("IVR_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IVR = os.environ.get("IVR_PROGRAM") or os.path.join(SOURCE, "build", "dev", "bin", "ivr")
+DRIVER = os.environ.get("IVR_DRIVER") or os.path.join(SOURCE, "build", "dev", "bin", "driver")
 FLOWS = os.path.join(SOURCE, "examples", "flows")
 
 
@@ -37,14 +38,14 @@ def wait_for(condition, what, seconds=20.0):
 class Server:
     """`ivr serve --json` with its output read line by line from a file."""
 
-    def __init__(self, folder, *options, port=0, rtp="20000-29999"):
+    def __init__(self, folder, *options, port=0, rtp="20000-29999", program=IVR):
         self.folder = folder
         self.log = os.path.join(folder, f"server-{time.monotonic_ns()}.log")
         self.out = open(self.log, "wb")
         self.db = os.path.join(folder, "ivr.db")
-        command = [IVR, "serve", "--listen", "127.0.0.1", "--port", str(port), "--rtp-ports", rtp, "--db", self.db,
+        command = [program, "serve", "--listen", "127.0.0.1", "--port", str(port), "--rtp-ports", rtp, "--db", self.db,
                    "--recordings", os.path.join(folder, "recordings"), "--json", *options]
-        self.process = subprocess.Popen(command, stdout=self.out, stderr=subprocess.STDOUT, cwd=folder)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.out, stderr=subprocess.STDOUT, cwd=folder)
         self.port = None
 
     def ready(self):
@@ -82,14 +83,27 @@ class Server:
             return [e for e in self.of("call_ended") if e["record"]["caller"] == caller and e["record"]["direction"] == "inbound"]
         return Call(self, wait_for(look, f"the end of the call by '{caller}'", seconds)[0]["call"])
 
+    def do(self, what, **how):
+        """Has the driver do something: what came of it, or an AssertionError with the reason."""
+        before = len(self.of("did"))
+        self.process.stdin.write(json.dumps({"do": what, **how}).encode() + b"\n")
+        self.process.stdin.flush()
+        did = wait_for(lambda: self.of("did")[before:], f"the answer to '{what}'")[0]
+        if not did["ok"]:
+            raise AssertionError(f"{what} {how}: {did['error']}")
+        return did["value"]
+
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.out.close()
+        self.ended()
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
+        return self.ended()
+
+    def ended(self):
         code = self.process.wait(timeout=60)
+        self.process.stdin.close()
         self.out.close()
         return code
 
