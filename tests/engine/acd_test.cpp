@@ -21,9 +21,9 @@ class Desk : public CallControl {
   explicit Desk(EngineOptions o = {}, std::optional<Router> kept = {}, bool at_work = true)
       : options(std::move(o)), acd(options, *this) {
     EXPECT_TRUE(acd.start(std::move(kept)).ok());
-    for (const AgentOptions& agent : options.agents) {
-      if (at_work) EXPECT_TRUE(acd.set_status(agent.id, AgentState::available, "").ok());
-    }
+    if (!at_work) return;
+    for (const AgentOptions& agent : options.agents)
+      EXPECT_TRUE(acd.set_status(agent.id, AgentState::available, "").ok());
   }
 
   Time now() const override { return clock; }
