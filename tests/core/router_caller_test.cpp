@@ -1,17 +1,9 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "core/router_desk.hpp"
 
 // What callers hear, who is called back, what a restart leaves, and the figures of the day.
 
 namespace ivr {
 namespace {
-
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
-using Strings = std::vector<std::string>;
 
 Strings announced(const RouterDesk& desk) {
   Strings lines;
@@ -162,6 +154,8 @@ struct Callbacks : ::testing::Test {
 
 TEST_F(Callbacks, ThePlaceIsKeptAndTheCallIsMadeWhenItsTurnHasCome) {
   EXPECT_EQ(desk.router.position("c"), 3);  // an honest place
+  EXPECT_TRUE(desk.router.owes_callback("b"));
+  EXPECT_FALSE(desk.router.owes_callback("c"));
   EXPECT_THAT(desk.got<acd::Left>(), IsEmpty());
   const acd::DialCallback dial = serve_until_dialled();
   EXPECT_EQ(dial.number, "sip:b@127.0.0.1");
@@ -173,6 +167,7 @@ TEST_F(Callbacks, ThePlaceIsKeptAndTheCallIsMadeWhenItsTurnHasCome) {
   desk.join("d");
   desk.happen(acd::CallbackDialled{dial.entry, "b2", true});
   EXPECT_EQ(desk.router.position("b2"), 1);
+  EXPECT_FALSE(desk.router.owes_callback("b")) << "it has been called";
   desk.end(c);
   ASSERT_THAT(desk.offered(), ElementsAre("b2>ann"));
   desk.talk(desk.offer());
@@ -211,6 +206,7 @@ TEST_F(Callbacks, ItIsTriedAgainAndThenGivenUp) {
   desk.happen(acd::CallbackDialled{dial.entry, "b3", false});
   ASSERT_THAT(desk.got<acd::Left>(), SizeIs(1));
   EXPECT_EQ(desk.got<acd::Left>()[0].exit, acd::Exit::callback);
+  EXPECT_FALSE(desk.router.owes_callback("b")) << "given up";
   desk.happen(acd::CallbackDialled{dial.entry, "b4", true});
   EXPECT_THAT(desk.out, IsEmpty());
 }
@@ -221,6 +217,7 @@ TEST_F(Callbacks, ItOutlivesAWaitOfTheQueueAndACrash) {
   auto again = Router::restore(desk.router.save());
   ASSERT_TRUE(again.ok()) << again.status();
   desk.router = *std::move(again);
+  EXPECT_TRUE(desk.router.owes_callback("b"));
   desk.happen(acd::Restarted{});
   EXPECT_THAT(desk.got<acd::Left>(), IsEmpty());
   const acd::DialCallback dial = serve_until_dialled();
@@ -382,6 +379,19 @@ TEST(RouterFigures, EntriesAreShownInTheOrderInWhichTheyAreServed) {
     lines.push_back(e.call + " " + std::to_string(e.position) + " " + e.agent);
   }
   EXPECT_THAT(lines, ElementsAre("vip 1 ", "rings 2 bob", "waits 3 ", "talks 0 ann"));
+  auto again = Router::restore(desk.router.save());
+  ASSERT_TRUE(again.ok()) << again.status();
+  for (const Router* router : {&desk.router, &*again}) {  // and each is found by its number
+    for (const auto& e : router->entries(desk.now)) {
+      const auto one = router->entry(e.id);
+      ASSERT_TRUE(one.has_value()) << e.call;
+      EXPECT_EQ(one->call, e.call);
+      EXPECT_EQ(one->agent, e.agent);
+      EXPECT_EQ(one->position, e.position);
+      EXPECT_EQ(one->queue, "q");
+    }
+    EXPECT_FALSE(router->entry(99).has_value());
+  }
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ class Checker : public World {
     accepted_ = 0;
     restarted_ = std::holds_alternative<acd::Restarted>(event);
     if (const auto* e = std::get_if<acd::Accepted>(&event)) accepted_ = e->offer;
+    const auto* leave = std::get_if<acd::Leave>(&event);
+    gave_up_ = leave && leave->why == acd::Leave::Why::timeout ? leave->call : std::string();
     happened(event, now);
     for (const acd::Command& command : commands) {
       std::visit([&](const auto& c) { check(c, now); }, command);
@@ -176,7 +178,9 @@ class Checker : public World {
     if (entry.talking != (c.exit == acd::Exit::served) && c.exit != acd::Exit::system)
       fault("entry ", c.entry, entry.talking ? " talked" : " did not talk", ", left as ",
             static_cast<int>(c.exit));
-    if (c.exit == acd::Exit::timeout && queues.count(c.queue)) {
+    if (!gave_up_.empty() && c.call == gave_up_) {
+      if (c.exit != acd::Exit::timeout) fault("entry ", c.entry, " had waited long enough, left otherwise");
+    } else if (c.exit == acd::Exit::timeout && queues.count(c.queue)) {
       const Millis limit = queues.at(c.queue).options.max_wait;
       if (limit == 0ms || now - entry.joined < limit)
         fault("entry ", c.entry, " timed out after ", since(entry.joined, now), " us of ", limit.count(),
@@ -318,6 +322,7 @@ class Checker : public World {
   OfferId accepted_ = 0, newest_offer_ = 0;
   EntryId newest_ = 0;
   bool restarted_ = false;
+  std::string gave_up_;  // a call that had its own limit
 };
 
 }  // namespace ivr::model

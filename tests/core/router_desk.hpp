@@ -1,4 +1,7 @@
 #pragma once
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -6,6 +9,11 @@
 #include "ivr/router.hpp"
 
 namespace ivr {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using Strings = std::vector<std::string>;
 
 // A router in virtual time for tests: says what happened, keeps what is to be done about it.
 class RouterDesk {

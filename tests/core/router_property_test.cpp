@@ -246,8 +246,8 @@ class Life {
       }
       case Kind::leave: {
         constexpr acd::Leave::Why kWhys[] = {acd::Leave::Why::hung_up, acd::Leave::Why::key,
-                                             acd::Leave::Why::moved};
-        return step(acd::Leave{call(act.a), kWhys[act.b % 3]});
+                                             acd::Leave::Why::moved, acd::Leave::Why::timeout};
+        return step(acd::Leave{call(act.a), kWhys[act.b % 4]});
       }
       case Kind::move: return step(acd::Move{call(act.a), queue(act.b)});
       case Kind::callback:

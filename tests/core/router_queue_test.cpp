@@ -1,17 +1,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <map>
+
 #include "core/router_desk.hpp"
 
 // Who waits, in which order, and how long: the rules of a queue.
 
 namespace ivr {
 namespace {
-
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
-using Strings = std::vector<std::string>;
 
 // The order in which one agent gets those who wait.
 Strings served(RouterDesk& desk, const std::string& agent = "ann") {
@@ -39,6 +37,44 @@ TEST(RouterQueue, PriorityGoesFirstAndAgeCatchesUp) {  // P-17, S2-58
   EXPECT_EQ(desk.router.position("old"), 2);
   EXPECT_EQ(desk.router.position("late vip"), 3);
   EXPECT_THAT(served(desk), ElementsAre("vip", "old", "late vip", "new"));
+}
+
+// S2-58: however many come with a higher priority, nobody is overtaken by one who came later than the age
+// bound after him, and who was there before that bound is served first only if his priority is higher.
+TEST(RouterQueue, NobodyStarvesPastTheAgeBound) {
+  constexpr Millis kBound = 500s;  // 1000 points of a priority / age_score
+  RouterDesk desk;
+  desk.agent({.id = "ann"});
+  desk.queue({.id = "q", .members = {{"ann"}}, .age_score = 2});
+  desk.join("first");
+  acd::Offer talk = desk.offer();
+  desk.accept(talk);
+  struct Caller {
+    Time came{};
+    int priority = 0;
+  };
+  std::map<std::string, Caller> waiting;
+  int overtaken = 0;
+  for (int i = 0; i == 0 || !waiting.empty(); ++i) {
+    for (int n = 2 * i; n < 2 * i + 2 && i < 400; ++n) {  // twice as many as are served, most of a priority
+      const std::string call = std::to_string(n);
+      waiting[call] = {desk.now, n % 20 == 0 ? 0 : 1 + i % 2};
+      desk.join({.call = call, .queue = "q", .priority = waiting[call].priority});
+    }
+    desk.wait(9s);
+    desk.end(talk);
+    talk = desk.offer();
+    ASSERT_TRUE(waiting.contains(talk.call)) << i;
+    const Caller served = waiting[talk.call];
+    waiting.erase(talk.call);
+    for (const auto& [call, other] : waiting) {
+      EXPECT_LE(served.came - other.came, kBound * (served.priority - other.priority))
+          << talk.call << " before " << call;
+      overtaken += served.came > other.came;
+    }
+    desk.accept(talk);
+  }
+  EXPECT_GT(overtaken, 100);
 }
 
 TEST(RouterQueue, PositionsAreTheTrueRanks) {  // S0-19
@@ -210,6 +246,65 @@ TEST(RouterQueue, NobodyJoinsAQueueThatIsEmptyByItsRule) {  // P-20
   }
 }
 
+// P-20: each reason by itself keeps callers out, and lets those go who wait; all others together do neither.
+TEST(RouterQueue, EveryReasonWhyNobodyCanBeOfferedMayBeNamed) {
+  using Way = std::function<void(RouterDesk&)>;
+  const auto join_other = [](RouterDesk& desk) { desk.join("first", "other"); };
+  const std::pair<Unavailable, Way> rows[] = {
+      {Unavailable::paused, [](RouterDesk& d) { d.status("ann", AgentState::on_break); }},
+      {Unavailable::penalty, [](RouterDesk&) {}},
+      {Unavailable::in_use,
+       [](RouterDesk& d) {
+         d.happen(acd::AgentBusy{"ann", "voice", 1});
+       }},
+      {Unavailable::ringing, join_other},
+      {Unavailable::unreachable,
+       [](RouterDesk& d) {
+         d.happen(acd::AgentReachable{"ann", false});
+       }},
+      {Unavailable::offline, [](RouterDesk& d) { d.status("ann", AgentState::offline); }},
+      {Unavailable::wrap_up,
+       [&](RouterDesk& d) {
+         join_other(d);
+         d.talk(d.offer());
+       }},
+      {Unavailable::delayed,
+       [&](RouterDesk& d) {
+         join_other(d);
+         d.refuse(d.offer());
+         d.hang_up("first");
+       }},
+      {Unavailable::unskilled, [](RouterDesk&) {}},
+      {Unavailable::unknown, [](RouterDesk& d) { d.happen(acd::AgentRemoved{"ann"}); }},
+  };
+  for (const auto& [why, makes] : rows) {
+    std::vector<Unavailable> others;
+    for (const auto& [other, unused] : rows) {
+      if (other != why) others.push_back(other);
+    }
+    for (const bool named : {true, false}) {
+      SCOPED_TRACE(std::string(to_string(why)) + (named ? " named" : " alone not named"));
+      const auto rule = named ? std::vector{why} : others;
+      QueueOptions queue{.id = "q", .members = {{"ann"}}};
+      if (why == Unavailable::penalty) queue.steps = {{.after = 0ms, .min_penalty = 1}};
+      if (why == Unavailable::unskilled) queue.required = {{"fr", 1}};
+      RouterDesk desk;
+      desk.agent({.id = "ann", .reject_delay = 600s});
+      desk.queue({.id = "other", .members = {{"ann"}}, .ring_limit = 600s, .wrap_up = 600s});
+      desk.queue(queue);
+      makes(desk);
+      desk.join("waits");
+      ASSERT_THAT(desk.offered(), IsEmpty());
+      queue.join_empty = queue.leave_empty = rule;
+      desk.queue(queue);
+      EXPECT_EQ(desk.got<acd::Left>().size(), named ? 1u : 0u);
+      desk.join("comes");
+      EXPECT_EQ(desk.got<acd::Left>().size(), named ? 1u : 0u);
+      EXPECT_EQ(desk.got<acd::Joined>().size(), named ? 0u : 1u);
+    }
+  }
+}
+
 TEST(RouterQueue, CallersLeaveWhenTheLastAgentDoes) {  // P-20
   RouterDesk desk;
   desk.agents({"ann", "bob"});
@@ -350,6 +445,23 @@ TEST(RouterQueue, KeysAndMovesEndTheWaitInTheirOwnWay) {
   desk.happen(acd::Leave{"b", acd::Leave::Why::moved});
   EXPECT_EQ(desk.got<acd::Left>().at(0).exit, acd::Exit::moved);
   EXPECT_EQ(desk.view().abandoned + desk.view().short_abandoned, 0);
+}
+
+TEST(RouterQueue, ACallersOwnLimitIsATimeOutAsTheQueuesIs) {  // S4-42, S4-43
+  RouterDesk desk;
+  desk.queue({.id = "q", .members = {{"nobody"}}, .max_wait = 60s});
+  desk.join("a");
+  desk.join("b");
+  desk.wait(30s);
+  desk.happen(acd::Leave{"b", acd::Leave::Why::timeout});
+  EXPECT_EQ(desk.got<acd::Left>().at(0).exit, acd::Exit::timeout);
+  EXPECT_EQ(desk.view().timed_out, 1);
+  desk.wait(30s);
+  EXPECT_EQ(desk.got<acd::Left>().at(0).exit, acd::Exit::timeout);
+  EXPECT_EQ(desk.view().timed_out, 2);
+  desk.happen(
+      acd::CallbackRequested{"b", "sip:b@127.0.0.1"});  // its place is kept as by a time-out of the queue
+  EXPECT_THAT(desk.got<acd::Joined>(), SizeIs(1));
 }
 
 TEST(RouterQueue, ARemovedQueueLetsItsCallersGoAndItsTalksGoOn) {

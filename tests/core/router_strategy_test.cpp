@@ -10,11 +10,7 @@
 namespace ivr {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
-using Strings = std::vector<std::string>;
 
 // Whom so many callers are offered to, each served for a second before the next comes.
 Strings served(RouterDesk& desk, int callers) {

@@ -1,15 +1,7 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "core/router_desk.hpp"
 
 namespace ivr {
 namespace {
-
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
-using Strings = std::vector<std::string>;
 
 TEST(Router, OffersAFreeAgentAndConnectsThePair) {
   RouterDesk desk;

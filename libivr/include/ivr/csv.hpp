@@ -15,7 +15,7 @@ class CsvWriter {
 
   CsvWriter& text(std::string_view cell);
   CsvWriter& number(std::string_view digits);  // our own, never somebody's text
-  void end();  // of the record
+  void end();                                  // of the record
 
  private:
   void separate();

@@ -208,7 +208,7 @@ struct Join {
 };
 struct Leave {  // of a call that waits
   std::string call;
-  enum class Why { hung_up, key, moved } why = Why::hung_up;
+  enum class Why { hung_up, key, moved, timeout } why = Why::hung_up;  // timeout: the caller's own limit
 };  // not with the talk that follows a Connect: that is Ended
 struct Move {
   std::string call, queue;
@@ -332,6 +332,7 @@ absl::StatusOr<Command> command_from_json(std::string_view json);
 struct RouterOptions {
   std::uint64_t seed = 1;
   int explain_limit = 16;  // candidates in a Decided; 0: no Decided at all
+  bool operator==(const RouterOptions&) const = default;
 };
 
 // All queues and all agents of an engine. A pure state machine: the same events at the same times give the
@@ -398,8 +399,10 @@ class Router {
   };
   std::vector<AgentView> agents(Time now) const;
   std::vector<QueueView> queues(Time now) const;
-  std::vector<EntryView> entries(Time now) const;  // those of a queue in the order they are served
-  int position(std::string_view call) const;       // 1 is next; 0: does not wait
+  std::vector<EntryView> entries(Time now) const;    // those of a queue in the order they are served
+  std::optional<EntryView> entry(EntryId id) const;  // none: it has left
+  bool owes_callback(std::string_view call) const;   // this call asked to be called back, and has not been
+  int position(std::string_view call) const;         // 1 is next; 0: does not wait
   // Of the wait still to come, never negative: position x time an agent needs for a caller (from the offer to
   // the end of the wrap-up, mean of about the last 32) / contacts that all agents at work can have at once.
   // For exponential times that is the expectation of M/M/n with all busy. 0 while nothing is known.

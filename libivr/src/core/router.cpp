@@ -312,6 +312,8 @@ absl::StatusOr<Router> Router::restore(std::string_view json) {
 std::vector<Router::AgentView> Router::agents(Time now) const { return machine_->agents(now); }
 std::vector<Router::QueueView> Router::queues(Time now) const { return machine_->queues(now); }
 std::vector<Router::EntryView> Router::entries(Time) const { return machine_->entries(); }
+std::optional<Router::EntryView> Router::entry(EntryId id) const { return machine_->entry(id); }
+bool Router::owes_callback(std::string_view call) const { return machine_->owes_callback(call); }
 int Router::position(std::string_view call) const { return machine_->position(call); }
 Millis Router::estimate(std::string_view call, Time now) const { return machine_->estimate(call, now); }
 std::optional<acd::Decided> Router::explain(std::string_view call, Time now) const {

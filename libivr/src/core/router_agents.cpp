@@ -21,7 +21,10 @@ std::uint32_t number(absl::flat_hash_map<std::string, std::uint32_t>& numbers,
 
 std::uint32_t Router::Machine::agent_number(const std::string& id) {
   const auto [at, added] = agent_of_.try_emplace(id, static_cast<std::uint32_t>(agents_.size()));
-  if (added) agents_.emplace_back().options.id = id;
+  if (added) {
+    agents_.emplace_back().options.id = id;
+    agent_ids_.push_back(id);
+  }
   return at->second;
 }
 
@@ -36,6 +39,7 @@ std::uint32_t Router::Machine::channel_number(const std::string& name) {
 
 Needs Router::Machine::needs_of(const std::vector<Skill>& skills) {
   Needs needs;
+  if (skills.empty()) return needs;
   for (const Skill& skill : skills) needs.push_back({number(skill_of_, skills_, skill.name), skill.level});
   std::sort(needs.begin(), needs.end());
   // Asked for twice: the higher level, which sorted last.
@@ -107,7 +111,7 @@ void Router::Machine::changed(std::uint32_t number, Time now, acd::Commands& out
   agent.told = state;
   agent.told_contacts = contacts;
   agent.told_reason = agent.reason;
-  out.push_back(acd::AgentChanged{agent.options.id, state, contacts, agent.reason});
+  out.emplace_back(acd::AgentChanged{agent.options.id, state, contacts, agent.reason});
 }
 
 void Router::Machine::reindex(std::uint32_t number, Time now) {

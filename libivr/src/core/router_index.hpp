@@ -23,32 +23,42 @@ class MinTree {
   static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();  // not to be found
 
   void assign(const std::vector<std::int64_t>& keys) {
+    changed_.clear();
     leaves_ = 1;
     while (leaves_ < keys.size()) leaves_ *= 2;
-    nodes_.assign(2 * leaves_, Node{});
+    nodes_.assign(2 * leaves_, Least{});
     for (std::size_t i = 0; i < keys.size(); ++i) nodes_[leaves_ + i] = leaf(keys[i]);
-    for (std::size_t i = leaves_ - 1; i > 0; --i) nodes_[i] = merge(nodes_[2 * i], nodes_[2 * i + 1]);
+    for (std::size_t i = leaves_ - 1; i > 0; --i) nodes_[i] = Least::of(nodes_[2 * i], nodes_[2 * i + 1]);
   }
+  // What lies above is brought up to date when somebody asks next: of many that change together, once.
   void set(std::size_t slot, std::int64_t key) {
-    std::size_t i = leaves_ + slot;
-    Node node = leaf(key);
-    while (!(nodes_[i] == node)) {
-      nodes_[i] = node;
-      i /= 2;
-      if (i == 0) return;
-      node = merge(nodes_[2 * i], nodes_[2 * i + 1]);
-    }
+    const Least node = leaf(key);
+    if (nodes_[leaves_ + slot] == node) return;
+    nodes_[leaves_ + slot] = node;
+    changed_.push_back(leaves_ + slot);
+    if (changed_.size() == kMostChanged) settle();
   }
   std::int64_t key(std::size_t slot) const { return nodes_[leaves_ + slot].key; }
 
-  std::int64_t min(std::size_t begin, std::size_t end) const {
-    std::int64_t least = kNone;
-    visit(begin, end, [&](std::size_t i) { least = std::min(least, nodes_[i].key); });
-    return least;
+  struct Least {
+    std::int64_t key = kNone;
+    std::uint32_t count = 0;  // slots that have it
+    bool operator==(const Least&) const = default;
+    static Least of(const Least& a, const Least& b) {
+      if (a.key != b.key) return a.key < b.key ? a : b;
+      return {a.key, a.count + b.count};
+    }
+  };
+  Least least(std::size_t begin, std::size_t end) const {
+    settle();
+    Least all;
+    visit(begin, end, [&](std::size_t i) { all = Least::of(all, nodes_[i]); });
+    return all;
   }
   // Leftmost slot of [begin, end) whose key is at most `bound`; `end` when there is none.
   std::size_t first_at_most(std::size_t begin, std::size_t end, std::int64_t bound) const {
     if (begin >= end) return end;
+    settle();
     std::size_t i = leaves_ + begin;
     while (nodes_[i].key > bound) {
       while (i % 2 == 1) i /= 2;  // a right child: what lies to the right is beside an ancestor
@@ -61,14 +71,9 @@ class MinTree {
     }
     return std::min(i - leaves_, end);
   }
-  // How many of the range have `least`, which is to be the least key of the range.
-  std::uint32_t count(std::size_t begin, std::size_t end, std::int64_t least) const {
-    std::uint32_t n = 0;
-    visit(begin, end, [&](std::size_t i) { n += nodes_[i].key == least ? nodes_[i].count : 0; });
-    return n;
-  }
-  // The n-th (from 0) of those.
+  // The n-th (from 0) of those that have `least`.
   std::size_t nth(std::size_t begin, std::size_t end, std::int64_t least, std::uint32_t n) const {
+    settle();
     std::size_t found = end;
     visit(begin, end, [&](std::size_t i) {
       if (found != end || nodes_[i].key != least) return;
@@ -90,15 +95,20 @@ class MinTree {
   }
 
  private:
-  struct Node {
-    std::int64_t key = kNone;
-    std::uint32_t count = 0;  // slots below it that have the key
-    bool operator==(const Node&) const = default;
-  };
-  static Node leaf(std::int64_t key) { return {key, key == kNone ? 0u : 1u}; }
-  static Node merge(const Node& a, const Node& b) {
-    if (a.key != b.key) return a.key < b.key ? a : b;
-    return {a.key, a.count + b.count};
+  static Least leaf(std::int64_t key) { return {key, key == kNone ? 0u : 1u}; }
+  void settle() const {
+    while (!changed_.empty()) {  // all of one depth, their parents next
+      std::size_t kept = 0;
+      for (std::size_t at = 0; at < changed_.size(); ++at) {
+        const std::size_t i = changed_[at] / 2;
+        if (i == 0 || (kept > 0 && changed_[kept - 1] == i)) continue;
+        const Least node = Least::of(nodes_[2 * i], nodes_[2 * i + 1]);
+        if (nodes_[i] == node) continue;  // as is everything above it
+        nodes_[i] = node;
+        changed_[kept++] = i;
+      }
+      changed_.resize(kept);
+    }
   }
   // The nodes that cover the range, from left to right.
   template <class F>
@@ -113,37 +123,47 @@ class MinTree {
   }
 
   friend class BestFirst;
+  static constexpr std::size_t kMostChanged = 64;
   std::size_t leaves_ = 1;
-  std::vector<Node> nodes_ = std::vector<Node>(2);
+  mutable std::vector<Least> nodes_ = std::vector<Least>(2);  // by node: of the slots below it
+  mutable std::vector<std::size_t> changed_;                  // nodes whose parents do not know yet
 };
 
 struct Stretch {
   std::size_t begin = 0, end = 0;
 };
 
-// The slots of some stretches of a tree one after the other: by key, then by stretch, then by slot.
+// The first so many slots of some stretches of a tree: by key, then by stretch, then by slot. Of few, those
+// that cannot be among them any more are let go at once, so little is kept in order; of many, a heap is.
 class BestFirst {
  public:
-  void begin() { heap_.clear(); }
+  void begin(std::size_t wanted) {
+    wanted_ = wanted;
+    many_ = wanted > kFew;
+    items_.clear();
+  }
   void add(const MinTree& tree, std::size_t begin, std::size_t end, std::size_t stretch) {
-    tree.visit(begin, end, [&](std::size_t node) { push(tree, node, stretch); });
+    tree.settle();
+    tree.visit(begin, end, [&](std::size_t node) { keep(tree, node, stretch); });
   }
   std::optional<std::size_t> next(const MinTree& tree) {
-    if (heap_.empty()) return std::nullopt;
-    std::pop_heap(heap_.begin(), heap_.end(), later);
-    Item item = heap_.back();
-    heap_.pop_back();
+    if (items_.empty() || wanted_ == 0) return std::nullopt;
+    if (many_) std::pop_heap(items_.begin(), items_.end(), later);
+    Item item = items_.back();
+    items_.pop_back();
+    --wanted_;
     // Down to the leftmost slot that has the key; what is passed on the way is for later.
     while (item.node < tree.leaves_) {
       const std::size_t left = 2 * item.node;
       const bool there = tree.nodes_[left].key == item.key;
-      push(tree, there ? left + 1 : left, item.stretch);
+      keep(tree, there ? left + 1 : left, item.stretch);
       item.node = there ? left : left + 1;
     }
     return item.node - tree.leaves_;
   }
 
  private:
+  static constexpr std::size_t kFew = 32;
   struct Item {
     std::int64_t key = 0;
     std::size_t stretch = 0, slot = 0, node = 0;  // slot: the leftmost below the node
@@ -152,14 +172,30 @@ class BestFirst {
     if (a.key != b.key) return a.key > b.key;
     return a.stretch != b.stretch ? a.stretch > b.stretch : a.slot > b.slot;
   }
-  void push(const MinTree& tree, std::size_t node, std::size_t stretch) {
+  void keep(const MinTree& tree, std::size_t node, std::size_t stretch) {
     const std::int64_t key = tree.nodes_[node].key;
     if (key == MinTree::kNone) return;
     const int below = std::countl_zero(node) - std::countl_zero(tree.leaves_);
-    heap_.push_back({key, stretch, node << below, node});
-    std::push_heap(heap_.begin(), heap_.end(), later);
+    const Item item{key, stretch, node << below, node};
+    if (many_) {
+      items_.push_back(item);
+      std::push_heap(items_.begin(), items_.end(), later);
+      return;
+    }
+    // Each item gives one slot at least: behind as many as are wanted none is reached.
+    const bool full = items_.size() >= wanted_;
+    if (full && (wanted_ == 0 || later(item, items_.front()))) return;
+    const auto at = std::upper_bound(items_.begin(), items_.end(), item, later);
+    if (!full) {
+      items_.insert(at, item);
+    } else {
+      std::move(items_.begin() + 1, at, items_.begin());
+      *(at - 1) = item;
+    }
   }
-  std::vector<Item> heap_;
+  std::size_t wanted_ = 0;
+  bool many_ = false;
+  std::vector<Item> items_;  // few: the next one last, the latest first; many: a heap, the next one first
 };
 
 // One instant a slot. Gives back what is due, the earliest first; of two at once the lower id.

@@ -17,9 +17,27 @@
 #include "ivr/router.hpp"
 #include "nlohmann/json.hpp"
 
-// The router's words as JSON. Each struct lists its fields once; one visitor writes them, another reads them.
-// Durations are milliseconds (Millis) or microseconds (Micros, Time), names are names, and a field that is
-// left out keeps its default.
+// The router's words as JSON. Each struct lists its members once, and what they are called there they are
+// called in the JSON; one visitor writes them, another reads them. Durations are milliseconds (Millis) or
+// microseconds (Micros, Time), names are names, and a field that is left out keeps its default.
+
+// Defines fields(io, x), which calls io("member", x.member) for each. A macro, since only that knows a member
+// by name; it goes through the list by being looked at again and again, 64 times.
+#define IVR_FIELDS(type, ...)                                      \
+  template <class Io>                                              \
+  void fields([[maybe_unused]] Io& io, [[maybe_unused]] type& x) { \
+    __VA_OPT__(IVR_AGAIN(IVR_FIELD(__VA_ARGS__)))                  \
+  }                                                                \
+  static_assert(true)
+#define IVR_FIELD(member, ...) \
+  io(#member, x.member);       \
+  __VA_OPT__(IVR_FIELD_NEXT IVR_PARENTHESES(__VA_ARGS__))
+#define IVR_FIELD_NEXT() IVR_FIELD
+#define IVR_PARENTHESES ()
+#define IVR_AGAIN(...) IVR_AGAIN_16(IVR_AGAIN_16(IVR_AGAIN_16(IVR_AGAIN_16(__VA_ARGS__))))
+#define IVR_AGAIN_16(...) IVR_AGAIN_4(IVR_AGAIN_4(IVR_AGAIN_4(IVR_AGAIN_4(__VA_ARGS__))))
+#define IVR_AGAIN_4(...) IVR_AGAIN_1(IVR_AGAIN_1(IVR_AGAIN_1(IVR_AGAIN_1(__VA_ARGS__))))
+#define IVR_AGAIN_1(...) __VA_ARGS__
 
 namespace ivr::routing {
 
@@ -40,7 +58,7 @@ struct Names<Unavailable> {
 };
 template <>
 struct Names<acd::Leave::Why> {
-  static constexpr std::string_view all[] = {"hung_up", "key", "moved"};
+  static constexpr std::string_view all[] = {"hung_up", "key", "moved", "timeout"};
 };
 template <>
 struct Names<acd::Refused::Why> {
@@ -52,270 +70,48 @@ struct Names<acd::Exit> {
                                              "key",    "moved",   "callback", "system"};
 };
 
-template <class Io>
-void fields(Io& io, Skill& x) {
-  io("name", x.name);
-  io("level", x.level);
-}
-template <class Io>
-void fields(Io& io, AgentOptions& x) {
-  io("id", x.id);
-  io("name", x.name);
-  io("department", x.department);
-  io("uri", x.uri);
-  io("user", x.user);
-  io("skills", x.skills);
-  io("capacity", x.capacity);
-  io("score", x.score);
-  io("wrap_up", x.wrap_up);
-  io("no_answer_delay", x.no_answer_delay);
-  io("busy_delay", x.busy_delay);
-  io("reject_delay", x.reject_delay);
-  io("max_misses", x.max_misses);
-  io("after_misses", x.after_misses);
-  io("standby", x.standby);
-  io("music", x.music);
-}
-template <class Io>
-void fields(Io& io, QueueMember& x) {
-  io("agent", x.agent);
-  io("penalty", x.penalty);
-  io("position", x.position);
-}
-template <class Io>
-void fields(Io& io, QueueStep& x) {
-  io("after", x.after);
-  io("min_penalty", x.min_penalty);
-  io("max_penalty", x.max_penalty);
-  io("raise_penalty", x.raise_penalty);
-  io("drop_preferred", x.drop_preferred);
-  io("required", x.required);
-}
-template <class Io>
-void fields(Io& io, TierRules& x) {
-  io("apply", x.apply);
-  io("wait", x.wait);
-  io("multiply_by_level", x.multiply_by_level);
-  io("skip_empty", x.skip_empty);
-}
-template <class Io>
-void fields(Io& io, QueueAnnouncements& x) {
-  io("first", x.first);
-  io("every", x.every);
-  io("at_least", x.at_least);
-  io("only_when_improved", x.only_when_improved);
-  io("more_than", x.more_than);
-  io("wait_time", x.wait_time);
-  io("rounding", x.rounding);
-  io("periodic", x.periodic);
-  io("periodic_messages", x.periodic_messages);
-  io("periodic_random", x.periodic_random);
-}
-template <class Io>
-void fields(Io& io, QueueOptions& x) {
-  io("id", x.id);
-  io("strategy", x.strategy);
-  io("members", x.members);
-  io("department", x.department);
-  io("required", x.required);
-  io("preferred", x.preferred);
-  io("steps", x.steps);
-  io("tiers", x.tiers);
-  io("max_size", x.max_size);
-  io("max_wait", x.max_wait);
-  io("ring_limit", x.ring_limit);
-  io("retry", x.retry);
-  io("ring_progressively", x.ring_progressively);
-  io("wrap_up", x.wrap_up);
-  io("weight", x.weight);
-  io("age_score", x.age_score);
-  io("age_from_system", x.age_from_system);
-  io("autofill", x.autofill);
-  io("shared_last_call", x.shared_last_call);
-  io("oldest_first", x.oldest_first);
-  io("once", x.once);
-  io("join_empty", x.join_empty);
-  io("leave_empty", x.leave_empty);
-  io("sticky", x.sticky);
-  io("resume", x.resume);
-  io("announce", x.announce);
-  io("service_level", x.service_level);
-  io("short_abandon", x.short_abandon);
-  io("callback_tries", x.callback_tries);
-  io("callback_retry", x.callback_retry);
-  io("music", x.music);
-}
+IVR_FIELDS(Skill, name, level);
+IVR_FIELDS(AgentOptions, id, name, department, uri, user, skills, capacity, score, wrap_up, no_answer_delay,
+           busy_delay, reject_delay, max_misses, after_misses, standby, music);
+IVR_FIELDS(QueueMember, agent, penalty, position);
+IVR_FIELDS(QueueStep, after, min_penalty, max_penalty, raise_penalty, drop_preferred, required);
+IVR_FIELDS(TierRules, apply, wait, multiply_by_level, skip_empty);
+IVR_FIELDS(QueueAnnouncements, first, every, at_least, only_when_improved, more_than, wait_time, rounding,
+           periodic, periodic_messages, periodic_random);
+IVR_FIELDS(QueueOptions, id, strategy, members, department, required, preferred, steps, tiers, max_size,
+           max_wait, ring_limit, retry, ring_progressively, wrap_up, weight, age_score, age_from_system,
+           autofill, shared_last_call, oldest_first, once, join_empty, leave_empty, sticky, resume, announce,
+           service_level, short_abandon, callback_tries, callback_retry, music);
 
-template <class Io>
-void fields(Io& io, acd::AgentSet& x) {
-  io("agent", x.agent);
-}
-template <class Io>
-void fields(Io& io, acd::AgentRemoved& x) {
-  io("agent", x.agent);
-}
-template <class Io>
-void fields(Io& io, acd::QueueSet& x) {
-  io("queue", x.queue);
-}
-template <class Io>
-void fields(Io& io, acd::QueueRemoved& x) {
-  io("queue", x.queue);
-}
-template <class Io>
-void fields(Io& io, acd::AgentStatus& x) {
-  io("agent", x.agent);
-  io("state", x.state);
-  io("reason", x.reason);
-}
-template <class Io>
-void fields(Io& io, acd::AgentReachable& x) {
-  io("agent", x.agent);
-  io("reachable", x.reachable);
-}
-template <class Io>
-void fields(Io& io, acd::AgentBusy& x) {
-  io("agent", x.agent);
-  io("channel", x.channel);
-  io("contacts", x.contacts);
-}
-template <class Io>
-void fields(Io& io, acd::Join& x) {
-  io("call", x.call);
-  io("queue", x.queue);
-  io("caller", x.caller);
-  io("channel", x.channel);
-  io("priority", x.priority);
-  io("required", x.required);
-  io("preferred", x.preferred);
-  io("agent", x.agent);
-  io("direct", x.direct);
-}
-template <class Io>
-void fields(Io& io, acd::Leave& x) {
-  io("call", x.call);
-  io("why", x.why);
-}
-template <class Io>
-void fields(Io& io, acd::Move& x) {
-  io("call", x.call);
-  io("queue", x.queue);
-}
-template <class Io>
-void fields(Io& io, acd::CallbackRequested& x) {
-  io("call", x.call);
-  io("number", x.number);
-}
-template <class Io>
-void fields(Io& io, acd::CallbackDialled& x) {
-  io("entry", x.entry);
-  io("call", x.call);
-  io("answered", x.answered);
-}
-template <class Io>
-void fields(Io& io, acd::Ringing& x) {
-  io("offer", x.offer);
-}
-template <class Io>
-void fields(Io& io, acd::Accepted& x) {
-  io("offer", x.offer);
-}
-template <class Io>
-void fields(Io& io, acd::Refused& x) {
-  io("offer", x.offer);
-  io("why", x.why);
-}
-template <class Io>
-void fields(Io& io, acd::TalkEnded& x) {
-  io("offer", x.offer);
-}
-template <class Io>
-void fields(Io&, acd::Restarted&) {}
-template <class Io>
-void fields(Io&, acd::Tick&) {}
+IVR_FIELDS(acd::AgentSet, agent);
+IVR_FIELDS(acd::AgentRemoved, agent);
+IVR_FIELDS(acd::QueueSet, queue);
+IVR_FIELDS(acd::QueueRemoved, queue);
+IVR_FIELDS(acd::AgentStatus, agent, state, reason);
+IVR_FIELDS(acd::AgentReachable, agent, reachable);
+IVR_FIELDS(acd::AgentBusy, agent, channel, contacts);
+IVR_FIELDS(acd::Join, call, queue, caller, channel, priority, required, preferred, agent, direct);
+IVR_FIELDS(acd::Leave, call, why);
+IVR_FIELDS(acd::Move, call, queue);
+IVR_FIELDS(acd::CallbackRequested, call, number);
+IVR_FIELDS(acd::CallbackDialled, entry, call, answered);
+IVR_FIELDS(acd::Ringing, offer);
+IVR_FIELDS(acd::Accepted, offer);
+IVR_FIELDS(acd::Refused, offer, why);
+IVR_FIELDS(acd::TalkEnded, offer);
+IVR_FIELDS(acd::Restarted);
+IVR_FIELDS(acd::Tick);
 
-template <class Io>
-void fields(Io& io, acd::Offer& x) {
-  io("offer", x.offer);
-  io("entry", x.entry);
-  io("call", x.call);
-  io("agent", x.agent);
-  io("queue", x.queue);
-  io("ring_limit", x.ring_limit);
-}
-template <class Io>
-void fields(Io& io, acd::Withdraw& x) {
-  io("offer", x.offer);
-  io("why", x.why);
-}
-template <class Io>
-void fields(Io& io, acd::Connect& x) {
-  io("offer", x.offer);
-  io("entry", x.entry);
-  io("call", x.call);
-  io("agent", x.agent);
-  io("waited", x.waited);
-  io("tried", x.tried);
-}
-template <class Io>
-void fields(Io& io, acd::Left& x) {
-  io("entry", x.entry);
-  io("call", x.call);
-  io("queue", x.queue);
-  io("exit", x.exit);
-  io("agent", x.agent);
-  io("waited", x.waited);
-  io("talked", x.talked);
-  io("tried", x.tried);
-}
-template <class Io>
-void fields(Io& io, acd::Joined& x) {
-  io("entry", x.entry);
-  io("call", x.call);
-  io("queue", x.queue);
-  io("position", x.position);
-  io("resumed", x.resumed);
-}
-template <class Io>
-void fields(Io& io, acd::Announce& x) {
-  io("entry", x.entry);
-  io("call", x.call);
-  io("position", x.position);
-  io("more_than", x.more_than);
-  io("wait", x.wait);
-  io("message", x.message);
-}
-template <class Io>
-void fields(Io& io, acd::DialCallback& x) {
-  io("entry", x.entry);
-  io("number", x.number);
-  io("queue", x.queue);
-  io("attempt", x.attempt);
-}
-template <class Io>
-void fields(Io& io, acd::AgentChanged& x) {
-  io("agent", x.agent);
-  io("state", x.state);
-  io("contacts", x.contacts);
-  io("reason", x.reason);
-}
-template <class Io>
-void fields(Io& io, acd::Decided::Candidate& x) {
-  io("agent", x.agent);
-  io("why", x.why);
-  io("rank", x.rank);
-  io("metric", x.metric);
-}
-template <class Io>
-void fields(Io& io, acd::Decided& x) {
-  io("decision", x.decision);
-  io("entry", x.entry);
-  io("call", x.call);
-  io("queue", x.queue);
-  io("strategy", x.strategy);
-  io("candidates", x.candidates);
-  io("others", x.others);
-}
+IVR_FIELDS(acd::Offer, offer, entry, call, agent, queue, ring_limit);
+IVR_FIELDS(acd::Withdraw, offer, why);
+IVR_FIELDS(acd::Connect, offer, entry, call, agent, waited, tried);
+IVR_FIELDS(acd::Left, entry, call, queue, exit, agent, waited, talked, tried);
+IVR_FIELDS(acd::Joined, entry, call, queue, position, resumed);
+IVR_FIELDS(acd::Announce, entry, call, position, more_than, wait, message);
+IVR_FIELDS(acd::DialCallback, entry, number, queue, attempt);
+IVR_FIELDS(acd::AgentChanged, agent, state, contacts, reason);
+IVR_FIELDS(acd::Decided::Candidate, agent, why, rank, metric);
+IVR_FIELDS(acd::Decided, decision, entry, call, queue, strategy, candidates, others);
 
 // ------------------------------------------------------------------------------------------- writing
 

@@ -17,9 +17,9 @@
 namespace ivr {
 
 // The state of the Router and the rules on it. One file a subject: router_agents (who can be offered),
-// router_queues (who waits), router_rank (in which order agents are offered), router_offers (from the offer
-// to the end of the talk), router_announce, router_places (resuming and callbacks), router_views,
-// router_save.
+// router_members (who may serve a queue), router_queues (who waits), router_rank (in which order agents are
+// offered), router_offers (from the offer to the end of the talk), router_announce, router_places (resuming
+// and callbacks), router_views, router_save.
 //
 // Whatever changes marks the lanes of callers it may help as dirty; settle() looks at those and at no others.
 class Router::Machine {
@@ -34,7 +34,9 @@ class Router::Machine {
 
   std::vector<AgentView> agents(Time now);
   std::vector<QueueView> queues(Time now);
-  std::vector<EntryView> entries();
+  std::vector<EntryView> entries() const;
+  std::optional<EntryView> entry(EntryId id) const;
+  bool owes_callback(std::string_view call) const { return callback_of_.contains(std::string(call)); }
   int position(std::string_view call) const;
   Millis estimate(std::string_view call, Time now);
   std::optional<acd::Decided> explain(std::string_view call, Time now);
@@ -56,13 +58,23 @@ class Router::Machine {
   };
   struct Ranking {
     std::vector<Pick> picks;
-    std::size_t at_once = 0;                  // how many of them ring together
-    std::vector<routing::Stretch> stretches;  // these two for the work alone
+    std::size_t at_once = 0;  // how many of them ring together
+
+    // For the work alone; kept for their memory.
+    std::vector<routing::Stretch> stretches;
+    std::vector<std::size_t> tried, first, without;  // slots
+    struct Group {                                   // of one penalty
+      int level = 0;
+      std::size_t begin = 0, end = 0;  // of the stretches
+      routing::MinTree::Least least;
+    };
+    std::vector<Group> groups;
     routing::BestFirst search;
   };
 
   struct State;  // as it is saved
   void settle_marks();
+  EntryView view_of(const Entry& entry, int position) const;
 
   // router.cpp
   void handle(const acd::AgentSet& event, Time now, acd::Commands& out);
@@ -108,6 +120,7 @@ class Router::Machine {
   void build_members(std::uint32_t queue);
   void build_pool(std::uint32_t queue, Pool& pool, Time now);
   std::uint32_t pool_for(std::uint32_t queue, const Entry& entry, int step, Time now);
+  std::int64_t measure_of(const Queue& queue, const Pool& pool, const Agent& agent) const;
   std::int64_t key_of(const Queue& queue, const Pool& pool, const Agent& agent) const;
   void keep_round(Queue& queue, const QueueOptions& next);
   bool all_in(std::uint32_t queue, const Entry& entry, Reasons reasons, Time now);
@@ -140,9 +153,10 @@ class Router::Machine {
   std::size_t slot_after(const Queue& queue, const Pool& pool, std::uint32_t last) const;
   void rank(const Entry& entry, const Lane& lane, std::size_t limit, std::uint64_t dice, Time now,
             Ranking& ranking);
-  std::string metric_of(const Queue& queue, const Pool& pool, const routing::Member& member, Time now) const;
-  acd::Decided decided(const Entry& entry, const Lane& lane, const Ranking& ranking, std::size_t limit,
-                       Time now) const;
+  void tell_metric(const Queue& queue, const Pool& pool, const routing::Member& member, std::int64_t measure,
+                   Time now, std::string& metric) const;
+  void explain(const Entry& entry, const Lane& lane, const Ranking& ranking, std::size_t limit, Time now,
+               acd::Decided& decided) const;
 
   // router_offers
   void dispatch(Time now, acd::Commands& out);
@@ -184,11 +198,13 @@ class Router::Machine {
   Time last_step_{};  // only for restore(), which finds every index as it was then
 
   std::deque<Agent> agents_;
+  std::vector<std::string> agent_ids_;  // side by side: a decision names many of them
   std::deque<Queue> queues_;
   routing::Slab<Entry> entries_;
   routing::Slab<routing::OfferRecord> offers_;
   routing::Slab<Lane> lanes_;
   absl::flat_hash_map<std::string, std::uint32_t> agent_of_, queue_of_, call_of_;  // call_of_: who wait
+  absl::flat_hash_map<std::string, std::uint32_t> callback_of_;  // who are owed one, by the call that asked
   absl::flat_hash_map<std::uint64_t, std::uint32_t> entry_of_, offer_of_;
   std::vector<std::string> channels_, skills_;
   absl::flat_hash_map<std::string, std::uint32_t> channel_of_, skill_of_;

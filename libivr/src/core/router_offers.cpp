@@ -99,9 +99,9 @@ void Router::Machine::decide(std::uint32_t number, Time now, acd::Commands& out)
   rank(entry, lanes_[lane], limit, dice ? random_.next() : 0, now, ranking_);
   const std::uint64_t decision = next_decision_++;
   if (options_.explain_limit > 0) {
-    acd::Decided why = decided(entry, lanes_[lane], ranking_, limit, now);
+    auto& why = std::get<acd::Decided>(out.emplace_back(std::in_place_type<acd::Decided>));
     why.decision = decision;
-    out.push_back(std::move(why));
+    explain(entry, lanes_[lane], ranking_, limit, now, why);
   }
   close(number);
   entry.state = EntryState::offered;
@@ -134,8 +134,8 @@ void Router::Machine::offer(std::uint32_t number, const Pick& pick, Time now, ac
   entry.offers.push_back(slot);
   agents_[pick.agent].ringing = slot;
   reindex(pick.agent, now);
-  out.push_back(acd::Offer{offer.id, entry.id, entry.call, agents_[pick.agent].options.id, queue.options.id,
-                           queue.options.ring_limit});
+  out.emplace_back(acd::Offer{offer.id, entry.id, entry.call, agent_ids_[pick.agent], queue.options.id,
+                              queue.options.ring_limit});
 }
 
 // The agent rings no more; whether it may be offered at once is for the caller to have decided before.
@@ -230,6 +230,7 @@ void Router::Machine::accept(std::uint32_t slot, Time now, acd::Commands& out) {
     call_of_.erase(at);
   }
   entry.state = EntryState::talking;
+  entry.talk = slot;
   entry.connected = now;
   entry_timers_.set(entry_number, entry.id, std::nullopt);
   ++queue.talking;
@@ -288,9 +289,9 @@ void Router::Machine::end_talk(std::uint32_t slot, acd::Exit exit, bool wrap_up,
 
   std::vector<std::string> tried;
   for (const std::uint32_t a : entry.tried) tried.push_back(agents_[a].options.id);
-  out.push_back(acd::Left{entry.id, entry.call, queue.options.id, exit, agent.options.id,
-                          std::chrono::duration_cast<Millis>(entry.connected - entry.since),
-                          std::chrono::duration_cast<Millis>(talked), std::move(tried)});
+  out.emplace_back(acd::Left{entry.id, entry.call, queue.options.id, exit, agent.options.id,
+                             std::chrono::duration_cast<Millis>(entry.connected - entry.since),
+                             std::chrono::duration_cast<Millis>(talked), std::move(tried)});
   erase(offer.entry);
   offer_of_.erase(offer.id);
   offers_.remove(slot);

@@ -156,6 +156,7 @@ void Router::Machine::handle(const acd::CallbackRequested& event, Time now, acd:
   }
   Entry& entry = entries_[number];
   entry.absent = entry.callback = true;
+  callback_of_[entry.call] = number;
   entry.number = event.number;
   entry.announce_at = entry.periodic_at = Time{};
   set_timer(number);
@@ -179,6 +180,7 @@ void Router::Machine::handle(const acd::CallbackDialled& event, Time now, acd::C
   // Back on the line, and before all others: it has waited its time.
   queue.waiting.erase(entry.place(number));
   out_of_lane(number);
+  callback_of_.erase(entry.call);
   entry.absent = false;
   entry.first_place = true;
   entry.call = event.call;

@@ -70,7 +70,7 @@ std::optional<std::size_t> best_of(const MinTree& tree, const std::vector<Stretc
   std::int64_t least = MinTree::kNone;
   const Stretch* best = nullptr;
   for (const Stretch& s : stretches) {
-    const std::int64_t key = tree.min(s.begin, s.end);
+    const std::int64_t key = tree.least(s.begin, s.end).key;
     if (key >= least) continue;
     least = key;
     best = &s;
@@ -191,7 +191,9 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
   };
 
   // Those who are not looked for by the strategy: tried before, and who comes first anyway.
-  std::vector<std::size_t> tried, first;
+  std::vector<std::size_t>&tried = ranking.tried, &first = ranking.first, &without = ranking.without;
+  tried.clear();
+  first.clear();
   const std::vector<std::uint32_t>& passed = once ? entry.tried : entry.round;
   if (once || queue.strategy != Strategy::ring_all) {
     for (const std::uint32_t agent : passed) {
@@ -224,7 +226,7 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
                        queue.strategy == Strategy::random || queue.strategy == Strategy::weighted_random;
   const bool compares_nothing = by_list && pool.key.preferred.empty();
   std::vector<Stretch>& stretches = ranking.stretches;
-  std::vector<std::size_t> without = tried;
+  without = tried;
   without.insert(without.end(), first.begin(), first.end());
   std::sort(without.begin(), without.end());
 
@@ -233,14 +235,11 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
     for (int pass = 0; pass < (once ? 1 : 2) && ranking.picks.empty(); ++pass) {
       Random random(dice);
       std::int64_t least = MinTree::kNone;
-      struct Group {
-        int level;
-        std::size_t begin, end;  // of the stretches
-      };
-      std::vector<Group> groups;
+      std::vector<Ranking::Group>& groups = ranking.groups;
+      groups.clear();
       stretches.clear();
       for_each_level(pool, window, [&](int level, std::size_t begin, std::size_t end) {
-        const std::size_t from = stretches.size();
+        Ranking::Group group{level, stretches.size(), 0, {}};
         if (pass == 0) {
           add_stretch(stretches, begin, end, without);
         } else {
@@ -248,39 +247,42 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
             if (slot >= begin && slot < end) stretches.push_back({slot, slot + 1});
           }
         }
-        groups.push_back({level, from, stretches.size()});
+        group.end = stretches.size();
+        for (std::size_t i = group.begin; i < group.end; ++i) {
+          group.least =
+              MinTree::Least::of(group.least, pool.tree.least(stretches[i].begin, stretches[i].end));
+        }
+        least = std::min(least, group.least.key);
+        groups.push_back(group);
         return true;
       });
-      for (const Stretch& s : stretches) least = std::min(least, pool.tree.min(s.begin, s.end));
       if (least == MinTree::kNone) continue;
       double lowest = 0;
-      const Group* winner = nullptr;
-      std::uint32_t of = 0;
-      for (const Group& group : groups) {
-        std::uint32_t n = 0;
-        for (std::size_t i = group.begin; i < group.end; ++i) {
-          n += pool.tree.count(stretches[i].begin, stretches[i].end, least);
-        }
-        if (n == 0) continue;
-        // The least of n draws from [0, c) is below x with probability 1 - (1 - x / c)^n.
-        const double draw = (1.0 + std::max(group.level, 0)) * -std::expm1(std::log1p(-random.unit()) / n);
+      const Ranking::Group* winner = nullptr;
+      for (const Ranking::Group& group : groups) {
+        if (group.least.key != least) continue;
+        // The least of n draws from [0, c) is below x with probability 1 - (1 - x / c)^n. It is at least an
+        // n-th of one draw, so mostly that says enough.
+        const double most = 1.0 + std::max(group.level, 0), unit = random.unit(), n = group.least.count;
+        if (winner && most * unit / n * (1 - 1e-9) >= lowest) continue;
+        const double draw = most * -std::expm1(std::log1p(-unit) / n);
         if (winner && draw >= lowest) continue;
         lowest = draw;
         winner = &group;
-        of = n;
       }
-      std::uint32_t nth = random.below(of);
+      std::uint32_t nth = random.below(winner->least.count);
       for (std::size_t i = winner->begin; i < winner->end; ++i) {
         const Stretch s = stretches[i];
-        const std::uint32_t n = pool.tree.count(s.begin, s.end, least);
-        if (nth < n) {
+        const MinTree::Least here = pool.tree.least(s.begin, s.end);
+        if (here.key != least) continue;
+        if (nth < here.count) {
           const std::size_t slot = pool.tree.nth(s.begin, s.end, least, nth);
           pick(slot, winner->level);
           first.push_back(slot);
           without.insert(std::lower_bound(without.begin(), without.end(), slot), slot);
           break;
         }
-        nth -= n;
+        nth -= here.count;
       }
     }
   }
@@ -310,24 +312,21 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
       if (start > begin) add(begin, start);
 
       if (queue.strategy == Strategy::random && ranking.picks.empty()) {
-        std::int64_t least = MinTree::kNone;
-        for (const Stretch& s : stretches) least = std::min(least, pool.tree.min(s.begin, s.end));
-        std::uint32_t n = 0;
-        if (least != MinTree::kNone) {
-          for (const Stretch& s : stretches) n += pool.tree.count(s.begin, s.end, least);
-        }
-        std::uint32_t nth = n == 0 ? 0 : Random(dice).below(n);
-        for (std::size_t i = 0; i < stretches.size() && n > 0; ++i) {
+        MinTree::Least all;
+        for (const Stretch& s : stretches) all = MinTree::Least::of(all, pool.tree.least(s.begin, s.end));
+        std::uint32_t nth = all.count == 0 ? 0 : Random(dice).below(all.count);
+        for (std::size_t i = 0; i < stretches.size() && all.count > 0; ++i) {
           const Stretch s = stretches[i];
-          const std::uint32_t here = pool.tree.count(s.begin, s.end, least);
-          if (nth < here) {
-            const std::size_t slot = pool.tree.nth(s.begin, s.end, least, nth);
+          const MinTree::Least here = pool.tree.least(s.begin, s.end);
+          if (here.key != all.key) continue;
+          if (nth < here.count) {
+            const std::size_t slot = pool.tree.nth(s.begin, s.end, all.key, nth);
             pick(slot, level);
             stretches[i] = {s.begin, slot};
             stretches.insert(stretches.begin() + static_cast<std::ptrdiff_t>(i) + 1, {slot + 1, s.end});
             break;
           }
-          nth -= here;
+          nth -= here.count;
         }
       }
       const bool ring = queue.strategy == Strategy::ring_all && ranking.at_once == 0;
@@ -343,7 +342,7 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
           }
         }
       } else if (ranking.picks.size() < enough) {
-        ranking.search.begin();
+        ranking.search.begin(enough - ranking.picks.size());
         for (std::size_t i = 0; i < stretches.size(); ++i) {
           ranking.search.add(pool.tree, stretches[i].begin, stretches[i].end, i);
         }
@@ -360,16 +359,14 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
   if (ranking.at_once == 0) ranking.at_once = std::min<std::size_t>(1, ranking.picks.size());
 }
 
-std::string Router::Machine::metric_of(const Queue& queue, const Pool& pool, const Member& member,
-                                       Time now) const {
-  const Agent& agent = agents_[member.agent];
-  Served work{0, agent.last_end, agent.calls, agent.talk};
-  if (!queue.options.shared_last_call) work = agent.of_queue(pool.queue);
+// `measure`: of the member, see measure_of().
+void Router::Machine::tell_metric(const Queue& queue, const Pool& pool, const Member& member,
+                                  std::int64_t measure, Time now, std::string& metric) const {
   char buffer[64];
   char* at = buffer;
   const auto text = [&](std::string_view words) { at = std::copy(words.begin(), words.end(), at); };
   const auto number = [&](std::int64_t n) { at = std::to_chars(at, buffer + sizeof buffer, n).ptr; };
-  const Contacts* contacts = agent.on(pool.key.channel);
+  const auto seconds = [](Micros t) { return std::chrono::duration_cast<std::chrono::seconds>(t).count(); };
   switch (queue.strategy) {
     case Strategy::ring_all:
     case Strategy::ring_progressively:
@@ -383,58 +380,51 @@ std::string Router::Machine::metric_of(const Queue& queue, const Pool& pool, con
       text("weight 1/");
       number(std::int64_t{member.penalty} + 1);
       break;
-    case Strategy::longest_idle: {
-      const Time last = work.last_end;
-      if (last == Time{}) {
+    case Strategy::longest_idle:
+      if (measure == 0) {
         text("no call yet");
       } else {
         text("idle ");
-        number(std::chrono::duration_cast<std::chrono::seconds>(now - last).count());
+        number(seconds(now - Time(Micros(measure))));
         text(" s");
       }
       break;
-    }
     case Strategy::fewest_calls:
-      number(work.calls);
+      number(measure);
       text(" calls");
       break;
     case Strategy::least_talk_time:
       text("talked ");
-      number(std::chrono::duration_cast<std::chrono::seconds>(work.talk).count());
+      number(seconds(Micros(measure)));
       text(" s");
       break;
-    case Strategy::skills_based: {
-      int level = 0;
-      for (const Need& need : pool.key.required) {
-        const auto skill = std::lower_bound(agent.skills.begin(), agent.skills.end(), Need{need.skill, 0});
-        if (skill != agent.skills.end() && skill->skill == need.skill) level += skill->level;
-      }
+    case Strategy::skills_based:
       text("level ");
-      number(level);
+      number(kMostLevels - measure);
       break;
-    }
-    case Strategy::load_balanced:
+    case Strategy::load_balanced: {
+      const Contacts* contacts = agents_[member.agent].on(pool.key.channel);
       text("load ");
       number(contacts ? contacts->active() : 0);
       text("/");
       number(contacts ? contacts->capacity : 0);
       break;
+    }
     case Strategy::least_busy:
-      number(contacts ? contacts->active() : 0);
+      number(measure);
       text(" contacts");
       break;
     case Strategy::priority:
       text("score ");
-      number(agent.options.score);
+      number(std::numeric_limits<int>::max() - measure);
       break;
   }
-  return {buffer, at};
+  metric.assign(buffer, at);
 }
 
-acd::Decided Router::Machine::decided(const Entry& entry, const Lane& lane, const Ranking& ranking,
-                                      std::size_t limit, Time now) const {
+void Router::Machine::explain(const Entry& entry, const Lane& lane, const Ranking& ranking, std::size_t limit,
+                              Time now, acd::Decided& decided) const {
   const Queue& queue = queues_[lane.queue];
-  acd::Decided decided;
   decided.entry = entry.id;
   decided.call = entry.call;
   decided.queue = queue.options.id;
@@ -442,35 +432,40 @@ acd::Decided Router::Machine::decided(const Entry& entry, const Lane& lane, cons
   const bool one = lane.key.only != kNone;
   const std::size_t all = one ? 1 : queue.members.size();
   decided.candidates.reserve(std::min(limit, all));
-  const auto add = [&](std::uint32_t agent, std::uint32_t member, Unavailable why, int rank) {
+  const auto add = [&](std::uint32_t agent, Unavailable why, int rank) -> acd::Decided::Candidate& {
     acd::Decided::Candidate& candidate = decided.candidates.emplace_back();
-    candidate.agent = agents_[agent].options.id;
+    candidate.agent = agent_ids_[agent];
     candidate.why = why;
     candidate.rank = rank;
-    if (member != kNone && !one) {
-      candidate.metric = metric_of(queue, queue.pools[lane.key.pool], queue.members[member], now);
-    }
+    return candidate;
   };
+  if (one) {
+    if (!ranking.picks.empty()) {
+      add(lane.key.only, Unavailable::none, 1);
+    } else {
+      const Member alone{.agent = lane.key.only};
+      add(lane.key.only, first_of(reasons_for(entry, lane, alone, now)), 0);
+    }
+    return;
+  }
+  const Pool& pool = queue.pools[lane.key.pool];
   for (std::size_t i = 0; i < ranking.picks.size() && i < limit; ++i) {
-    add(ranking.picks[i].agent, ranking.picks[i].member, Unavailable::none, static_cast<int>(i) + 1);
+    const Pick& pick = ranking.picks[i];
+    // What it was found by says it, and the agent need not be looked at.
+    tell_metric(queue, pool, queue.members[pick.member], pool.tree.key(pick.slot) & kMeasureMask, now,
+                add(pick.agent, Unavailable::none, static_cast<int>(i) + 1).metric);
   }
-  if (one && decided.candidates.empty() && limit > 0) {
-    const Member alone{.agent = lane.key.only};
-    add(lane.key.only, kNone, first_of(reasons_for(entry, lane, alone, now)), 0);
-  }
-  if (!one && decided.candidates.size() < limit) {
-    const Pool& pool = queue.pools[lane.key.pool];
+  if (decided.candidates.size() < limit) {
     const Window window = window_of(queue, lane);
-    std::size_t slot = 0;  // of the first of the pool who is not before `i`
     for (std::uint32_t i = 0; i < queue.members.size() && decided.candidates.size() < limit; ++i) {
-      const bool skilled = pool.whole || (slot < pool.members.size() && pool.members[slot] == i);
-      slot += skilled;
-      const Reasons why = reasons_for(entry, lane, queue.members[i], window, skilled, now);
-      if (why != 0) add(queue.members[i].agent, i, first_of(why), 0);
+      const Member& member = queue.members[i];
+      const Reasons why = reasons_for(entry, lane, member, window, pool.slot(i) != kNone, now);
+      if (why == 0) continue;
+      tell_metric(queue, pool, member, measure_of(queue, pool, agents_[member.agent]), now,
+                  add(member.agent, first_of(why), 0).metric);
     }
   }
   decided.others = static_cast<int>(all - decided.candidates.size());
-  return decided;
 }
 
 }  // namespace ivr

@@ -27,103 +27,18 @@ struct SavedServer {
   std::uint32_t agent = kNone;
 };
 
-template <class Io>
-void fields(Io& io, Need& x) {
-  io("skill", x.skill);
-  io("level", x.level);
-}
-template <class Io>
-void fields(Io& io, Contacts& x) {
-  io("channel", x.channel);
-  io("talks", x.talks);
-  io("outside", x.outside);
-  io("capacity", x.capacity);
-}
-template <class Io>
-void fields(Io& io, WrapUp& x) {
-  io("queue", x.queue);
-  io("until", x.until);
-}
-template <class Io>
-void fields(Io& io, Agent& x) {
-  io("options", x.options);
-  io("known", x.known);
-  io("asked", x.asked);
-  io("reason", x.reason);
-  io("reachable", x.reachable);
-  io("wrap_until", x.wrap_until);
-  io("delay_until", x.delay_until);
-  io("wrap_ups", x.wrap_ups);
-  io("misses", x.misses);
-  io("calls", x.calls);
-  io("talk", x.talk);
-  io("last_end", x.last_end);
-  io("since", x.since);
-  io("told", x.told);
-  io("told_contacts", x.told_contacts);
-  io("told_reason", x.told_reason);
-  io("contacts", x.contacts);
-  io("served", x.served);
-}
-template <class Io>
-void fields(Io& io, Served& x) {
-  io("queue", x.queue);
-  io("last_end", x.last_end);
-  io("calls", x.calls);
-  io("talk", x.talk);
-}
-template <class Io>
-void fields(Io& io, Queue& x) {
-  io("options", x.options);
-  io("known", x.known);
-  io("last_offered", x.last_offered);
-  io("joined", x.joined);
-  io("served", x.served);
-  io("abandoned", x.abandoned);
-  io("short_abandoned", x.short_abandoned);
-  io("timed_out", x.timed_out);
-  io("overflowed", x.overflowed);
-  io("in_time", x.in_time);
-  io("waited", x.waited);
-  io("handle", x.handle);
-  io("handled", x.handled);
-}
-template <class Io>
-void fields(Io& io, Entry& x) {
-  io("id", x.id);
-  io("state", x.state);
-  io("call", x.call);
-  io("caller", x.caller);
-  io("number", x.number);
-  io("queue", x.queue);
-  io("channel", x.channel);
-  io("priority", x.priority);
-  io("required", x.required);
-  io("preferred", x.preferred);
-  io("wanted", x.wanted);
-  io("direct", x.direct);
-  io("sticky", x.sticky);
-  io("absent", x.absent);
-  io("callback", x.callback);
-  io("attempt", x.attempt);
-  io("since", x.since);
-  io("in_queue", x.in_queue);
-  io("first", x.first);
-  io("age_from", x.age_from);
-  io("first_place", x.first_place);
-  io("sticky_until", x.sticky_until);
-  io("retry_at", x.retry_at);
-  io("ring_next", x.ring_next);
-  io("tried", x.tried);
-  io("round", x.round);
-  io("connected", x.connected);
-  io("announce_at", x.announce_at);
-  io("periodic_at", x.periodic_at);
-  io("announced", x.announced);
-  io("told_position", x.told_position);
-  io("told_more_than", x.told_more_than);
-  io("message", x.message);
-}
+IVR_FIELDS(Need, skill, level);
+IVR_FIELDS(Contacts, channel, talks, outside, capacity);
+IVR_FIELDS(WrapUp, queue, until);
+IVR_FIELDS(Agent, options, known, asked, reason, reachable, wrap_until, delay_until, wrap_ups, misses, calls,
+           talk, last_end, since, told, told_contacts, told_reason, contacts, served);
+IVR_FIELDS(Served, queue, last_end, calls, talk);
+IVR_FIELDS(Queue, options, known, last_offered, joined, served, abandoned, short_abandoned, timed_out,
+           overflowed, in_time, waited, handle, handled);
+IVR_FIELDS(Entry, id, state, call, caller, number, queue, channel, priority, required, preferred, wanted,
+           direct, sticky, absent, callback, attempt, since, in_queue, first, age_from, first_place,
+           sticky_until, retry_at, ring_next, tried, round, connected, announce_at, periodic_at, announced,
+           told_position, told_more_than, message);
 template <class Io>
 void fields(Io& io, SavedOffer& x) {
   io("id", x.offer.id);
@@ -136,26 +51,9 @@ void fields(Io& io, SavedOffer& x) {
   io("accepted", x.offer.accepted);
   io("talking", x.offer.talking);
 }
-template <class Io>
-void fields(Io& io, KeptPlace& x) {
-  io("number", x.number);
-  io("queue", x.queue);
-  io("call", x.call);
-  io("caller", x.caller);
-  io("channel", x.channel);
-  io("priority", x.priority);
-  io("required", x.required);
-  io("preferred", x.preferred);
-  io("first", x.first);
-  io("age_from", x.age_from);
-  io("until", x.until);
-  io("of_call", x.of_call);
-}
-template <class Io>
-void fields(Io& io, SavedServer& x) {
-  io("caller", x.caller);
-  io("agent", x.agent);
-}
+IVR_FIELDS(KeptPlace, number, queue, call, caller, channel, priority, required, preferred, first, age_from,
+           until, of_call);
+IVR_FIELDS(SavedServer, caller, agent);
 
 }  // namespace routing
 
@@ -332,7 +230,7 @@ absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::s
     m.queues_[entry.queue].waiting.insert(entry.place(number));
     entry.under_way = entry.state == EntryState::dialling || (entry.first_place && !entry.absent);
     m.queues_[entry.queue].called_back += entry.under_way;
-    if (!entry.absent) m.call_of_[entry.call] = number;
+    (entry.absent ? m.callback_of_ : m.call_of_)[entry.call] = number;
   }
   for (SavedOffer& saved : state.offers) {
     const auto entry = m.entry_of_.find(saved.entry);
@@ -349,6 +247,7 @@ absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::s
     offer.entry = entry->second;
     m.offer_of_.emplace(offer.id, slot);
     if (offer.talking) {
+      m.entries_[offer.entry].talk = slot;
       ++m.queues_[offer.queue].talking;
       continue;
     }

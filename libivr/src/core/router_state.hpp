@@ -75,27 +75,27 @@ struct WrapUp {
 };
 
 struct Agent {
-  AgentOptions options;
-  bool known = false;                      // false: removed, or only named by a queue
-  AgentState asked = AgentState::offline;  // available, wrap_up, on_break or offline
-  std::string reason;
+  // What decisions look at comes first, side by side.
+  bool known = false;  // false: removed, or only named by a queue
   bool reachable = false;
+  AgentState asked = AgentState::offline;  // available, wrap_up, on_break or offline
+  std::uint32_t ringing = kNone;           // the offer
   Time wrap_until{}, delay_until{};
-  std::vector<WrapUp> wrap_ups;  // the ends of the last calls, by queue; wrap_until is the latest
-  int misses = 0;                // in a row
-  int calls = 0;                 // of the day
-  Micros talk{0};
-  Time last_end{}, since{};
-  AgentState told = AgentState::offline;  // as AgentChanged said last
-  int told_contacts = 0;
-  std::string told_reason;
   std::vector<Contacts> contacts;
-  std::vector<Served> served;  // by queue
-
-  Needs skills;
-  std::uint32_t ringing = kNone;        // the offer
   std::vector<Membership> memberships;  // of queues that are built
   std::vector<std::uint32_t> lanes;     // of callers who want this agent and nobody else
+  Time last_end{};
+  Micros talk{0};  // of the day, as calls
+  int calls = 0;
+  int misses = 0;  // in a row
+  Needs skills;
+  std::vector<WrapUp> wrap_ups;  // the ends of the last calls, by queue; wrap_until is the latest
+  std::vector<Served> served;    // by queue
+  Time since{};
+  AgentState told = AgentState::offline;  // as AgentChanged said last
+  int told_contacts = 0;
+  std::string reason, told_reason;
+  AgentOptions options;
 
   int active() const {
     int n = 0;
@@ -155,19 +155,20 @@ struct PoolKey {
 struct Pool {
   std::uint32_t queue = kNone;
   PoolKey key;
-  bool whole = true;                   // all members of the queue; then `members` is left empty
-  std::vector<std::uint32_t> members;  // of the queue, in order
+  bool whole = true;                   // all members of the queue; then these two are left empty
+  std::vector<std::uint32_t> members;  // of the queue, in order, by slot
+  std::vector<std::uint32_t> slots;    // the other way round; kNone: not of the pool
   std::vector<Level> levels;
   MinTree tree;
   std::vector<std::uint32_t> lanes;
 
   std::uint32_t member(std::uint32_t slot) const { return whole ? slot : members[slot]; }
-  std::uint32_t slot(std::uint32_t member) const {
-    if (whole) return member;
-    const auto at = std::lower_bound(members.begin(), members.end(), member);
-    return at == members.end() || *at != member ? kNone : static_cast<std::uint32_t>(at - members.begin());
-  }
+  std::uint32_t slot(std::uint32_t member) const { return whole ? member : slots[member]; }
 };
+
+// A key of the tree: how many of the preferred skills are missing, above what the strategy compares.
+inline constexpr std::int64_t kMeasureMask = (std::int64_t{1} << 55) - 1;
+inline constexpr std::int64_t kMostLevels = std::int64_t{1} << 40;  // of skills; the sum counts down from it
 
 struct Window {
   int min = std::numeric_limits<int>::min(), max = std::numeric_limits<int>::max();
@@ -258,6 +259,7 @@ struct Entry {
   int message = 0;
 
   std::vector<std::uint32_t> offers;  // that are out
+  std::uint32_t talk = kNone;         // the one that was accepted
   std::uint32_t lane = kNone;
   std::int64_t order = 0;
 

@@ -86,21 +86,32 @@ std::vector<Router::QueueView> Router::Machine::queues(Time now) {
   return views;
 }
 
-std::vector<Router::EntryView> Router::Machine::entries() {
+Router::EntryView Router::Machine::view_of(const Entry& entry, int position) const {
+  EntryView view;
+  view.id = entry.id;
+  view.call = entry.call;
+  view.queue = queues_[entry.queue].options.id;
+  view.caller = entry.caller;
+  const std::uint32_t offer = entry.offers.empty() ? entry.talk : entry.offers.front();
+  if (offer != kNone) view.agent = agent_ids_[offers_[offer].agent];
+  view.position = position;
+  view.joined = entry.since;
+  view.priority = entry.priority;
+  view.callback = entry.callback;
+  view.attempt = entry.attempt;
+  return view;
+}
+
+std::optional<Router::EntryView> Router::Machine::entry(EntryId id) const {
+  const auto at = entry_of_.find(id);
+  if (at == entry_of_.end()) return std::nullopt;
+  const Entry& entry = entries_[at->second];
+  if (entry.state == EntryState::talking) return view_of(entry, 0);
+  return view_of(entry, static_cast<int>(queues_[entry.queue].waiting.rank(entry.place(at->second))) + 1);
+}
+
+std::vector<Router::EntryView> Router::Machine::entries() const {
   std::vector<EntryView> views;
-  const auto add = [&](const Entry& entry, int position) {
-    EntryView& view = views.emplace_back();
-    view.id = entry.id;
-    view.call = entry.call;
-    view.queue = queues_[entry.queue].options.id;
-    view.caller = entry.caller;
-    view.position = position;
-    view.joined = entry.since;
-    view.priority = entry.priority;
-    view.callback = entry.callback;
-    view.attempt = entry.attempt;
-    return &view;
-  };
   absl::flat_hash_map<std::uint32_t, std::vector<std::pair<OfferId, std::uint32_t>>> talks;  // by queue
   for (const auto& [id, slot] : offer_of_) {
     if (offers_[slot].talking) talks[offers_[slot].queue].emplace_back(id, slot);
@@ -112,15 +123,11 @@ std::vector<Router::EntryView> Router::Machine::entries() {
   for (const std::uint32_t number : numbers) {
     int position = 0;
     for (const Line::Place& place : queues_[number].waiting) {
-      const Entry& entry = entries_[place.slot];
-      EntryView* view = add(entry, ++position);
-      if (!entry.offers.empty()) view->agent = agents_[offers_[entry.offers.front()].agent].options.id;
+      views.push_back(view_of(entries_[place.slot], ++position));
     }
     auto& talking = talks[number];
     std::sort(talking.begin(), talking.end());
-    for (const auto& [id, slot] : talking) {
-      add(entries_[offers_[slot].entry], 0)->agent = agents_[offers_[slot].agent].options.id;
-    }
+    for (const auto& [id, slot] : talking) views.push_back(view_of(entries_[offers_[slot].entry], 0));
   }
   return views;
 }
@@ -136,8 +143,9 @@ std::optional<acd::Decided> Router::Machine::explain(std::string_view call, Time
   Random dice = random_;  // the throw that comes next, not taken
   Ranking ranking;
   rank(entry, lane, limit, dice.next(), now, ranking);
-  acd::Decided why = decided(entry, lane, ranking, limit, now);
+  acd::Decided why;
   why.decision = next_decision_;
+  explain(entry, lane, ranking, limit, now, why);
   return why;
 }
 
