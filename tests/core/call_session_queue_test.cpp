@@ -192,7 +192,8 @@ TEST_F(QueueTest, TheScriptsOwnLimitCountsFromTheJoiningWhateverIsAnnounced) {
   step(event::QueueAnnounced{{.position = 1}}, 30s);
   EXPECT_EQ(due(), 60100ms);
   tick();
-  EXPECT_NE(sent<command::LeaveQueue>(), nullptr);
+  ASSERT_NE(sent<command::LeaveQueue>(), nullptr);
+  EXPECT_TRUE(sent<command::LeaveQueue>()->timeout);
   const auto& got = std::get<outcome::Queued>(script->told[2]);
   EXPECT_EQ(got.end, outcome::QueueEnd::timeout);
   EXPECT_EQ(got.waited, 60s);
@@ -203,6 +204,7 @@ TEST_F(QueueTest, WhoHangsUpWhileWaitingLeavesTheQueue) {
   step(event::LegEnded{0, 0, "BYE", true}, 5s);
   ASSERT_NE(sent<command::LeaveQueue>(), nullptr);
   EXPECT_FALSE(sent<command::LeaveQueue>()->key);
+  EXPECT_FALSE(sent<command::LeaveQueue>()->timeout);
   EXPECT_EQ(last<outcome::Ended>().by, outcome::EndedBy::caller);
   EXPECT_TRUE(session->done());
 }

@@ -252,7 +252,8 @@ class Desk {
             [&](const command::LeaveQueue& leave) {
               call.waits = false;
               if (!call.other.empty()) return unbridge(call, {});  // they had just been connected
-              route(acd::Leave{call.id, leave.key ? acd::Leave::Why::key : acd::Leave::Why::hung_up});
+              using Why = acd::Leave::Why;
+              route(acd::Leave{call.id, leave.key ? Why::key : leave.timeout ? Why::timeout : Why::hung_up});
             },
             [&](const command::RequestCallback& request) {
               const std::size_t joined = joined_.size();

@@ -93,6 +93,37 @@ TEST(NumberMasking, RefusesWhatMakesNoSense) {
   EXPECT_FALSE(masking.connect("a", "b", 0s, at(0s)).ok());
 }
 
+// P-86: what a store kept is there after a restart, with the number that the parties know.
+TEST(NumberMasking, GoesOnWhereAnEarlierRunWas) {
+  const MaskingOptions options{.numbers = {"800", "801"}};
+  NumberMasking before = masking_of(options);
+  ASSERT_TRUE(before.connect("x", "y", 10s, at(0s)).ok());
+  ASSERT_EQ(*before.connect("05\"1", "0502", 60s, at(0s)), "801");
+  const NumberMasking::Mapping pair{"801", "05\"1", "0502", at(60s)};
+  const StoredDocument kept = document_of(pair);
+  EXPECT_EQ(kept.id, document_of({"800", "0502", "05\"1", at(1s)}).id) << "one pair, one document";
+  const auto read = mapping_of(kept);
+  ASSERT_TRUE(read.ok()) << read.status();
+
+  NumberMasking masking = masking_of(options);
+  ASSERT_TRUE(masking.restore(*read, at(30s)).ok());
+  EXPECT_EQ(masking.route("801", "0502", at(30s))->party, "05\"1");
+  EXPECT_EQ(*masking.connect("0502", "05\"1", 60s, at(31s)), "801");
+  EXPECT_FALSE(masking.restore(*read, at(32s)).ok()) << "it is there already";
+  EXPECT_FALSE(masking.restore({"801", "a", "0502", at(60s)}, at(32s)).ok()) << "in use with one of them";
+  EXPECT_FALSE(masking.restore({"802", "a", "b", at(60s)}, at(32s)).ok()) << "no virtual number any more";
+  EXPECT_FALSE(masking.restore({"800", "a", "b", at(32s)}, at(32s)).ok()) << "expired while it was down";
+  EXPECT_FALSE(masking.restore({"800", "a", "a", at(60s)}, at(32s)).ok());
+  EXPECT_TRUE(masking.expire(at(91s) - Micros{1}).empty());
+  const auto gone = masking.expire(at(91s));
+  ASSERT_EQ(gone.size(), 1u);
+  EXPECT_EQ(document_of(gone[0]).id, kept.id) << "so that the store forgets it too";
+  for (const char* json : {"", "[]", "{}", R"({"number": 1, "one": "a", "other": "b", "expires": 1})",
+                           R"({"number": "800", "one": "a", "other": "b", "expires": "soon"})"}) {
+    EXPECT_EQ(mapping_of({kMaskingKind, "x", json}).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+}
+
 // Against a list that is searched through, with random pairs, times and numbers.
 TEST(NumberMasking, DoesWhatAPlainListDoes) {
   struct Pair {

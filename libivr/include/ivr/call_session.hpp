@@ -174,8 +174,9 @@ struct JoinQueue {
   intent::Queue want;
 };
 struct LeaveQueue {
-  bool key = false;
-};  // by an exit key: the place is kept
+  bool key = false;      // by an exit key: the place is kept
+  bool timeout = false;  // the script's own limit, intent::Queue::max_wait
+};
 struct RequestCallback {
   std::string number;
 };

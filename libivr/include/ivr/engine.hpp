@@ -58,7 +58,7 @@ struct EngineOptions {
       music;            // by name; "default" is for all who have no other. None: a tune of ours
   CallerRules callers;  // by number: who calls too often, who called before
   std::vector<CallerList> caller_lists;  // "block" is refused; lists give priority in queues
-  RouterOptions router;
+  RouterOptions router;                  // of a desk that begins; one that goes on keeps its own
   bool login_by_registration =
       true;              // an agent whose telephone registers, or waits on the line, is available
   bool narrate = false;  // Said, Pressed, NodeEntered and NodeLeft come as engine events too

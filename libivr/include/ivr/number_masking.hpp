@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "ivr/base.hpp"
+#include "ivr/ports.hpp"
 
 namespace ivr {
 
@@ -43,27 +44,38 @@ class NumberMasking {
   // None: never known, or expired.
   std::optional<Route> route(std::string_view number, std::string_view caller, Time now);
 
+  // Whom a virtual number connects, until when.
+  struct Mapping {
+    std::string number, one, other;
+    Time expires{};
+  };
+  // Forgets those whose time is over, and says which; the other verbs forget them silently.
+  std::vector<Mapping> expire(Time now);
+  // A pair of an earlier run, with the number that it had. InvalidArgument: its time is over, that is no
+  // virtual number (any more), or the number is in use with one of the two.
+  absl::Status restore(const Mapping& mapping, Time now);
+
   bool disconnect(std::string_view one, std::string_view other, Time now);  // false: no such pair (any more)
   std::size_t pairs(Time now);
 
  private:
   using Key = std::pair<std::string, std::string>;  // virtual number and caller, or the pair in order
-  struct Pair {
-    std::string number, one, other;
-    Time expires{};
-  };
-
   explicit NumberMasking(MaskingOptions options) : options_(std::move(options)) {}
-  void expire(Time now);
-  void drop(std::uint64_t id);
+  void add(Mapping mapping);
+  Mapping drop(std::uint64_t id);
   static Key in_order(std::string_view one, std::string_view other);
 
   MaskingOptions options_;
   std::size_t next_number_ = 0;
   std::uint64_t next_id_ = 1;
-  std::map<std::uint64_t, Pair> pairs_;
+  std::map<std::uint64_t, Mapping> pairs_;
   std::map<Key, std::uint64_t> by_caller_, by_pair_;
   std::set<std::pair<Time, std::uint64_t>> by_expiry_;
 };
+
+// A mapping as a store keeps it. The same pair has the same id.
+inline constexpr char kMaskingKind[] = "masking";
+StoredDocument document_of(const NumberMasking::Mapping& mapping);
+absl::StatusOr<NumberMasking::Mapping> mapping_of(const StoredDocument& document);
 
 }  // namespace ivr

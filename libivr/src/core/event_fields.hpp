@@ -230,7 +230,7 @@ void fields(command::JoinQueue& x, F&& f) {
 }
 template <class F>
 void fields(command::LeaveQueue& x, F&& f) {
-  f("key", x.key);
+  f("key", x.key), f("timeout", x.timeout);
 }
 template <class F>
 void fields(command::RequestCallback& x, F&& f) {

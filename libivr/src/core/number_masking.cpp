@@ -1,6 +1,7 @@
 #include "ivr/number_masking.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace ivr {
 
@@ -37,7 +38,7 @@ absl::StatusOr<std::string> NumberMasking::connect(std::string_view one, std::st
   }
   const Time expires = now + lifetime;
   if (const auto known = by_pair_.find(in_order(one, other)); known != by_pair_.end()) {
-    Pair& pair = pairs_.at(known->second);
+    Mapping& pair = pairs_.at(known->second);
     by_expiry_.erase({pair.expires, known->second});
     pair.expires = expires;
     by_expiry_.emplace(expires, known->second);
@@ -52,11 +53,7 @@ absl::StatusOr<std::string> NumberMasking::connect(std::string_view one, std::st
     const Key mine{number, std::string(one)}, theirs{number, std::string(other)};
     if (by_caller_.contains(mine) || by_caller_.contains(theirs)) continue;
     next_number_ = (next_number_ + i + 1) % options_.numbers.size();
-    const std::uint64_t id = next_id_++;
-    pairs_[id] = {number, std::string(one), std::string(other), expires};
-    by_caller_[mine] = by_caller_[theirs] = id;
-    by_pair_[in_order(one, other)] = id;
-    by_expiry_.emplace(expires, id);
+    add({number, std::string(one), std::string(other), expires});
     return number;
   }
   return absl::ResourceExhaustedError("number masking: all " + std::to_string(options_.numbers.size()) +
@@ -68,7 +65,7 @@ std::optional<NumberMasking::Route> NumberMasking::route(std::string_view number
   expire(now);
   const auto known = by_caller_.find({std::string(number), std::string(caller)});
   if (known == by_caller_.end()) return std::nullopt;
-  const Pair& pair = pairs_.at(known->second);
+  const Mapping& pair = pairs_.at(known->second);
   return Route{pair.one == caller ? pair.other : pair.one, pair.number};
 }
 
@@ -85,17 +82,75 @@ std::size_t NumberMasking::pairs(Time now) {
   return pairs_.size();
 }
 
-void NumberMasking::expire(Time now) {
-  while (!by_expiry_.empty() && by_expiry_.begin()->first <= now) drop(by_expiry_.begin()->second);
+absl::Status NumberMasking::restore(const Mapping& mapping, Time now) {
+  expire(now);
+  const auto refuse = [&](std::string_view what) {
+    return absl::InvalidArgumentError("number masking: virtual number '" + mapping.number + "' of '" +
+                                      mapping.one + "' and '" + mapping.other + "' " + std::string(what));
+  };
+  if (mapping.expires <= now) return refuse("has expired");
+  if (std::find(options_.numbers.begin(), options_.numbers.end(), mapping.number) == options_.numbers.end())
+    return refuse("is none of the virtual numbers");
+  if (mapping.one.empty() || mapping.other.empty() || mapping.one == mapping.other)
+    return refuse("does not connect two parties");
+  if (by_caller_.contains({mapping.number, mapping.one}) ||
+      by_caller_.contains({mapping.number, mapping.other}) ||
+      by_pair_.contains(in_order(mapping.one, mapping.other)))
+    return refuse("is in use with one of the two");
+  if (pairs_.size() >= options_.max_pairs)
+    return refuse("is one more than the " + std::to_string(options_.max_pairs) + " pairs there may be");
+  add(mapping);
+  return absl::OkStatus();
 }
 
-void NumberMasking::drop(std::uint64_t id) {
-  const Pair pair = pairs_.at(id);
+std::vector<NumberMasking::Mapping> NumberMasking::expire(Time now) {
+  std::vector<Mapping> gone;
+  while (!by_expiry_.empty() && by_expiry_.begin()->first <= now)
+    gone.push_back(drop(by_expiry_.begin()->second));
+  return gone;
+}
+
+void NumberMasking::add(Mapping mapping) {
+  const std::uint64_t id = next_id_++;
+  by_caller_[{mapping.number, mapping.one}] = by_caller_[{mapping.number, mapping.other}] = id;
+  by_pair_[in_order(mapping.one, mapping.other)] = id;
+  by_expiry_.emplace(mapping.expires, id);
+  pairs_.emplace(id, std::move(mapping));
+}
+
+NumberMasking::Mapping NumberMasking::drop(std::uint64_t id) {
+  Mapping pair = std::move(pairs_.at(id));
   pairs_.erase(id);
   by_caller_.erase({pair.number, pair.one});
   by_caller_.erase({pair.number, pair.other});
   by_pair_.erase(in_order(pair.one, pair.other));
   by_expiry_.erase({pair.expires, id});
+  return pair;
+}
+
+StoredDocument document_of(const NumberMasking::Mapping& mapping) {
+  using Json = nlohmann::ordered_json;
+  constexpr auto kReplace = Json::error_handler_t::replace;
+  const auto& [number, one, other, expires] = mapping;
+  return {kMaskingKind, Json({std::min(one, other), std::max(one, other)}).dump(-1, ' ', false, kReplace),
+          Json({{"number", number},
+                {"one", one},
+                {"other", other},
+                {"expires", expires.time_since_epoch().count()}})
+              .dump(-1, ' ', false, kReplace)};
+}
+
+absl::StatusOr<NumberMasking::Mapping> mapping_of(const StoredDocument& document) {
+  const auto json = nlohmann::json::parse(document.json, nullptr, false);
+  const auto text = [&](const char* name) { return json.value(name, std::string()); };
+  const auto good = [&](const char* name) { return json.contains(name) && json[name].is_string(); };
+  if (!json.is_object() || !good("number") || !good("one") || !good("other") || !json.contains("expires") ||
+      !json["expires"].is_number_integer()) {
+    return absl::InvalidArgumentError("masked pair " + document.id +
+                                      ": expected number, one, other and expires, not " + document.json);
+  }
+  return NumberMasking::Mapping{text("number"), text("one"), text("other"),
+                                Time(Micros(json["expires"].get<std::int64_t>()))};
 }
 
 }  // namespace ivr

@@ -61,7 +61,8 @@ class CallbackScript final : public Script {
 
 }  // namespace
 
-Acd::Acd(const EngineOptions& options, CallControl& calls) : options_(options), calls_(calls) {}
+Acd::Acd(const EngineOptions& options, CallControl& calls)
+    : options_(options), calls_(calls), router_(options.router) {}
 
 Acd::~Acd() = default;
 
@@ -134,6 +135,7 @@ void Acd::post(acd::Event event) {
     commands.clear();
     const Time now = calls_.now();  // one for both: the log runs again to the same end
     router_.step(next, now, commands);
+    spoke_ = now;
     calls_.log(next, commands, now);
     for (const acd::Command& command : commands) std::visit([this](const auto& c) { carry_out(c); }, command);
   }
@@ -188,10 +190,10 @@ void Acd::join(const std::string& call, const std::string& caller, const intent:
                  .direct = want.direct});
 }
 
-void Acd::leave(const std::string& call, bool key) {
+void Acd::leave(const std::string& call, acd::Leave::Why why) {
   if (!partner(call).empty()) return part(call);  // it had been connected in this very moment
   if (callers_.erase(call) == 0) return;
-  post(acd::Leave{call, key ? acd::Leave::Why::key : acd::Leave::Why::moved});
+  post(acd::Leave{call, why});
 }
 
 void Acd::request_callback(const std::string& call, const std::string& number) {

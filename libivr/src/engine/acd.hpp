@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -56,7 +57,7 @@ class Acd {
 
   // From sessions.
   void join(const std::string& call, const std::string& caller, const intent::Queue& want);
-  void leave(const std::string& call, bool key);
+  void leave(const std::string& call, acd::Leave::Why why);
   void request_callback(const std::string& call, const std::string& number);
   void serve(const std::string& call, const std::string& caller);  // `caller`: of a call we did not make
   void decline(const std::string& call);  // an open line does not take whom it was offered
@@ -86,7 +87,11 @@ class Acd {
   // was answered.
   static std::string callback_call(const Router::EntryView& entry, int attempt);
 
-  std::optional<Time> deadline() const { return router_.deadline(); }
+  // Now and then the router is told the time although nothing is due: then its log says until when it ran.
+  std::optional<Time> deadline() const {
+    const Time pulse = spoke_ + kPulse;
+    return std::min(router_.deadline().value_or(pulse), pulse);
+  }
   void tick();
 
   const Router& router() const { return router_; }
@@ -98,6 +103,7 @@ class Acd {
   std::vector<std::string> addresses(const std::string& agent) const;
 
  private:
+  static constexpr Millis kPulse = 60s;
   struct Caller {  // waits, rings or talks
     std::string number;
     intent::Queue want;
@@ -139,6 +145,7 @@ class Acd {
   std::deque<acd::Event> events_;
   bool stepping_ = false;
   bool draining_ = false;
+  Time spoke_{};  // with the router, last
   std::map<std::string, AgentOptions> agents_;
   std::map<std::string, std::vector<sip::Contact>> contacts_;  // by user
   absl::flat_hash_map<std::string, Caller> callers_;           // by call

@@ -75,6 +75,7 @@ class Engine::Impl {
   SteadyClock clock_;
   std::optional<Router> router_;  // as an earlier run left it, until the switchboard has it
   std::int64_t router_next_ = 0;
+  std::vector<StoredDocument> masked_;  // pairs, as an earlier run left them
   std::unique_ptr<CallJournal> journal_;
   std::unique_ptr<StoreThread> store_;
   std::unique_ptr<PromptLibrary> prompts_;
@@ -144,6 +145,9 @@ absl::Status Engine::Impl::recover() {
       return put;
   }
   if (auto router = recover_router(); !router.ok()) return router;
+  auto masked = ports_.store->documents(kMaskingKind);
+  if (!masked.ok()) return masked.status();
+  masked_ = *std::move(masked);
   if (auto committed = ports_.store->commit(); !committed.ok()) return committed;
   for (const OpenCall& call : open) journal_->close(call.slot);
   return absl::OkStatus();
@@ -231,7 +235,7 @@ absl::Status Engine::Impl::start() {
         sip->start(options_.sip, [this](const sip::Event& event) { switchboard_->on_sip(event); });
     if (started.ok()) {
       sip_address_ = sip->local_address();
-      started = switchboard_->start(std::move(router_), router_next_);
+      started = switchboard_->start(std::move(router_), router_next_, masked_);
       if (!started.ok()) sip->stop();
     }
     {

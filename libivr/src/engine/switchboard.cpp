@@ -64,13 +64,21 @@ Switchboard::Switchboard(const EngineOptions& options, World world)
 
 Switchboard::~Switchboard() = default;
 
-absl::Status Switchboard::start(std::optional<Router> kept, std::int64_t next_step) {
+absl::Status Switchboard::start(std::optional<Router> kept, std::int64_t next_step,
+                                const std::vector<StoredDocument>& masked) {
   router_step_ = router_saved_ = next_step;
   if (!options_.masking_numbers.empty()) {
     auto masking = NumberMasking::create({.numbers = options_.masking_numbers});
     if (!masking.ok()) return masking.status();
     masking_ = *std::move(masking);
   }
+  for (const StoredDocument& each : masked) {
+    const auto pair = mapping_of(each);
+    const bool good = masking_ && pair.ok() && masking_->restore(*pair, now()).ok();
+    if (!good && world_.store != nullptr) world_.store->remove_document(each.kind, each.id);
+  }
+  // A log begins with a router of the usual options, unless something says otherwise.
+  if (!kept && next_step == 0 && options_.router != RouterOptions{}) save_router();
   return acd_.start(std::move(kept));
 }
 
@@ -192,6 +200,7 @@ void Switchboard::on(const sip::Invited& invited) {
   }
   Route masked;
   if (masking_) {
+    forget_masks();
     if (auto party = masking_->route(invited.request_user, invited.from_user, world_.clock.now())) {
       masked.script = [route = *std::move(party)](const CallInfo&) {
         return connect_script({.uri = route.party, .caller_id = route.shown});

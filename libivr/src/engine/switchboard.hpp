@@ -50,8 +50,9 @@ class Switchboard : private CallControl {
   Switchboard(const EngineOptions& options, World world);
   ~Switchboard();
 
-  // The router as an earlier run left it, and the number of its next step.
-  absl::Status start(std::optional<Router> kept, std::int64_t next_step);
+  // The router as an earlier run left it, the number of its next step, and the masked pairs that were kept.
+  absl::Status start(std::optional<Router> kept, std::int64_t next_step,
+                     const std::vector<StoredDocument>& masked = {});
   void save_router();
 
   void on_sip(const sip::Event& event);
@@ -157,6 +158,7 @@ class Switchboard : private CallControl {
   void when_kept(std::function<void()> then) override;
   CallRecord* record(const std::string& call) override;
   void keep_promises();
+  void forget_masks();  // whose time is over
 
   static std::string utc(Time at, const char* format);
   void watch(ActiveCall& call);

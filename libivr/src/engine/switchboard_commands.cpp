@@ -194,7 +194,8 @@ void Switchboard::carry_out(ActiveCall& call, const command::JoinQueue& join) {
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::LeaveQueue& leave) {
-  acd_.leave(call.record.id, leave.key);
+  using Why = acd::Leave::Why;
+  acd_.leave(call.record.id, leave.key ? Why::key : leave.timeout ? Why::timeout : Why::moved);
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::RequestCallback& request) {
@@ -364,7 +365,18 @@ absl::Status no_call(std::string_view id) {
 
 absl::StatusOr<std::string> Switchboard::mask(std::string_view one, std::string_view other, Millis lifetime) {
   if (!masking_) return absl::FailedPreconditionError("mask: there are no masking_numbers");
-  return masking_->connect(one, other, lifetime, now());
+  forget_masks();
+  auto number = masking_->connect(one, other, lifetime, now());
+  if (number.ok() && world_.store != nullptr)
+    world_.store->put_document(
+        document_of({*number, std::string(one), std::string(other), now() + lifetime}));
+  return number;
+}
+
+void Switchboard::forget_masks() {
+  for (const NumberMasking::Mapping& gone : masking_->expire(now())) {
+    if (world_.store != nullptr) world_.store->remove_document(kMaskingKind, document_of(gone).id);
+  }
 }
 
 absl::Status Switchboard::transfer(std::string_view id, const std::string& uri) {
