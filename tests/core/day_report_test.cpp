@@ -67,7 +67,9 @@ class Desk {
           if (entries.empty()) break;
           const auto& entry = entries[random_() % entries.size()];
           if (entry.position == 0) break;
-          const auto why = random_() % 4 ? acd::Leave::Why::hung_up : acd::Leave::Why::key;
+          using Why = acd::Leave::Why;
+          constexpr Why kWhys[] = {Why::hung_up, Why::hung_up, Why::key, Why::timeout};
+          const Why why = kWhys[random_() % 4];
           do_(acd::Leave{entry.call, why}, now);
           break;
         }
@@ -292,6 +294,26 @@ TEST(DayReport, OfMadeUpStepsByHand) {
   EXPECT_EQ(a.talked, 90s);
   EXPECT_EQ(a.logged_in(), Micros{9h}) << "until now, which is before the day's end";
   EXPECT_NEAR(a.occupancy(), 2.0 / 3, 1e-9) << "two hours busy of three without the break";
+}
+
+// P-28: what nobody ran is nobody's time, also when it went down before the day's end and came back after it.
+TEST(DayReport, CountsNoTimeInWhichNothingRan) {
+  const auto told = [](Time until) {
+    DayReport report(at(0s), until);
+    const auto changed = [](AgentState state) { return acd::AgentChanged{"a", state, 0, ""}; };
+    report.step(acd::Tick{}, {changed(AgentState::available)}, at(1h));
+    report.step(acd::Tick{}, {changed(AgentState::on_call)}, at(2h));
+    report.step(acd::Tick{}, {}, at(3h));  // the last that was heard
+    report.step(acd::Restarted{}, {changed(AgentState::available)}, at(7h));
+    if (until > at(8h)) report.step(acd::Tick{}, {changed(AgentState::offline)}, at(8h));
+    report.finish(until);
+    return report.agents().at("a");
+  };
+  const DayReport::Agent a = told(at(24h));
+  EXPECT_EQ(a.in[0], Micros{2h}) << "available";
+  EXPECT_EQ(a.in[1], Micros{1h}) << "on call";
+  EXPECT_EQ(a.occupancy(), 1.0 / 3);
+  EXPECT_EQ(told(at(5h)).in[1], Micros{1h}) << "the day ended while it was down";
 }
 
 CallRecord call_of(std::string id, std::string caller, Time started) {

@@ -185,6 +185,8 @@ class DeskTools(unittest.TestCase):
                      {"type": "left", "entry": entry, "call": call, "queue": queue, "exit": exit_, "agent": "",
                       "waited": (at - joined) // 1000, "talked": 0, "tried": []}, of=[call])
         steps.sort(key=lambda s: s[0])
+        for gone in sorted(draw.sample(range(1, len(steps)), 6), reverse=True):  # and nothing ran before the next step
+            steps.insert(gone, (steps[gone][0], {"type": "restarted"}, [], []))
         db = sqlite3.connect(self.db)
         with db:
             for n, (at, event, commands, of) in enumerate(steps):
@@ -273,8 +275,11 @@ class DeskTools(unittest.TestCase):
             changes = [(at, c["state"]) for at, _, commands in log for c in commands
                        if c["type"] == "agent_changed" and c["agent"] == agent]
             spent = dict.fromkeys(("available", "on_call", "wrap_up", "on_break", "offline"), 0)
+            down = [(before, at) for (before, _, _), (at, event, _) in zip(log, log[1:]) if event["type"] == "restarted"]
             for (at, state), (until, _) in zip(changes, changes[1:] + [(1 << 62, "")]):
                 spent[state] += max(0, min(until, UNTIL) - max(at, SINCE))
+                for since, again in down:
+                    spent[state] -= max(0, min(again, until, UNTIL) - max(since, at, SINCE))
             for state in ("available", "on_call", "wrap_up", "on_break"):
                 self.assertEqual(row[state + "_s"], seconds(spent[state] // 1000), (agent, state))
             busy = spent["on_call"] + spent["wrap_up"]

@@ -28,7 +28,8 @@ class DayReport {
   // How a router stood before the first step.
   void seed(const std::vector<Router::AgentView>& agents, const std::vector<Router::EntryView>& entries,
             Time at);
-  // In the router's order. Steps before `since` only say how things stood.
+  // In the router's order. Steps before `since` only say how things stood. What a restart cut off ends with
+  // the step before it: while nothing ran, no agent was in any state.
   void step(const acd::Event& event, const acd::Commands& commands, Time at);
   // Once, after the steps: calls that started within the time, in any order.
   void call(const CallRecord& record);
@@ -128,6 +129,8 @@ class DayReport {
   void left(const acd::Left& left, Time at);
 
   Time since_, until_;
+  Time last_{};  // step
+  bool over_ = false;
   Millis slot_;
   std::map<std::string, Queue> queues_;
   std::map<std::string, Agent> agents_;

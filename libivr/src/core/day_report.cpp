@@ -36,6 +36,7 @@ void DayReport::seed(const std::vector<Router::AgentView>& agents,
     agents_[agent.id];
     standings_[agent.id] = {agent.state, at};
   }
+  last_ = at;
   stories_.seed(entries);
 }
 
@@ -137,6 +138,13 @@ struct DayReport::Step {
 
   void operator()(const acd::QueueSet& e) { report.queue(e.queue); }
   void operator()(const acd::AgentSet& e) { report.agents_[e.agent.id]; }
+  void operator()(const acd::Restarted&) {
+    if (report.last_ == Time{}) return;
+    for (auto& [agent, standing] : report.standings_) {
+      report.pass(agent, standing, report.last_);
+      standing.since = at;
+    }
+  }
   void operator()(const acd::AgentRemoved& e) { report.stand(e.agent, AgentState::offline, at); }
   void operator()(const acd::Refused& e) {
     if (Agent* agent = offered(e.offer)) {
@@ -175,11 +183,13 @@ struct DayReport::Step {
 };
 
 void DayReport::step(const acd::Event& event, const acd::Commands& commands, Time at) {
-  if (at >= until_) return;
+  // The first step after the end may still say that nothing ran before it.
+  if (at >= until_ && (std::exchange(over_, true) || !std::holds_alternative<acd::Restarted>(event))) return;
   stories_.step(event, commands, at);
   Step step{*this, at, within(at)};
   std::visit(step, event);
   for (const acd::Command& command : commands) std::visit(step, command);
+  last_ = at;
 }
 
 void DayReport::call(const CallRecord& record) {

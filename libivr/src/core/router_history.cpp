@@ -153,6 +153,14 @@ absl::Status read_day(StorePort& store, DayReport& report,
           return true;
         });
     if (!read.ok()) return read;
+    // When nothing ran at the end of the day, the next start says since when.
+    auto next = store.router_log({.since = report.until(), .limit = 1});
+    if (!next.ok()) return next.status();
+    if (!next->empty()) {
+      auto happening = parse_router_step(next->front());
+      if (!happening.ok()) return happening.status();
+      report.step(happening->event, happening->commands, happening->at);
+    }
   }
   for (int offset = 0;; offset += kPage) {
     auto calls = store.calls_between(report.since(), report.until(), kPage, offset);
