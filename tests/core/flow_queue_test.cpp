@@ -438,6 +438,10 @@ TEST(FlowQueueCheck, FindsEachDefectAndSaysWhereAndWhy) {
        "skills"},
       {R"("type": "queue", "queue": "tech", "preferred": ["a b"], "next": "sorry")", "bad-name",
        "/nodes/a/preferred/0", "no name for a skill"},
+      {R"("type": "queue", "queue": "tech", "skills": ["blle"], "next": "sorry")", "unknown-skill",
+       "/nodes/a/skills/0", "did you mean 'blue'?"},
+      {R"("type": "queue", "queue": "tech", "preferred": {"gren": 2}, "next": "sorry")", "unknown-skill",
+       "/nodes/a/preferred/gren", "no skill 'gren'"},
       {R"("type": "queue", "queue": "tech", "keys": {"12": "sorry"}, "next": "sorry")", "dead-key",
        "/nodes/a/keys/12", "12"},
       {R"("type": "queue", "queue": "tech", "keys": {"1": "sory"}, "next": "sorry")", "unknown-target",
@@ -483,6 +487,7 @@ TEST(FlowQueueCheck, FindsEachDefectAndSaysWhereAndWhy) {
   FlowCheckOptions host;
   host.queues = {"tech", "general"};
   host.agents = {"amal", "bob"};
+  host.skills = {"blue"};
   for (const Row& row : rows) {
     bool found = false;
     std::string all;

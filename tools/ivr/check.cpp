@@ -2,12 +2,15 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "ivr/flow.hpp"
+#include "ivr/site.hpp"
 #include "nlohmann/json.hpp"
 
 // ivr check: reads flow documents and says everything that is wrong with them.
@@ -16,13 +19,16 @@ int check_main(int argc, char** argv);
 
 namespace {
 
-constexpr char kHelp[] = R"(Usage: ivr check FLOW... [--json] [--calendar NAME]... [--warnings-as-errors]
+constexpr char kHelp[] =
+    R"(Usage: ivr check FLOW... [--json] [--site SITE.json] [--calendar NAME]... [--warnings-as-errors]
 
 Reads flow documents and says everything that is wrong with them: where (JSON pointer), what, by which rule, and how
 to mend it. A flow that passes cannot come to a dead end while it runs.
 
   FLOW                   a flow document; - is the standard input
   --json                 one JSON object for programs
+  --site SITE.json       the site whose calls the flow will take: a queue, an agent, a skill, a calendar or a list
+                         of callers that it does not have is an error
   --calendar NAME        a calendar that the server brings, beside those of the document; may be repeated
   --warnings-as-errors   a warning fails the check too
 
@@ -31,14 +37,16 @@ Exit status: 0 no error, 1 errors, 2 wrong usage or a file that cannot be read.
 Examples
   ivr check examples/flows/voicemail.json
   ivr check examples/flows/*.json && echo ready
+  ivr check my.json --site site.json
   ivr check my.json --json | jq '.files[].findings[].rule'
 
 The flow language is described in docs/flow-format.md; editors find its schema in docs/flow.schema.json.
 )";
 
 // Time zones live in the system's database, which only a program can look into.
-void check_zones(std::string_view text, std::vector<ivr::Finding>& findings) {
-  const auto flow = ivr::Flow::load(text);
+void check_zones(std::string_view text, const ivr::FlowCheckOptions& options,
+                 std::vector<ivr::Finding>& findings) {
+  const auto flow = ivr::Flow::load(text, options);
   if (!flow.ok()) return;
   const auto zone = [&](const std::string& name, const std::string& pointer) {
     absl::TimeZone unused;
@@ -61,6 +69,16 @@ const char* name_of(ivr::Severity severity) {
   return "";
 }
 
+std::optional<std::string> read_all(const std::string& file) {  // none: it has said why
+  std::ifstream stream;
+  if (file != "-") stream.open(file, std::ios::binary);
+  std::istream& in = file == "-" ? std::cin : stream;
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (file == "-" || (stream.is_open() && !stream.bad())) return text;
+  std::fprintf(stderr, "ivr check: %s: cannot be read\n", file.c_str());
+  return std::nullopt;
+}
+
 int usage(const std::string& problem) {
   std::fprintf(stderr, "ivr check: %s\nTry: ivr check --help\n", problem.c_str());
   return 2;
@@ -70,6 +88,7 @@ int usage(const std::string& problem) {
 
 int check_main(int argc, char** argv) {
   std::vector<std::string> files;
+  std::string site_file;
   ivr::FlowCheckOptions options;
   bool json = false, strict = false, only_files = false;
   for (int i = 1; i < argc; ++i) {
@@ -88,28 +107,39 @@ int check_main(int argc, char** argv) {
     } else if (arg == "--calendar") {
       if (++i == argc) return usage("--calendar needs a name");
       options.calendars.emplace_back(argv[i]);
+    } else if (arg == "--site") {
+      if (++i == argc) return usage("--site needs a file");
+      site_file = argv[i];
     } else {
       return usage("no option '" + std::string(arg) + "'");
     }
   }
   if (files.empty()) return usage("no flow given");
+  if (!site_file.empty()) {
+    const auto text = read_all(site_file);
+    if (!text) return 2;
+    const auto site = ivr::parse_site(*text);
+    if (!site.ok()) {
+      std::fprintf(stderr, "ivr check: %s is refused:\n%s\n", site_file.c_str(),
+                   std::string(site.status().message()).c_str());
+      return 2;
+    }
+    const auto calendars = std::exchange(options, ivr::flow_checks(*site)).calendars;
+    options.calendars.insert(options.calendars.end(), calendars.begin(), calendars.end());
+  }
 
   nlohmann::ordered_json report = {{"files", nlohmann::ordered_json::array()}};
   int errors = 0, warnings = 0;
   bool unreadable = false;
   for (const std::string& file : files) {
-    std::ifstream stream;
-    if (file != "-") stream.open(file, std::ios::binary);
-    std::istream& in = file == "-" ? std::cin : stream;
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
-    if (file != "-" && (!stream.is_open() || stream.bad())) {
-      std::fprintf(stderr, "ivr check: %s: cannot be read\n", file.c_str());
+    const auto text = read_all(file);
+    if (!text) {
       unreadable = true;
       continue;
     }
-    std::vector<ivr::Finding> findings = ivr::Flow::check(text, options);
-    if (options.calendars.empty()) check_zones(text, findings);
-    const ivr::FlowCount count = ivr::flow_count(text);
+    std::vector<ivr::Finding> findings = ivr::Flow::check(*text, options);
+    check_zones(*text, options, findings);
+    const ivr::FlowCount count = ivr::flow_count(*text);
     int file_errors = 0;
     for (const ivr::Finding& f : findings) ++(f.severity == ivr::Severity::error ? file_errors : warnings);
     errors += file_errors;

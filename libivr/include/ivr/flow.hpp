@@ -38,8 +38,9 @@ std::string to_string(const Finding& finding);
 
 struct FlowCheckOptions {
   std::vector<std::string> calendars, lists;  // that the host brings, beside those of the document
-  // All that the host has; a queue or an agent that is not among them is an error. None: not looked at.
-  std::optional<std::vector<std::string>> queues, agents;
+  // All that the host has; a queue, an agent or a skill that is not among them is an error. None: not looked
+  // at.
+  std::optional<std::vector<std::string>> queues, agents, skills;
 };
 
 // A node type of the flow language, for editors, checks and documentation.

@@ -94,6 +94,9 @@ struct Site {
 // Limits: 4 MiB, 65,536 of a kind, 1,048,576 members of all queues together.
 absl::StatusOr<Site> parse_site(std::string_view json);
 
+// What a flow of this site may name.
+FlowCheckOptions flow_checks(const Site& site);
+
 // Gives `site` the document of one of its flows. InvalidArgument lists the flow's defects.
 absl::Status add_flow(Site& site, std::string_view file, std::string_view document);
 

@@ -150,6 +150,7 @@ class ModelBuilder {
     context_.site_lists = options_.lists;
     context_.queues = options_.queues;
     context_.agents = options_.agents;
+    context_.skills = options_.skills;
   }
 
   void settle_replies() {

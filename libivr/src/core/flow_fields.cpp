@@ -202,18 +202,23 @@ void FieldContext::calendar(const std::string& name, const std::string& pointer)
   }
 }
 
+void FieldContext::known(std::string_view what, const std::string& name, const std::string& pointer,
+                         const std::optional<std::vector<std::string>>& all, std::string mend) {
+  if (!all || std::find(all->begin(), all->end(), name) != all->end()) return;
+  error("unknown-" + std::string(what), pointer,
+        "no " + std::string(what) + " '" + name + "'" + suggestion(name, *all), std::move(mend));
+}
+
 void FieldContext::queue(const std::string& name, const std::string& pointer) {
-  if (queues && std::find(queues->begin(), queues->end(), name) == queues->end()) {
-    error("unknown-queue", pointer, "no queue '" + name + "'" + suggestion(name, *queues),
-          "add it to the site, or name one that is there");
-  }
+  known("queue", name, pointer, queues, "add it to the site, or name one that is there");
 }
 
 void FieldContext::agent(const std::string& name, const std::string& pointer) {
-  if (agents && std::find(agents->begin(), agents->end(), name) == agents->end()) {
-    error("unknown-agent", pointer, "no agent '" + name + "'" + suggestion(name, *agents),
-          "add it to the site, or name one that is there");
-  }
+  known("agent", name, pointer, agents, "add it to the site, or name one that is there");
+}
+
+void FieldContext::skill(const std::string& name, const std::string& pointer) {
+  known("skill", name, pointer, skills, "give it to an agent of the site, or name one that somebody has");
 }
 
 std::pair<int, int> FieldContext::status(const std::string& text, const std::string& pointer) {
@@ -677,6 +682,8 @@ std::vector<Need> Fields::needs(std::string_view key) {
     if (one.name.is_literal() && name.is_string() && !is_node_name(one.name.literal()))
       context_.error("bad-name", pointer, "'" + one.name.literal() + "' is no name for a skill",
                      "use 1 to 64 letters, digits, _ and -");
+    else if (one.name.is_literal() && name.is_string())
+      context_.skill(one.name.literal(), pointer);
     all.push_back(std::move(one));
   };
   const Json* json = get(key);

@@ -49,6 +49,7 @@ class FieldContext {
                              const std::string& pointer);  // "404" or "2xx"; {0, 0}: no status
   void queue(const std::string& name, const std::string& pointer);
   void agent(const std::string& name, const std::string& pointer);
+  void skill(const std::string& name, const std::string& pointer);
   std::vector<std::string> callers(const Json& json, const std::string& pointer);
   // Of callers, by name; empty for a list of the site.
   std::vector<std::string> list(const std::string& name, const std::string& pointer);
@@ -58,10 +59,13 @@ class FieldContext {
 
   Model& model;
   std::vector<std::string> calendars, site_lists;
-  std::optional<std::vector<std::string>> queues, agents;               // all of the site; none: not known
+  std::optional<std::vector<std::string>> queues, agents, skills;       // all of the site; none: not known
   std::vector<std::pair<std::string, std::vector<std::string>>> lists;  // of callers, by name
 
  private:
+  void known(std::string_view what, const std::string& name, const std::string& pointer,
+             const std::optional<std::vector<std::string>>& all, std::string mend);
+
   std::vector<Finding>& findings_;
   const std::vector<std::string>& node_names_;
   absl::flat_hash_map<std::string, int> nodes_;

@@ -575,15 +575,26 @@ absl::StatusOr<Site> parse_site(std::string_view text) {
   return absl::InvalidArgumentError(words);
 }
 
-absl::Status add_flow(Site& site, std::string_view file, std::string_view document) {
+FlowCheckOptions flow_checks(const Site& site) {
   FlowCheckOptions options;
   for (const auto& [name, calendar] : site.calendars) options.calendars.push_back(name);
   for (const CallerList& list : site.lists) options.lists.push_back(list.name);
   options.queues.emplace();
   for (const QueueOptions& queue : site.queues) options.queues->push_back(queue.id);
   options.agents.emplace();
-  for (const AgentOptions& agent : site.agents) options.agents->push_back(agent.id);
-  auto flow = Flow::load(document, options);
+  options.skills.emplace();
+  for (const AgentOptions& agent : site.agents) {
+    options.agents->push_back(agent.id);
+    for (const Skill& skill : agent.skills) {
+      if (std::find(options.skills->begin(), options.skills->end(), skill.name) == options.skills->end())
+        options.skills->push_back(skill.name);
+    }
+  }
+  return options;
+}
+
+absl::Status add_flow(Site& site, std::string_view file, std::string_view document) {
+  auto flow = Flow::load(document, flow_checks(site));
   if (!flow.ok()) return flow.status();
   for (SiteFlow& each : site.flows) {
     if (each.file != file) continue;
