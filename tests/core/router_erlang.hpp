@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstdint>
@@ -80,9 +81,16 @@ class Recursion {
   Micros arrived_{0};
 };
 
+// What a caller who could not be served at once was told on arrival.
+struct Told {
+  std::size_t caller = 0;
+  int position = 0;
+  Micros wait{0};
+};
+
 // Every caller's wait when the Router decides, in the order of arrival.
 inline std::vector<Micros> router_waits(const Load& load, const std::string& strategy, int arrivals,
-                                        std::uint64_t seed) {
+                                        std::uint64_t seed, std::vector<Told>* told = nullptr) {
   Router router({.seed = seed, .explain_limit = 0});
   Time now{};
   acd::Commands out;
@@ -139,7 +147,10 @@ inline std::vector<Micros> router_waits(const Load& load, const std::string& str
       router.step(acd::TalkEnded{offer}, now, out);
     } else {
       now = begin;
-      router.step(acd::Join{.call = std::to_string(joined), .queue = "q"}, now, out);
+      const std::string call = std::to_string(joined);
+      router.step(acd::Join{.call = call, .queue = "q"}, now, out);
+      if (const int position = told ? router.position(call) : 0; position > 0 && out.size() == 1)
+        told->push_back({static_cast<std::size_t>(joined), position, router.estimate(call, now)});
       ++joined;
       draw();
     }
@@ -161,51 +172,150 @@ struct Mean {
   double seconds = 0;
   double half_width = 0;  // of the 95 % confidence interval
 };
-
-// Waits depend on each other, so their mean's error is taken from the means of 50 batches. Where they came
-// from is known (`load` and `seed` of Callers), and so is how far their gaps and services strayed from what
-// they should have been: regression on that takes part of the error away (control variates).
 struct Estimate {
   Mean plain, controlled;
 };
-inline Estimate estimate(const std::vector<Micros>& waits, const Load& load, std::uint64_t seed) {
-  constexpr int kBatches = 50;
-  constexpr double kStudent = 2.01;  // 97.5 %, 47 to 49 degrees of freedom
+
+// The mean of waits, which depend on each other: so its error is taken from the means of batches.
+//
+// Control variates take most of it away: sums that are nothing on average however the queue works, because
+// each term is what a caller saw on arrival times how far a draw that came later (his service, the gap to the
+// next caller) strays from its known mean. Regression over the batches finds how much of each is in the
+// waits. The products with the wait say the most: what one draw too long adds to all the waits that follow
+// is in proportion to the line that it meets.
+class Estimator {
+ public:
+  Estimator(const Load& load, std::uint64_t arrivals)
+      : load_(load), batch_size_(std::max<std::uint64_t>(arrivals / kBatches, 1)), batches_(kBatches) {}
+
+  void add(const Caller& caller, Micros wait) {  // in the order of arrival
+    arrived_ += caller.between;
+    if (count_ > 0) control(seconds(caller.between) / load_.between_s() - 1, 0);
+    while (!ends_.empty() && ends_.top() <= arrived_) ends_.pop();
+    const double busy =
+        static_cast<double>(std::min<std::size_t>(ends_.size(), static_cast<std::size_t>(load_.agents))) /
+        load_.agents;
+    ends_.push(arrived_ + wait + caller.service);
+    const double usual_wait = load_.service_s / load_.agents / (1 - load_.rho);
+    saw_ = {1, seconds(wait) / usual_wait, busy, busy * busy, std::pow(busy, 8)};
+    now_ = &batches_[std::min<std::uint64_t>(count_++ / batch_size_, kBatches - 1)];
+    ++now_->callers;
+    now_->wait += seconds(wait);
+    control(seconds(caller.service) / load_.service_s - 1, kSaw + 1);
+  }
+
+  Estimate result() const {
+    using Column = std::array<double, kBatches>;  // one number a batch, less their mean
+    const auto column = [&](auto sum_of, double& mean) {
+      Column all{};
+      mean = 0;
+      for (std::size_t b = 0; b < kBatches; ++b) {
+        all[b] = sum_of(batches_[b]) / static_cast<double>(batches_[b].callers);
+        mean += all[b] / kBatches;
+      }
+      for (double& x : all) x -= mean;
+      return all;
+    };
+    const auto product = [](const Column& a, const Column& b) {
+      double sum = 0;
+      for (std::size_t i = 0; i < kBatches; ++i) sum += a[i] * b[i];
+      return sum;
+    };
+    const auto half = [&](const Column& left, std::size_t used) {
+      constexpr double kStudent = 1.99;  // 97.5 %, 80 degrees of freedom and more
+      return kStudent * std::sqrt(product(left, left) / static_cast<double>(kBatches - 1 - used) / kBatches);
+    };
+    Estimate estimate;
+    double mean = 0;
+    Column waits = column([](const Batch& b) { return b.wait; }, mean);
+    estimate.plain = {mean, half(waits, 0)};
+    // One after the other, each made to have nothing in common with those before it (Gram and Schmidt).
+    std::vector<std::pair<Column, double>> used;  // and its mean
+    for (std::size_t c = 0; c < kControls; ++c) {
+      double known = 0;
+      Column one = column([c](const Batch& b) { return b.controls[c]; }, known);
+      const double before = product(one, one);
+      for (const auto& [other, its_mean] : used) {
+        const double part = product(one, other) / product(other, other);
+        for (std::size_t b = 0; b < kBatches; ++b) one[b] -= part * other[b];
+        known -= part * its_mean;
+      }
+      if (product(one, one) < 1e-9 * before) continue;  // says nothing that the others do not
+      const double part = product(waits, one) / product(one, one);
+      for (std::size_t b = 0; b < kBatches; ++b) waits[b] -= part * one[b];
+      mean -= part * known;
+      used.emplace_back(one, known);
+    }
+    estimate.controlled = {mean, half(waits, used.size())};
+    return estimate;
+  }
+
+ private:
+  static constexpr std::size_t kBatches = 100, kSaw = 5, kControls = 2 * (kSaw + 1);
   struct Batch {
-    double wait = 0, between = 0, service = 0;
+    std::uint64_t callers = 0;
+    double wait = 0;
+    std::array<double, kControls> controls{};
   };
-  std::vector<Batch> batches(kBatches);
+  static double seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
+  // What the last caller saw, times how far a draw after it is from its mean, in means of it.
+  void control(double strays, std::size_t from) {
+    for (std::size_t i = 0; i < kSaw; ++i) now_->controls[from + i] += saw_[i] * strays;
+    now_->controls[from + kSaw] += strays * strays - 1;  // of an exponential draw that is its mean square
+  }
+
+  Load load_;
+  std::uint64_t batch_size_, count_ = 0;
+  std::vector<Batch> batches_;
+  Batch* now_ = nullptr;
+  std::array<double, kSaw> saw_{};
+  Micros arrived_{0};
+  std::priority_queue<Micros, std::vector<Micros>, std::greater<>> ends_;
+};
+
+// How far off waits were that were told on arrival: how many, their mean and that of what came (s), the mean
+// of how far off each was, and what that would be for somebody who knows the mean talk exactly: the time to
+// the p-th of n agents' exponential talks to end is spread (Erlang's distribution), and that much nobody
+// knows.
+struct ToldError {
+  std::size_t count = 0, negative = 0;
+  double told = 0, came = 0, off = 0, floor = 0;
+};
+inline ToldError told_error(const std::vector<Told>& told, const std::vector<Micros>& waits,
+                            const Load& load) {
+  ToldError sum;
+  for (const Told& one : told) {
+    const double said = static_cast<double>(one.wait.count()) * 1e-6, p = one.position;
+    const double came = static_cast<double>(waits[one.caller].count()) * 1e-6;
+    ++sum.count;
+    sum.negative += one.wait < Micros{0};
+    sum.told += said;
+    sum.came += came;
+    sum.off += std::abs(said - came);
+    sum.floor += 2 * std::exp(p * std::log(p) - p - std::lgamma(p)) * load.service_s / load.agents;
+  }
+  const double n = static_cast<double>(std::max<std::size_t>(sum.count, 1));
+  sum.told /= n, sum.came /= n, sum.off /= n, sum.floor /= n;
+  return sum;
+}
+
+inline Estimate estimate(const std::vector<Micros>& waits, const Load& load, std::uint64_t seed) {
+  Estimator estimator(load, waits.size());
   Callers callers(load, seed);
-  const std::size_t size = waits.size() / kBatches;
-  for (std::size_t i = 0; i < size * kBatches; ++i) {
+  for (const Micros wait : waits) estimator.add(callers.next(), wait);
+  return estimator.result();
+}
+
+// The recursion alone, as far as one likes.
+inline Estimate recursion_estimate(const Load& load, std::uint64_t arrivals, std::uint64_t seed) {
+  Estimator estimator(load, arrivals);
+  Callers callers(load, seed);
+  Recursion recursion(load.agents);
+  for (std::uint64_t i = 0; i < arrivals; ++i) {
     const Caller caller = callers.next();
-    Batch& batch = batches[i / size];
-    const double share = 1e-6 / static_cast<double>(size);
-    batch.wait += static_cast<double>(waits[i].count()) * share;
-    batch.between += static_cast<double>(caller.between.count()) * share;
-    batch.service += static_cast<double>(caller.service.count()) * share;
+    estimator.add(caller, recursion.wait(caller));
   }
-  Batch mean;
-  for (const Batch& b : batches) {
-    mean.wait += b.wait / kBatches;
-    mean.between += b.between / kBatches;
-    mean.service += b.service / kBatches;
-  }
-  double ww = 0, bb = 0, ss = 0, bs = 0, wb = 0, ws = 0;
-  for (const Batch& b : batches) {
-    const double dw = b.wait - mean.wait, db = b.between - mean.between, ds = b.service - mean.service;
-    ww += dw * dw, bb += db * db, ss += ds * ds, bs += db * ds, wb += dw * db, ws += dw * ds;
-  }
-  const double det = bb * ss - bs * bs;
-  const double on_between = (wb * ss - ws * bs) / det, on_service = (ws * bb - wb * bs) / det;
-  const double left = ww - on_between * wb - on_service * ws;
-  const auto half = [&](double squares, int freedom) {
-    return kStudent * std::sqrt(squares / freedom / kBatches);
-  };
-  return {{mean.wait, half(ww, kBatches - 1)},
-          {mean.wait - on_between * (mean.between - load.between_s()) -
-               on_service * (mean.service - load.service_s),
-           half(left, kBatches - 3)}};
+  return estimator.result();
 }
 
 }  // namespace ivr::erlang
