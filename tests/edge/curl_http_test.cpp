@@ -1,11 +1,8 @@
 #include "edge/curl_http.hpp"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -18,6 +15,7 @@
 #include <vector>
 
 #include "ivr/version.hpp"
+#include "loopback.hpp"
 
 namespace ivr {
 namespace {
@@ -28,15 +26,9 @@ using testing::HasSubstr;
 class TestServer {
  public:
   TestServer() {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address);
-    socklen_t size = sizeof address;
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
-    listen(listener_, 512);
+    const Listener listener = listen_on_loopback(512);
+    listener_ = listener.socket;
+    port_ = listener.port;
     acceptor_ = std::thread([this] { accept_all(); });
   }
   ~TestServer() {

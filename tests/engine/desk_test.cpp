@@ -2,19 +2,16 @@
 // with real SIP and RTP.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <functional>
 
-#include "ivr/engine.hpp"
+#include "engine/engines.hpp"
 #include "ivr/router_history.hpp"
 #include "ivr/store.hpp"
 
 namespace ivr {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::ElementsAre;
 
 // Does one thing after the other, whatever comes of it, and stays on the line at the end if it is to.
@@ -40,40 +37,11 @@ Prompts tone(std::string name, Millis length) {
   return {{Prompt::Kind::tone, std::move(name), "", "", length}};
 }
 
-class DeskTest : public testing::Test {
+class DeskTest : public EnginesTest {
  protected:
-  struct Seen {
-    std::vector<EngineEvent> events;
-  };
+  DeskTest() : EnginesTest(40'000) {}
 
-  void SetUp() override {
-    folder = fs::temp_directory_path() / ("ivr-desk-" + std::to_string(getpid()) + "-" +
-                                          testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder);
-    fs::create_directories(folder);
-  }
-  void TearDown() override {
-    for (const auto& engine : engines) engine->stop(0ms);
-    fs::remove_all(folder);
-  }
-
-  Engine& start(EngineOptions options) {
-    options.sip.port = 0;
-    options.media.port_min = static_cast<std::uint16_t>(40'000 + 2'000 * engines.size());
-    options.media.port_max = static_cast<std::uint16_t>(options.media.port_min + 1'999);
-    options.media.threads = 1;
-    options.stream.measure_voice = true;
-    options.recordings = (folder / "recordings").string();
-    auto made = Engine::create(std::move(options));
-    EXPECT_TRUE(made.ok()) << made.status();
-    engines.push_back(*std::move(made));
-    const auto started = engines.back()->start();
-    EXPECT_TRUE(started.ok()) << started;
-    return *engines.back();
-  }
-  static std::string uri(Engine& engine, const std::string& user) {
-    return "sip:" + user + "@127.0.0.1:" + std::to_string(engine.sip_address().port);
-  }
+  static std::string uri(Engine& engine, const std::string& user) { return "sip:" + user + "@" + at(engine); }
   // An agent's telephone that answers at once and does as it is told.
   Engine& telephone(std::vector<Intent> intents) {
     EngineOptions options;
@@ -130,9 +98,6 @@ class DeskTest : public testing::Test {
     });
     return event ? std::get<EngineEvent::CallEnded>(event->what) : EngineEvent::CallEnded{};
   }
-
-  fs::path folder;
-  std::vector<std::unique_ptr<Engine>> engines;
 };
 
 TEST_F(DeskTest, ACallerWaitsIsServedAndBothAreHeardAndRecorded) {
@@ -146,7 +111,7 @@ TEST_F(DeskTest, ACallerWaitsIsServedAndBothAreHeardAndRecorded) {
   EXPECT_EQ(record.agent, "ann");
   EXPECT_GT(record.talked, 2s);
   EXPECT_FALSE(record.recording.empty());
-  EXPECT_TRUE(fs::exists(record.recording));
+  EXPECT_TRUE(std::filesystem::exists(record.recording));
   EXPECT_GT(ended(phone, Direction::inbound).media.voice_samples, 7'000);
   EXPECT_GT(ended(caller, Direction::outbound).media.voice_samples, 7'000);
 }
@@ -237,6 +202,45 @@ TEST_F(DeskTest, TheDeskIsWhatItWasAfterARestart) {
   EXPECT_EQ(server->agents()->size(), 2u);
   call(caller, *server, {intent::Wait{60s}});
   EXPECT_EQ(routed<acd::Connect>(*server).agent, "bob");
+}
+
+// A log without a snapshot would begin with a router of the usual options.
+TEST_F(DeskTest, TheRoutersOwnOptionsOutliveIt) {
+  const auto explained = [](Engine& server, Engine& caller) {
+    const auto id = caller.originate({.uri = uri(server, "2001"), .script = does({intent::Wait{60s}})});
+    EXPECT_TRUE(id.ok());
+    return routed<acd::Decided>(server).candidates.size();
+  };
+  const auto only_one = [](EngineOptions& options) { options.router = {.seed = 7, .explain_limit = 1}; };
+  const std::vector<AgentOptions> agents = {{.id = "ann", .uri = "sip:ann@127.0.0.1:9"},
+                                            {.id = "bob", .uri = "sip:bob@127.0.0.1:9"}};
+  Engine& caller = start({});
+  Engine* server = &desk(agents, {}, {}, only_one);
+  EXPECT_EQ(explained(*server, caller), 1u);
+  server->stop(0ms);
+  auto store = open_store((folder / "ivr.db").string(), StoreAccess::read);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto first = (*store)->router_snapshot(0);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(Router({.seed = 7, .explain_limit = 1}).save(), first->json) << "before the first step";
+  server = &desk(agents, {}, {});
+  EXPECT_EQ(explained(*server, caller), 1u);
+}
+
+TEST_F(DeskTest, MaskedPairsOutliveTheProgramUntilTheirTimeIsOver) {  // P-86, S2-16
+  const auto masks = [](EngineOptions& options) { options.masking_numbers = {"800", "801"}; };
+  Engine* server = &desk({}, {}, {}, masks);
+  EXPECT_EQ(*server->mask("x", "y", 1h), "800");
+  EXPECT_EQ(*server->mask("0501", "0502", 1h), "801");
+  server->stop(0ms);
+  server = &desk({}, {}, {}, masks);
+  EXPECT_EQ(*server->mask("0502", "0501", 1ms), "801") << "the number that they know";
+  server->stop(0ms);
+  server = &desk({}, {}, {}, masks);
+  server->stop(0ms);
+  auto store = open_store((folder / "ivr.db").string(), StoreAccess::read);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ((*store)->documents("masking")->size(), 1u) << "whose time is over is forgotten";
 }
 
 TEST_F(DeskTest, WhoCannotBeDoneSomethingToIsNamed) {

@@ -1,26 +1,22 @@
 // Flows on 127.0.0.1 that do more than talk with their caller: an agent's telephone that calls a feature
 // code, and a service that is told of each call after it.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <mutex>
 #include <thread>
 
-#include "ivr/engine.hpp"
+#include "engine/engines.hpp"
 #include "ivr/flow_route.hpp"
 #include "ivr/store.hpp"
+#include "loopback.hpp"
 
 namespace ivr {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -44,15 +40,9 @@ class Waits final : public Script {
 class Service {
  public:
   Service() {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address);
-    socklen_t size = sizeof address;
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/calls";
-    listen(listener_, 16);
+    const Listener listener = listen_on_loopback(16);
+    listener_ = listener.socket;
+    url = "http://127.0.0.1:" + std::to_string(listener.port) + "/calls";
     thread_ = std::thread([this] {
       for (int fd; (fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0; close(fd)) serve(fd);
     });
@@ -98,32 +88,10 @@ class Service {
   std::thread thread_;
 };
 
-class FlowDeskTest : public testing::Test {
+class FlowDeskTest : public EnginesTest {
  protected:
-  void SetUp() override {
-    folder = fs::temp_directory_path() / ("ivr-flow-desk-" + std::to_string(getpid()) + "-" +
-                                          testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder);
-    fs::create_directories(folder);
-  }
-  void TearDown() override {
-    for (const auto& engine : engines) engine->stop(0ms);
-    fs::remove_all(folder);
-  }
-  Engine& start(EngineOptions options) {
-    options.sip.port = 0;
-    options.media.port_min = static_cast<std::uint16_t>(46'000 + 2'000 * engines.size());
-    options.media.port_max = static_cast<std::uint16_t>(options.media.port_min + 1'999);
-    options.media.threads = 1;
-    options.recordings = (folder / "recordings").string();
-    auto made = Engine::create(std::move(options));
-    EXPECT_TRUE(made.ok()) << made.status();
-    engines.push_back(*std::move(made));
-    const auto started = engines.back()->start();
-    EXPECT_TRUE(started.ok()) << started;
-    return *engines.back();
-  }
-  static std::string at(Engine& server) { return "127.0.0.1:" + std::to_string(server.sip_address().port); }
+  FlowDeskTest() : EnginesTest(46'000) {}
+
   // Calls, stays for so long at most, and gives the record that the server has of it.
   CallRecord call(Engine& phone, Engine& server, const std::string& extension, const std::string& from,
                   Millis stay = 60s) {
@@ -146,9 +114,6 @@ class FlowDeskTest : public testing::Test {
     EXPECT_TRUE(loaded.ok()) << loaded.status();
     return loaded.value_or(nullptr);
   }
-
-  fs::path folder;
-  std::vector<std::unique_ptr<Engine>> engines;
 };
 
 TEST_F(FlowDeskTest, AnAgentLogsInPausesAndLogsOutFromItsOwnTelephone) {
