@@ -206,7 +206,7 @@ TEST_F(DeskTest, TheDeskIsWhatItWasAfterARestart) {
 
 // A log without a snapshot would begin with a router of the usual options.
 TEST_F(DeskTest, TheRoutersOwnOptionsOutliveIt) {
-  const auto explained = [](Engine& server, Engine& caller) {
+  const auto explained = [this](Engine& server, Engine& caller) {
     const auto id = caller.originate({.uri = uri(server, "2001"), .script = does({intent::Wait{60s}})});
     EXPECT_TRUE(id.ok());
     return routed<acd::Decided>(server).candidates.size();
