@@ -178,11 +178,13 @@ struct Estimate {
 
 // The mean of waits, which depend on each other: so its error is taken from the means of batches.
 //
-// Control variates take most of it away: sums that are nothing on average however the queue works, because
-// each term is what a caller saw on arrival times how far a draw that came later (his service, the gap to the
-// next caller) strays from its known mean. Regression over the batches finds how much of each is in the
-// waits. The products with the wait say the most: what one draw too long adds to all the waits that follow
-// is in proportion to the line that it meets.
+// Control variates take most of it away: sums that are nothing on average whatever the queue does with its
+// callers. As long as nobody knows beforehand when a call comes or a talk ends, calls come at a known rate,
+// and of so many who talk the next one ends at a known rate; so each event, weighed with any function of what
+// the queue was like just before, less that rate times the same function, integrated over time, comes to
+// nothing. So does, in the long run, how much any such function has changed from the beginning of a batch to
+// its end. Regression over the batches finds how much of each sum is in the waits. The functions are of how
+// many talk and how many wait.
 class Estimator {
  public:
   Estimator(const Load& load, std::uint64_t arrivals)
@@ -190,18 +192,14 @@ class Estimator {
 
   void add(const Caller& caller, Micros wait) {  // in the order of arrival
     arrived_ += caller.between;
-    if (count_ > 0) control(seconds(caller.between) / load_.between_s() - 1, 0);
-    while (!ends_.empty() && ends_.top() <= arrived_) ends_.pop();
-    const double busy =
-        static_cast<double>(std::min<std::size_t>(ends_.size(), static_cast<std::size_t>(load_.agents))) /
-        load_.agents;
-    ends_.push(arrived_ + wait + caller.service);
-    const double usual_wait = load_.service_s / load_.agents / (1 - load_.rho);
-    saw_ = {1, seconds(wait) / usual_wait, busy, busy * busy, std::pow(busy, 8)};
-    now_ = &batches_[std::min<std::uint64_t>(count_++ / batch_size_, kBatches - 1)];
-    ++now_->callers;
-    now_->wait += seconds(wait);
-    control(seconds(caller.service) / load_.service_s - 1, kSaw + 1);
+    pass(arrived_);
+    batch_ = &batches_[std::min<std::uint64_t>(count_++ / batch_size_, kBatches - 1)];
+    ++batch_->callers;
+    batch_->wait += seconds(wait);
+    for (std::size_t i = 0; i < kFunctions; ++i) batch_->controls[i] += functions_[i];
+    become(talk_, wait_ + 1);
+    events_.push({arrived_ + wait, Kind::begins});
+    events_.push({arrived_ + wait + caller.service, Kind::ends});
   }
 
   Estimate result() const {
@@ -222,7 +220,7 @@ class Estimator {
       return sum;
     };
     const auto half = [&](const Column& left, std::size_t used) {
-      constexpr double kStudent = 1.99;  // 97.5 %, 80 degrees of freedom and more
+      constexpr double kStudent = 1.99;  // 97.5 %, 78 degrees of freedom and more
       return kStudent * std::sqrt(product(left, left) / static_cast<double>(kBatches - 1 - used) / kBatches);
     };
     Estimate estimate;
@@ -251,26 +249,61 @@ class Estimator {
   }
 
  private:
-  static constexpr std::size_t kBatches = 100, kSaw = 5, kControls = 2 * (kSaw + 1);
+  static constexpr std::size_t kBatches = 100, kFunctions = 8, kStates = 5;
+  static constexpr std::size_t kControls = 2 * kFunctions + kStates;
   struct Batch {
     std::uint64_t callers = 0;
     double wait = 0;
-    std::array<double, kControls> controls{};
+    std::array<double, kControls> controls{};  // calls that come, talks that end, and what has changed
   };
+  enum class Kind { ends, begins };  // at one instant in this order
+  using Happening = std::pair<Micros, Kind>;
+
   static double seconds(Micros t) { return static_cast<double>(t.count()) * 1e-6; }
-  // What the last caller saw, times how far a draw after it is from its mean, in means of it.
-  void control(double strays, std::size_t from) {
-    for (std::size_t i = 0; i < kSaw; ++i) now_->controls[from + i] += saw_[i] * strays;
-    now_->controls[from + kSaw] += strays * strays - 1;  // of an exponential draw that is its mean square
+  void become(int talk, int wait) {
+    talk_ = talk, wait_ = wait;
+    const double b = static_cast<double>(talk) / load_.agents, b2 = b * b, b4 = b2 * b2, b8 = b4 * b4;
+    const double line = wait * (1 - load_.rho);
+    functions_ = {1, b, b2, b4, b8, b8 * b8, wait > 0 ? 1.0 : 0.0, line};
+    const std::array<double, kStates> states = {b, b2, b8, line, line * line};
+    for (std::size_t i = 0; i < kStates && batch_; ++i) {
+      batch_->controls[2 * kFunctions + i] += states[i] - states_[i];
+    }
+    states_ = states;
+  }
+  void pass(Micros until) {
+    for (; !events_.empty() && events_.top().first <= until; events_.pop()) {
+      const auto [at, kind] = events_.top();
+      integrate(at);
+      if (kind == Kind::begins) {
+        become(talk_ + 1, wait_ - 1);
+        continue;
+      }
+      for (std::size_t i = 0; i < kFunctions; ++i) batch_->controls[kFunctions + i] += functions_[i];
+      become(talk_ - 1, wait_);
+    }
+    integrate(until);
+  }
+  void integrate(Micros until) {
+    const double t = seconds(until - now_);
+    now_ = until;
+    if (!batch_) return;
+    const double calls = t / load_.between_s(), ends = t * talk_ / load_.service_s;
+    for (std::size_t i = 0; i < kFunctions; ++i) {
+      batch_->controls[i] -= calls * functions_[i];
+      batch_->controls[kFunctions + i] -= ends * functions_[i];
+    }
   }
 
   Load load_;
   std::uint64_t batch_size_, count_ = 0;
   std::vector<Batch> batches_;
-  Batch* now_ = nullptr;
-  std::array<double, kSaw> saw_{};
-  Micros arrived_{0};
-  std::priority_queue<Micros, std::vector<Micros>, std::greater<>> ends_;
+  Batch* batch_ = nullptr;
+  std::array<double, kFunctions> functions_{1};
+  std::array<double, kStates> states_{};
+  int talk_ = 0, wait_ = 0;
+  Micros arrived_{0}, now_{0};
+  std::priority_queue<Happening, std::vector<Happening>, std::greater<>> events_;
 };
 
 // How far off waits were that were told on arrival: how many, their mean and that of what came (s), the mean

@@ -202,23 +202,22 @@ void FieldContext::calendar(const std::string& name, const std::string& pointer)
   }
 }
 
-void FieldContext::known(std::string_view what, const std::string& name, const std::string& pointer,
-                         const std::optional<std::vector<std::string>>& all, std::string mend) {
-  if (!all || std::find(all->begin(), all->end(), name) != all->end()) return;
-  error("unknown-" + std::string(what), pointer,
-        "no " + std::string(what) + " '" + name + "'" + suggestion(name, *all), std::move(mend));
-}
-
 void FieldContext::queue(const std::string& name, const std::string& pointer) {
-  known("queue", name, pointer, queues, "add it to the site, or name one that is there");
+  if (!queues || std::find(queues->begin(), queues->end(), name) != queues->end()) return;
+  error("unknown-queue", pointer, "no queue '" + name + "'" + suggestion(name, *queues),
+        "add it to the site, or name one that is there");
 }
 
 void FieldContext::agent(const std::string& name, const std::string& pointer) {
-  known("agent", name, pointer, agents, "add it to the site, or name one that is there");
+  if (!agents || std::find(agents->begin(), agents->end(), name) != agents->end()) return;
+  error("unknown-agent", pointer, "no agent '" + name + "'" + suggestion(name, *agents),
+        "add it to the site, or name one that is there");
 }
 
 void FieldContext::skill(const std::string& name, const std::string& pointer) {
-  known("skill", name, pointer, skills, "give it to an agent of the site, or name one that somebody has");
+  if (!skills || std::find(skills->begin(), skills->end(), name) != skills->end()) return;
+  error("unknown-skill", pointer, "no skill '" + name + "'" + suggestion(name, *skills),
+        "give it to an agent of the site, or name one that somebody has");
 }
 
 std::pair<int, int> FieldContext::status(const std::string& text, const std::string& pointer) {

@@ -63,9 +63,6 @@ class FieldContext {
   std::vector<std::pair<std::string, std::vector<std::string>>> lists;  // of callers, by name
 
  private:
-  void known(std::string_view what, const std::string& name, const std::string& pointer,
-             const std::optional<std::vector<std::string>>& all, std::string mend);
-
   std::vector<Finding>& findings_;
   const std::vector<std::string>& node_names_;
   absl::flat_hash_map<std::string, int> nodes_;

@@ -151,9 +151,9 @@ void Router::Machine::end_offer(std::uint32_t slot, Time now) {
 }
 
 void Router::Machine::withdraw_all(std::uint32_t number, std::string_view why, Time now, acd::Commands& out) {
-  Entry& entry = entries_[number];
-  while (!entry.offers.empty()) {
-    const std::uint32_t slot = entry.offers.front();
+  std::vector<std::uint32_t> offers;
+  std::swap(offers, entries_[number].offers);
+  for (const std::uint32_t slot : offers) {
     out.push_back(acd::Withdraw{offers_[slot].id, std::string(why)});
     end_offer(slot, now);
   }
