@@ -160,6 +160,7 @@ TEST_F(Callbacks, ThePlaceIsKeptAndTheCallIsMadeWhenItsTurnHasCome) {
   const acd::DialCallback dial = serve_until_dialled();
   EXPECT_EQ(dial.number, "sip:b@127.0.0.1");
   EXPECT_EQ(dial.attempt, 1);
+  EXPECT_EQ(desk.router.entry(dial.entry)->attempt, 1);
   EXPECT_THAT(served, ElementsAre("a"));
   ASSERT_THAT(desk.offered(), ElementsAre("c>ann"));  // ann is not kept idle meanwhile
   const acd::Offer c = desk.offer();

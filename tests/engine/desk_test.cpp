@@ -121,7 +121,7 @@ TEST_F(DeskTest, AnAgentWhoDoesNotPressTheKeyDoesNotGetTheCaller) {
   Engine& willing = telephone({intent::Listen{10s, true}, intent::SendDigits{"1"}, intent::Wait{1s}});
   Engine& server =
       desk({{.id = "ann", .uri = uri(silent, "ann")}, {.id = "bob", .uri = uri(willing, "bob")}},
-           {.strategy = "sequential", .members = {{"ann"}, {"bob"}}, .ring_limit = 3s, .once = true},
+           {.strategy = "sequential", .members = {{"ann"}, {"bob"}}, .ring_limit = 2s, .once = true},
            {.whisper = tone("beep", 0ms), .accept_keys = "1"});
   Engine& caller = start({});
   call(caller, server, {intent::Wait{60s}});
