@@ -88,11 +88,11 @@ class Commands(unittest.TestCase):
 
     # What a flow names and its site does not have.
     def test_check_beside_a_site(self):
-        site = self.file("site.json", {"agents": {"ann": {"skills": {"billing": 3}}}, "queues": {"desk": {}},
+        site = self.file("site.json", {"site": 1, "agents": {"ann": {"skills": {"billing": 3}}}, "queues": {"desk": {}},
                                        "calendars": {"office": {"time_zone": "UTC", "hours": {"mon-fri": ["09:00-17:00"]}}}})
         flow = {"ivr": 1, "id": "help", "start": "open", "nodes": {
             "open": {"type": "decision", "kind": "time", "calendar": "office", "open": "wait", "closed": "bye"},
-            "wait": {"type": "queue", "queue": "desk", "agent": "ann", "skills": ["billing"], "next": "bye"},
+            "wait": {"type": "queue", "queue": "desk", "agent": "ann", "skills": ["billing"], "next": "bye", "error": "bye"},
             "bye": {"type": "hangup"}}}
         good = self.file("help.json", flow)
         self.assertIn("no defect", self.ivr("check", good, "--site", site).stdout)
@@ -105,7 +105,7 @@ class Commands(unittest.TestCase):
                       "[unknown-agent] at /nodes/wait/agent", "no agent 'anne'; did you mean 'ann'?",
                       "[unknown-skill] at /nodes/wait/skills/0", "no skill 'biling'; did you mean 'billing'?"):
             self.assertIn(words, found)
-        self.refuses("check", good, "--site", self.file("no_site.json", {"queus": {}}), code=2, says=["no_site.json is refused", "queus"])
+        self.refuses("check", good, "--site", self.file("no_site.json", {"site": 1, "queus": {}}), code=2, says=["no_site.json is refused", "queus"])
         self.refuses("check", good, "--site", "nothing.json", code=2, says="nothing.json: cannot be read")
 
     def test_s3_25_diff_says_nothing_of_flows_that_run_alike(self):
