@@ -84,7 +84,7 @@ class Recount:
         self.at = 0
         self.last = {"entry": 0, "offer": 0, "decision": 0}
         self.joining = {}
-        self.accepted = None
+        self.accepted = self.gave_up = None
         self.exits = collections.Counter()
         self.waits, self.talks = [], []
         self.served_by = collections.Counter()
@@ -104,7 +104,7 @@ class Recount:
                 self.fault(f"{before['at'] - at} us back in time")
         self.at = at
         event = line["event"]
-        self.accepted = None
+        self.accepted = self.gave_up = None
         getattr(self, "on_" + event["type"])(event)
         for command in line["commands"]:
             getattr(self, "do_" + command["type"])(command)
@@ -160,9 +160,12 @@ class Recount:
         self.joining[event["call"]] = event
 
     def on_leave(self, event):
+        self.gave_up = event["call"] if event["why"] == "timeout" else None
+
+    def on_tick(self, event):
         pass
 
-    on_move = on_ringing = on_tick = on_leave
+    on_move = on_ringing = on_tick
 
     def on_callback_requested(self, event):
         for entry in self.entries.values():
@@ -332,7 +335,10 @@ class Recount:
         if entry.talking and line["exit"] not in ("served", "system") or \
                 line["exit"] == "served" and not entry.talking:
             self.fault(f"entry {line['entry']} left as {line['exit']}, it {'talked' if entry.talking else 'waited'}")
-        if line["exit"] == "timeout":
+        if line["call"] == self.gave_up:  # by a limit of its own
+            if line["exit"] != "timeout":
+                self.fault(f"entry {line['entry']} had waited long enough and left as {line['exit']}")
+        elif line["exit"] == "timeout":
             limit = self.queues.get(line["queue"], {}).get("max_wait", 0)
             if not limit or self.at - entry.in_queue < 1000 * limit:
                 self.fault(f"entry {line['entry']} timed out after {self.at - entry.in_queue} us of {limit} ms")

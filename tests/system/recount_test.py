@@ -247,6 +247,10 @@ class RecountTest(unittest.TestCase):
         day.add(join("c1"), joined(1, "c1"))
         day.add({"type": "tick"}, left(1, "c1", "timeout", 59000), after=59)
         self.breaks(day, "timed out after 59000000 us of 60000 ms")
+        day.lines[-1]["event"] = {"type": "leave", "call": "c1", "why": "timeout"}  # a limit of its own
+        self.assertEqual(recount(day.lines), [])
+        day.lines[-1]["commands"][0]["exit"] = "moved"
+        self.breaks(day, "entry 1 had waited long enough and left as moved")
 
     def test_times_that_the_clock_does_not_confirm(self):
         day = Day().with_callers()
