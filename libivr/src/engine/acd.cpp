@@ -200,9 +200,7 @@ void Acd::request_callback(const std::string& call, const std::string& number) {
   if (!partner(call).empty()) part(call);
   callers_.erase(call);
   post(acd::CallbackRequested{call, number});
-  const auto entries = router_.entries(calls_.now());
-  const bool taken =
-      std::ranges::any_of(entries, [&](const Router::EntryView& e) { return e.callback && e.call == call; });
+  const bool taken = router_.owes_callback(call);
   calls_.when_kept([this, call, taken] { calls_.tell_session(call, event::CallbackTaken{taken}); });
 }
 
@@ -518,9 +516,8 @@ std::string Acd::callback_call(const Router::EntryView& entry, int attempt) {
 void Acd::carry_out(const acd::DialCallback& dial) {
   calls_.when_kept([this, dial] {
     if (draining_) return;
-    const auto entries = router_.entries(calls_.now());
-    const auto entry = std::ranges::find(entries, dial.entry, &Router::EntryView::id);
-    if (entry == entries.end()) return;
+    const auto entry = router_.entry(dial.entry);
+    if (!entry) return;
     const std::string call = callback_call(*entry, dial.attempt);
     callbacks_[call] = dial.entry;
     Originate request;
