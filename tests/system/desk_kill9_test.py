@@ -35,6 +35,7 @@ class Customers:
         self.rtp, self.rtcp = phone.udp_pair()
         self.port = self.sip.getsockname()[1]
         self.attempts = collections.OrderedDict()  # by Call-ID
+        self.trap = None  # (state, process, seconds): so soon after the next attempt gets there, that process is killed
         self.running = True
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -56,6 +57,16 @@ class Customers:
                         attempt["state"] = "nobody there"
                     else:
                         self.respond(attempt, "200 OK", self.sdp())
+
+    def spring(self, state):
+        """Within milliseconds, which is what it takes the server to write down what it has done."""
+        if self.trap and self.trap[0] == state:
+            _, process, delay = self.trap
+            self.trap = None
+            until = time.monotonic() + delay
+            while time.monotonic() < until:
+                pass
+            process.kill()
 
     def sdp(self):
         return (f"v=0\r\no=c 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -85,14 +96,16 @@ class Customers:
         if method == "INVITE" and attempt is None:
             attempt = self.attempts[call_id] = {
                 "who": uri.partition(":")[2].partition("@")[0], "state": "rings", "source": source, "head": {"INVITE": head},
-                "due": time.monotonic() + self.rng.uniform(0.0, 0.15), "acked": False}
+                "due": time.monotonic() + (0.0 if self.trap else self.rng.uniform(0.0, 0.15)), "acked": False}
             self.respond(attempt, "180 Ringing")
+            self.spring("rings")
         elif attempt is None:
             pass
         elif method == "ACK":
             attempt["acked"] = attempt["acked"] or attempt["state"] in ("picked up", "talks")
             if attempt["state"] == "picked up":
                 attempt["state"] = "talks"
+                self.spring("talks")
         elif method in ("BYE", "CANCEL"):
             attempt["head"][method] = head
             self.respond(attempt, "200 OK", method=method)
@@ -215,24 +228,31 @@ class KillNine(unittest.TestCase):
         names, told, hits = [], set(), collections.Counter()
         callers, before = [], 0  # of this round; attempts of the rounds before
 
-        def attempt(state):
-            return lambda: any(a["state"] == state for a in list(customers.attempts.values())[before:])
+        def attempt(*states):
+            return lambda: any(a["state"] in states for a in list(customers.attempts.values())[before:])
 
         def agent(kind):
             return lambda: any("-callback-" in e["call"] for e in desk.routed(kind))
 
         moments = {"before it is told": lambda: not any(c.keys for c in callers), "when it is told": lambda: any(c.told() for c in callers),
-                   "while the customer rings": attempt("rings"), "when the customer has answered": attempt("talks"),
-                   "while the agent rings": agent("offer"), "while they talk": agent("connect"), "at any moment": lambda: True}
+                   "when the customer is rung": attempt("rings", "picked up", "talks", "over"), "when the customer has answered": attempt("talks", "over"),
+                   "while the agent rings": agent("offer"), "while they talk": agent("connect"), "at any moment": lambda: True,
+                   "as the customer is rung": None, "as the customer answers": None}
+        order = list(moments) + ["as the customer answers"] * 3  # where it is hardest
+        traps = {"as the customer is rung": "rings", "as the customer answers": "talks"}
         try:
             for n in range(KILLS):
-                moment = list(moments)[n % len(moments)]
+                moment = order[n % len(order)]
                 desk.start()
                 before = len(customers.attempts)
                 names += [f"c{n}-{k}" for k in range(1 + n % 2)]
                 callers = [Caller(name, desk) for name in names if name.startswith(f"c{n}-")]
                 try:
-                    wait_for(lambda: all(c.ask() for c in callers), "the callers in the queue", 10)
+                    if moment in traps:
+                        customers.trap = (traps[moment], desk.server.process, rng.uniform(0.0, 0.006))
+                        moments[moment] = lambda: [c.ask() for c in callers] and desk.server.process.poll() is not None
+                    else:
+                        wait_for(lambda: all(c.ask() for c in callers), "the callers in the queue", 10)
                     wait_for(moments[moment], moment, 5)
                     until = time.monotonic() + rng.uniform(0.0, 1.0 if moment == "at any moment" else 0.03)
                     wait_for(lambda: time.monotonic() >= until, "the instant that was drawn")
@@ -240,6 +260,7 @@ class KillNine(unittest.TestCase):
                 except AssertionError as missed:  # then it dies at this moment, which is one as good
                     hits[str(missed)] += 1
                 finally:
+                    customers.trap = None
                     desk.kill()
                     told |= {c.user for c in callers if c.told()}
                     for c in callers:
