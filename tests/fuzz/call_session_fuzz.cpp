@@ -23,6 +23,11 @@ void require(bool holds) {
 }
 
 Prompts say(const char* text) { return {Prompt{Prompt::Kind::text, text, "en"}}; }
+Prompts marked() {
+  Prompts prompts = {Prompt{Prompt::Kind::text, "a", "en"}, Prompt{Prompt::Kind::text, "b", "en"}};
+  prompts[1].mark = "m";
+  return prompts;
+}
 
 // Wants one thing after another, whatever it is told.
 class Caprice : public Script {
@@ -40,8 +45,16 @@ class Caprice : public Script {
     const auto barge = static_cast<BargeIn>(l / 16 % 4);
     const bool flag = l / 64 % 2 == 0;
     switch (l % 16) {
-      case 0: return intent::Play{say("a"), static_cast<int>(l / 16 % 3), barge};
-      case 1: return intent::Collect{.prompts = flag ? say("b") : Prompts{}, .barge_in = barge, .max = 3};
+      case 0:
+        return intent::Play{.prompts = marked(),
+                            .loops = static_cast<int>(l / 16 % 3),
+                            .barge_in = barge,
+                            .barge_at = static_cast<BargeAt>(l / 128 % 3)};
+      case 1:
+        return intent::Collect{.prompts = flag ? marked() : Prompts{},
+                               .barge_in = barge,
+                               .max = 3,
+                               .barge_at = static_cast<BargeAt>(l / 128 % 3)};
       case 2: return intent::Collect{.barge_in = barge, .max = 4, .carry = flag, .sensitive = true};
       case 3: return intent::Record{.prompts = flag ? say("c") : Prompts{}, .beep = l / 128 % 2 == 0};
       case 4: return intent::Fetch{.request = {.url = "http://x/"}, .filler = flag ? say("d") : Prompts{}};

@@ -50,6 +50,7 @@ struct VoiceBegan {};
 struct VoiceEnded {};
 struct LegRinging {
   LegNumber leg = 0;
+  std::optional<EarlyMedia> early{};  // what it says of sound before the answer, when there is some
 };
 struct LegAnswered {
   LegNumber leg = 0;
@@ -134,6 +135,7 @@ struct Play {
   Prompts prompts;
   int loops = 1;
   Millis from{0};  // of the prompts: so much of them has been heard before
+  Prompts then{};  // most likely to play after it: to be made ready meanwhile; no log shows it
 };                 // to leg 0; replaces what plays
 struct StopPlay {
   PlayId play = 0;
@@ -166,6 +168,10 @@ struct DetectVoice {
 struct Connect {
   LegNumber leg = 0;
 };  // bridge it with leg 0
+struct EarlyMedia {
+  LegNumber leg = 0;
+  ivr::EarlyMedia direction = ivr::EarlyMedia::inactive;  // as that leg sees it; leg 0 is the other side
+};  // bridge it with leg 0 as far as it allows, before it is up
 struct Drop {
   LegNumber leg = 0;
   std::string reason;
@@ -176,6 +182,7 @@ struct JoinQueue {
 struct LeaveQueue {
   bool key = false;      // by an exit key: the place is kept
   bool timeout = false;  // the script's own limit, intent::Queue::max_wait
+  char digit = 0;        // the key; no log shows it
 };
 struct RequestCallback {
   std::string number;
@@ -200,7 +207,7 @@ using Command = std::variant<command::Ring, command::Answer, command::Reject, co
                              command::CancelFetch, command::SendDigits, command::DetectVoice,
                              command::Connect, command::Drop, command::JoinQueue, command::LeaveQueue,
                              command::RequestCallback, command::Part, command::Serve, command::Decline,
-                             command::Refer, command::AgentStatus, command::Report>;
+                             command::Refer, command::AgentStatus, command::EarlyMedia, command::Report>;
 using Commands = std::vector<Command>;
 
 struct CallSessionOptions {
@@ -257,19 +264,27 @@ class CallSession {
   enum class State { fresh, dialing, ringing, up, ending, over };
   struct Barge {  // what may stop the prompt that plays
     BargeIn by = BargeIn::none;
+    BargeAt at = BargeAt::once;
     Time from{};  // the grace is over
     Millis min_speech{0};
     bool listening = false, speaking = false;
   };
-  struct Playing {
-    PlayId play = 0;
+  struct Said {  // a prompt that something may stop
     Barge barge;
-    bool stopping = false;
+    PlayId play = 0;
+    std::vector<Prompts> parts;  // those between marks, each a play of its own; none without BargeAt::mark
+    std::size_t part = 0;
+    int rounds = 1;         // of the parts, the one that plays included; 0: for ever
+    bool stopping = false;  // told to stop
+    bool at_mark = false;   // to be stopped when this part is over
+    Millis heard{0};        // of the parts that are over
+  };
+  struct Playing {
+    Said said;
   };
   struct Collecting {
     intent::Collect want;
-    Barge barge;
-    PlayId play = 0;
+    Said said;
     std::string digits;
     bool redacted = false;
   };
@@ -296,6 +311,7 @@ class CallSession {
     enum class Phase { dialing, talking, stopping, referring } phase = Phase::dialing;
     PlayId play = 0;
     RecordId record = 0;
+    EarlyMedia early = EarlyMedia::inactive;  // what is carried out
     Time answered{};
     outcome::Transferred result;
   };
@@ -332,15 +348,21 @@ class CallSession {
   void on_digit(char digit);
   void on_play_ended(const event::PlayEnded& ended);
   void on_record_ended(const event::RecordEnded& ended);
+  void on_leg_ringing(const event::LegRinging& ringing);
   void on_leg_answered(const event::LegAnswered& answered);
   void on_leg_ended(const event::LegEnded& ended);
   void on_tick();
   void begin(const Intent& intent);
   void finish(Outcome outcome);
   void run_script();
-  Barge barge(BargeIn by, Millis grace, Millis min_speech);
-  Barge* prompting();  // of the prompt that plays now and may be stopped, or null
+  template <class Intent>
+  Said say(const Intent& want, int loops);
+  bool goes_on(Said& said, const event::PlayEnded& ended);
+  void interrupt(Said& said);
+  PlayId play_part(const Said& said);
+  Said* prompting();  // the prompt that plays now and may be stopped, or null
   bool stops(const Barge& barge, BargeIn by) const;
+  bool queue_digit(char digit);
   void stop_listening(Barge& barge);
   void on_voice(bool began);
   void take_digit(Collecting& collect, char digit);
@@ -348,6 +370,7 @@ class CallSession {
   void settle_collect(Collecting& collect, outcome::CollectEnd end, char terminator);
   void start_recording(Recording& recording);
   void begin_transfer(const intent::Transfer& want);
+  void ring_back(Transferring& transfer);
   void end_transfer(Transferring& transfer, outcome::TransferEnd end, int status);
   void join_queue(const intent::Queue& want);
   bool stays_in_queue(const Intent& next);

@@ -12,7 +12,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "ivr/address_list.hpp"
 #include "ivr/base.hpp"
+#include "ivr/refusals.hpp"
 #include "ivr/script.hpp"
 
 // The outside world in our words. The edge implements these with real libraries, tests with memory; the
@@ -30,6 +32,9 @@ struct Address {
 };
 
 // --------------------------------------------------------------------------------------------- SIP
+
+// Before a call is answered: which way sound may pass, as the side that is called sees it (RFC 5009).
+enum class EarlyMedia { sendrecv, sendonly, recvonly, inactive };
 
 namespace sip {
 
@@ -49,7 +54,8 @@ struct Ringing {
   LegId leg = 0;
   int status = 180;
   std::optional<std::string> sdp;
-};  // 18x on a leg we dialled
+  std::optional<EarlyMedia> early;  // none: it does not say
+};                                  // 18x on a leg we dialled
 struct Answered {
   LegId leg = 0;
   std::string sdp;
@@ -115,6 +121,10 @@ struct Unauthorized {
   std::string user;  // whom it claims to be
   Address source;
 };
+// A request that was refused before it became a call, or a registration: for logs.
+struct Refused {
+  RefusedRequest request;
+};
 // How our own registration elsewhere goes, see SipPort::enrol(): told when it changes, and when it fails.
 struct Enrolled {
   std::uint64_t enrolment = 0;
@@ -123,8 +133,9 @@ struct Enrolled {
   std::string reason;
 };
 
-using Event = std::variant<Invited, Ringing, Answered, Established, Offered, OfferAnswered, OfferRefused,
-                           Digit, Referred, ReferProgress, Registered, Unauthorized, Enrolled, Ended>;
+using Event =
+    std::variant<Invited, Ringing, Answered, Established, Offered, OfferAnswered, OfferRefused, Digit,
+                 Referred, ReferProgress, Registered, Unauthorized, Refused, Enrolled, Ended>;
 
 struct Invite {
   std::string uri;       // sip:user@host:port;transport=tcp|udp
@@ -157,6 +168,7 @@ struct SipOptions {
   Millis t1 = 500ms, t1x64 = 32s;  // RFC 3261 section 17 timers
   Millis session_expires = 1800s;  // RFC 4028; 0: off
   Millis min_se = 90s;
+  AddressList allow;  // INVITE and REGISTER are taken from these networks only, else 403; empty: from all
   // The registrar: REGISTER is taken from these users, with digest SHA-256 or MD5 (RFC 8760, RFC 7616), and a
   // call From one of them at our own address has to prove it likewise. Empty: REGISTER is refused.
   std::vector<SipUser> users;
@@ -178,9 +190,9 @@ class SipPort {
   virtual void wake() noexcept = 0;
 
   virtual LegId invite(const sip::Invite& request) = 0;  // Ringing*, Answered or Ended follow
-  virtual void ring(LegId leg, int status,
-                    std::optional<std::string>
-                        sdp) = 0;  // 180, or 183 with early media; reliable when the peer supports 100rel
+  // 180, or 183 with early media: reliable when the peer supports 100rel, with P-Early-Media when it knows
+  // that.
+  virtual void ring(LegId leg, int status, std::optional<std::string> sdp) = 0;
   virtual void answer(LegId leg, std::string sdp) = 0;  // 200; Established follows
   virtual void reject(LegId leg, int status, std::string reason, std::optional<Millis> retry_after = {}) = 0;
   virtual void offer(LegId leg, std::string sdp) = 0;  // re-INVITE

@@ -14,6 +14,8 @@
 
 namespace ivr {
 
+class DigitMap;
+
 // One piece of what the other side is to hear; variables are already filled in, numbers already words.
 struct Prompt {
   enum class Kind {
@@ -29,6 +31,7 @@ struct Prompt {
   std::string voice;     // empty: the language's default voice
   Millis length{0};      // silence and tones only
   bool secret = false;   // logs and events show "***" in place of value
+  std::string mark{};    // its name: here, before this one, BargeAt::mark may stop what plays
 
   friend bool operator==(const Prompt&, const Prompt&) = default;
 };
@@ -74,6 +77,10 @@ struct CallInfo {
 // What stops a prompt before its end. Keys pressed while none may are dropped.
 enum class BargeIn { none, digits, speech, both };
 
+// When it stops the prompt: at once; at the next mark in it, or at the end of this round where none comes; or
+// never: the prompt is heard in full. In the latter two a key pressed meanwhile is kept and counts then.
+enum class BargeAt { once, mark, end };
+
 // What a script wants. It has at most one intent open; the session answers each with exactly one outcome.
 namespace intent {
 
@@ -85,6 +92,7 @@ struct Play {
   BargeIn barge_in = BargeIn::digits;
   Millis grace{0};            // of the prompt's beginning, in which nothing stops it
   Millis min_speech = 200ms;  // voice stops it when it has held for so long
+  BargeAt barge_at = BargeAt::once;
 };
 
 // Plays prompts, if any, then waits for keys. The first-digit timer starts when the prompts end, and each
@@ -101,6 +109,9 @@ struct Collect {
   Millis digit_timeout = 3s;
   bool carry = true;       // digits pressed before this intent count; false: they are dropped
   bool sensitive = false;  // logs, events and records show the digits as "*"
+  BargeAt barge_at = BargeAt::once;
+  // Ends the input as soon as no further key could make another choice of it, well before `max`.
+  std::shared_ptr<const DigitMap> map;
 };
 
 // Records the other side.

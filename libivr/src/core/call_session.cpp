@@ -91,7 +91,7 @@ void CallSession::handle(const Event& event) {
           },
           [&](const event::VoiceBegan&) { on_voice(true); },
           [&](const event::VoiceEnded&) { on_voice(false); },
-          [&](const event::LegRinging&) {},  // the caller has heard ringback since we dialled
+          [&](const event::LegRinging& ringing) { on_leg_ringing(ringing); },
           [&](const event::LegAnswered& answered) { on_leg_answered(answered); },
           [&](const event::LegEnded& ended) { on_leg_ended(ended); },
           [&](const event::QueueAnnounced& announced) { on_queue_announced(announced); },
@@ -170,22 +170,20 @@ void CallSession::begin(const Intent& intent) {
                  [&](const intent::Play& want) {
                    // Whoever has typed ahead does not want to listen.
                    const bool by_key = want.barge_in == BargeIn::digits || want.barge_in == BargeIn::both;
-                   if (by_key && !queued_.empty()) {
+                   if (by_key && want.barge_at == BargeAt::once && !queued_.empty()) {
                      finish(outcome::Played{outcome::PlayEnd::interrupted, Millis{0}, {}});
                    } else if (want.prompts.empty()) {
                      finish(outcome::Played{});
                    } else {
-                     const PlayId id = play(want.prompts, want.loops);
-                     operation_ = Playing{id, barge(want.barge_in, want.grace, want.min_speech)};
+                     operation_ = Playing{say(want, want.loops)};
                    }
                  },
                  [&](const intent::Collect& want) {
                    auto& collect = operation_.emplace<Collecting>();
                    collect.want = want;
                    if (!want.carry) queued_.clear();
-                   if (queued_.empty() && !want.prompts.empty()) {
-                     collect.play = play(want.prompts, 1);
-                     collect.barge = barge(want.barge_in, want.grace, want.min_speech);
+                   if ((queued_.empty() || want.barge_at != BargeAt::once) && !want.prompts.empty()) {
+                     collect.said = say(want, 1);
                      return;
                    }
                    arm(want.first_timeout);
@@ -308,17 +306,21 @@ void CallSession::stop_play(PlayId& play) {
 void CallSession::on_play_ended(const event::PlayEnded& ended) {
   if (ended.play == music_.play) music_.heard += ended.heard;
   if (auto* playing = std::get_if<Playing>(&operation_)) {
-    if (playing->play != ended.play) return;
-    stop_listening(playing->barge);
+    Said& said = playing->said;
+    if (said.play != ended.play || goes_on(said, ended)) return;
+    stop_listening(said.barge);
+    const bool whole =
+        ended.completed && (said.parts.empty() || (said.part == said.parts.size() && said.rounds == 1));
     const auto end = !ended.error.empty() ? outcome::PlayEnd::failed
-                     : ended.completed    ? outcome::PlayEnd::completed
+                     : whole              ? outcome::PlayEnd::completed
                                           : outcome::PlayEnd::interrupted;
-    finish(outcome::Played{end, ended.heard, ended.error});
+    finish(outcome::Played{end, said.heard, ended.error});
   } else if (auto* collect = std::get_if<Collecting>(&operation_)) {
-    if (collect->play != ended.play) return;
-    stop_listening(collect->barge);
-    collect->play = 0;
+    if (collect->said.play != ended.play || goes_on(collect->said, ended)) return;
+    stop_listening(collect->said.barge);
+    collect->said.play = 0;
     arm(collect->want.first_timeout);
+    feed_queue();  // what was pressed while the prompt was not to be stopped
   } else if (auto* recording = std::get_if<Recording>(&operation_)) {
     if (recording->play != ended.play) return;
     recording->play = 0;
@@ -431,15 +433,12 @@ void CallSession::on_tick() {
     outcome_ = outcome::Ended{outcome::EndedBy::system, "the time after the call is up"};
     return;
   }
-  if (Barge* barge = prompting(); barge != nullptr && barge->speaking) {  // long enough to be meant
-    stop_listening(*barge);
-    if (auto* playing = std::get_if<Playing>(&operation_)) {
-      playing->stopping = true;
-      out_->push_back(command::StopPlay{playing->play});
-    } else {
-      auto& collecting = std::get<Collecting>(operation_);
-      stop_play(collecting.play);
-      arm(collecting.want.first_timeout);
+  if (Said* said = prompting(); said != nullptr && said->barge.speaking) {  // long enough to be meant
+    interrupt(*said);
+    if (auto* collecting = std::get_if<Collecting>(&operation_);
+        collecting != nullptr && collecting->said.stopping) {
+      collecting->said.play = 0;  // the answer is waited for from now on
+      arm(collecting->want.first_timeout);
     }
     return;
   }

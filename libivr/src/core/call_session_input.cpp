@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "ivr/call_session.hpp"
+#include "ivr/digit_map.hpp"
 #include "ivr/event_log.hpp"
 
 // What comes from the other side, keys and voice: who takes it, what it stops, and whether it may be shown.
@@ -16,6 +17,9 @@ bool contains(std::string_view set, char c) { return set.find(c) != std::string_
 
 bool CallSession::sensitive(char digit) const {
   if (const auto* collect = std::get_if<Collecting>(&operation_)) {
+    // A key that waits for the prompt may in the end answer another question.
+    if (collect->said.play != 0 && collect->said.barge.at != BargeAt::once && options_.secret_type_ahead)
+      return true;
     return collect->want.sensitive && !contains(collect->want.terminators, digit);
   }
   if (const auto* recording =
@@ -44,8 +48,13 @@ std::optional<Event> CallSession::for_log(const Event& event) const {
 
 void CallSession::on_digit(char digit) {
   if (auto* collect = std::get_if<Collecting>(&operation_)) {
-    if (collect->play != 0 && !stops(collect->barge, BargeIn::digits)) return;  // not while this prompt plays
-    take_digit(*collect, digit);
+    Said& said = collect->said;
+    if (said.play != 0 && !stops(said.barge, BargeIn::digits)) return;  // not while this prompt plays
+    if (said.play == 0 || said.barge.at == BargeAt::once) {
+      take_digit(*collect, digit);
+    } else if (queue_digit(digit)) {
+      interrupt(said);
+    }
     return;
   }
   if (auto* recording = std::get_if<Recording>(&operation_)) {
@@ -70,36 +79,98 @@ void CallSession::on_digit(char digit) {
   }
   if (std::holds_alternative<Serving>(operation_)) return;
   auto* playing = std::get_if<Playing>(&operation_);
-  if (playing != nullptr && !stops(playing->barge, BargeIn::digits)) return;
+  if (playing != nullptr && !stops(playing->said.barge, BargeIn::digits)) return;
+  if (queue_digit(digit) && playing != nullptr) interrupt(playing->said);
+}
+
+bool CallSession::queue_digit(char digit) {
   if (static_cast<int>(queued_.size()) >= options_.max_queued_digits) {
     ++summary_.dropped_digits;
-    return;
+    return false;
   }
   queued_.push_back(digit);
-  if (playing != nullptr && !playing->stopping) {
-    playing->stopping = true;  // PlayEnded says how much was heard
-    stop_listening(playing->barge);
-    out_->push_back(command::StopPlay{playing->play});
+  return true;
+}
+
+// ----------------------------------------------------------------------------------------- prompts
+
+template <class Intent>
+CallSession::Said CallSession::say(const Intent& want, int loops) {
+  Said said{.barge = {want.barge_in, want.barge_at, now_ + want.grace, want.min_speech}};
+  if (want.barge_at == BargeAt::mark) {
+    said.rounds = loops;
+    for (const Prompt& prompt : want.prompts) {
+      if (said.parts.empty() || !prompt.mark.empty()) said.parts.emplace_back();
+      said.parts.back().push_back(prompt);
+    }
+    said.at_mark = !queued_.empty() && want.barge_in != BargeIn::none && want.barge_in != BargeIn::speech;
+    said.play = play_part(said);
+  } else {
+    said.play = play(want.prompts, loops);
+  }
+  const bool by_voice = want.barge_in == BargeIn::speech || want.barge_in == BargeIn::both;
+  if (by_voice && want.barge_at != BargeAt::end && !said.at_mark) {
+    said.barge.listening = true;
+    out_->push_back(command::DetectVoice{true});
+  }
+  return said;
+}
+template CallSession::Said CallSession::say(const intent::Play&, int);
+template CallSession::Said CallSession::say(const intent::Collect&, int);
+
+PlayId CallSession::play_part(const Said& said) {
+  const bool last = said.part + 1 == said.parts.size();
+  const PlayId id = play(said.parts[said.part], 1);
+  if (!last || said.rounds != 1)
+    std::get<command::Play>(out_->back()).then = said.parts[last ? 0 : said.part + 1];
+  return id;
+}
+
+// With the next part, when there is one and nothing stops it here.
+bool CallSession::goes_on(Said& said, const event::PlayEnded& ended) {
+  said.heard += ended.heard;
+  if (said.parts.empty() || !ended.error.empty() || !ended.completed) return false;
+  ++said.part;
+  if (said.part < said.parts.size()) {
+    if (said.at_mark) return false;
+  } else {
+    if (said.rounds == 1 || said.at_mark) return false;
+    if (said.rounds > 1) --said.rounds;
+    said.part = 0;
+  }
+  said.play = play_part(said);
+  return true;
+}
+
+// A key or a voice has come that may stop it.
+void CallSession::interrupt(Said& said) {
+  switch (said.barge.at) {
+    case BargeAt::end: return;
+    case BargeAt::mark:
+      said.at_mark = true;
+      stop_listening(said.barge);
+      return;
+    case BargeAt::once:
+      if (said.stopping) return;
+      said.stopping = true;  // PlayEnded says how much was heard
+      stop_listening(said.barge);
+      out_->push_back(command::StopPlay{said.play});
+      return;
   }
 }
 
 // ------------------------------------------------------------------------------------------- voice
 
-CallSession::Barge CallSession::barge(BargeIn by, Millis grace, Millis min_speech) {
-  Barge barge{by, now_ + grace, min_speech};
-  barge.listening = by == BargeIn::speech || by == BargeIn::both;
-  if (barge.listening) out_->push_back(command::DetectVoice{true});
-  return barge;
-}
-
 bool CallSession::stops(const Barge& barge, BargeIn by) const {
   return (barge.by == by || barge.by == BargeIn::both) && now_ >= barge.from;
 }
 
-CallSession::Barge* CallSession::prompting() {
-  if (auto* playing = std::get_if<Playing>(&operation_)) return playing->stopping ? nullptr : &playing->barge;
-  auto* collect = std::get_if<Collecting>(&operation_);
-  return collect != nullptr && collect->play != 0 ? &collect->barge : nullptr;
+CallSession::Said* CallSession::prompting() {
+  Said* said = nullptr;
+  if (auto* playing = std::get_if<Playing>(&operation_)) said = &playing->said;
+  if (auto* collect = std::get_if<Collecting>(&operation_); collect != nullptr && collect->said.play != 0)
+    said = &collect->said;
+  return said == nullptr || said->stopping || said->at_mark ? nullptr : said;
 }
 
 void CallSession::stop_listening(Barge& barge) {
@@ -108,10 +179,10 @@ void CallSession::stop_listening(Barge& barge) {
 }
 
 void CallSession::on_voice(bool began) {
-  if (Barge* barge = prompting(); barge != nullptr && barge->listening) {
-    barge->speaking = began;
+  if (Said* said = prompting(); said != nullptr && said->barge.listening) {
+    said->barge.speaking = began;
     if (began) {
-      arm(std::max<Micros>(barge->min_speech, barge->from - now_));
+      arm(std::max<Micros>(said->barge.min_speech, said->barge.from - now_));
     } else {
       disarm();
     }
@@ -130,15 +201,17 @@ void CallSession::on_voice(bool began) {
 }
 
 void CallSession::take_digit(Collecting& collect, char digit) {
-  stop_listening(collect.barge);
-  stop_play(collect.play);
+  stop_listening(collect.said.barge);
+  stop_play(collect.said.play);
   if (contains(collect.want.terminators, digit)) {
     settle_collect(collect, outcome::CollectEnd::terminator, digit);
     return;
   }
   collect.redacted |= digit == '?';
   collect.digits.push_back(digit);
-  if (static_cast<int>(collect.digits.size()) >= collect.want.max) {
+  const bool full = static_cast<int>(collect.digits.size()) >= collect.want.max ||
+                    (collect.want.map && !collect.want.map->judge(collect.digits).more);
+  if (full) {
     settle_collect(collect, outcome::CollectEnd::full, 0);
   } else {
     arm(collect.want.digit_timeout);

@@ -35,10 +35,33 @@ void CallSession::begin_transfer(const intent::Transfer& want) {
   transfer.leg = next_leg_++;
   out_->push_back(
       command::Dial{transfer.leg, want.uri, want.caller_id.empty() ? call_.caller_uri : want.caller_id});
-  Prompts ringback = want.ringback;
+  ring_back(transfer);
+  arm(want.ring_limit);
+}
+
+void CallSession::ring_back(Transferring& transfer) {
+  Prompts ringback = transfer.want.ringback;
   if (ringback.empty()) ringback.push_back({Prompt::Kind::tone, "ringback"});
   transfer.play = play(std::move(ringback), 0);
-  arm(want.ring_limit);
+}
+
+// The caller has heard ringback since we dialled. Where the far side asks for it he hears that instead; its
+// word may change as long as it has not answered (RFC 5009, 8).
+void CallSession::on_leg_ringing(const event::LegRinging& ringing) {
+  auto* transfer = std::get_if<Transferring>(&operation_);
+  if (transfer == nullptr || transfer->leg != ringing.leg ||
+      transfer->phase != Transferring::Phase::dialing || !ringing.early) {
+    return;
+  }
+  const auto heard = [](EarlyMedia early) {
+    return early == EarlyMedia::sendrecv || early == EarlyMedia::sendonly;
+  };
+  const EarlyMedia wanted = heard(*ringing.early) ? *ringing.early : EarlyMedia::inactive;
+  const EarlyMedia before = std::exchange(transfer->early, wanted);
+  if (before == wanted) return;
+  if (!heard(before)) stop_play(transfer->play);
+  out_->push_back(command::EarlyMedia{transfer->leg, wanted});
+  if (!heard(wanted)) ring_back(*transfer);
 }
 
 void CallSession::on_refer_progress(int status) {
@@ -54,6 +77,7 @@ void CallSession::on_leg_answered(const event::LegAnswered& answered) {
     return;
   }
   stop_play(transfer->play);
+  transfer->early = EarlyMedia::inactive;  // Connect is more than that
   transfer->phase = Transferring::Phase::talking;
   transfer->answered = now_;
   out_->push_back(command::Connect{transfer->leg});
@@ -106,6 +130,8 @@ void CallSession::on_leg_ended(const event::LegEnded& ended) {
 void CallSession::end_transfer(Transferring& transfer, outcome::TransferEnd end, int status) {
   stop_play(transfer.play);
   disarm();
+  if (std::exchange(transfer.early, EarlyMedia::inactive) != EarlyMedia::inactive)
+    out_->push_back(command::EarlyMedia{transfer.leg, EarlyMedia::inactive});
   transfer.result.end = end;
   transfer.result.sip_status = status;
   if (transfer.phase == Transferring::Phase::talking) transfer.result.talk = since(transfer.answered);

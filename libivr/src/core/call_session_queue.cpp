@@ -63,7 +63,7 @@ void CallSession::on_queue_announced(const event::QueueAnnounced& announced) {
 
 void CallSession::leave_queue_by(Queueing& queueing, char key) {
   stop_play(queueing.play);
-  out_->push_back(command::LeaveQueue{.key = true});
+  out_->push_back(command::LeaveQueue{.key = true, .digit = key});
   finish(outcome::Queued{.end = outcome::QueueEnd::key, .waited = since(queueing.from), .key = key});
 }
 

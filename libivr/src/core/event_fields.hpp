@@ -33,6 +33,10 @@ struct Words<outcome::QueueEnd> {
                                                         "unavailable", "key",     "transferred"};
 };
 template <>
+struct Words<EarlyMedia> {
+  static constexpr std::array<std::string_view, 4> kAll{"sendrecv", "sendonly", "recvonly", "inactive"};
+};
+template <>
 struct Words<Prompt::Kind> {
   static constexpr std::array<std::string_view, 5> kAll{"text", "file", "tone", "silence", "music"};
 };
@@ -57,7 +61,7 @@ void fields(HttpReply& x, F&& f) {
 template <class F>
 void fields(Prompt& x, F&& f) {
   f("kind", x.kind), f("value", x.value), f("language", x.language), f("voice", x.voice),
-      f("length_ms", x.length);
+      f("length_ms", x.length), f("mark", x.mark);
 }
 template <class F>
 void fields(std::pair<std::string, std::string>& x, F&& f) {
@@ -99,7 +103,7 @@ template <class F>
 void fields(event::VoiceEnded&, F&&) {}
 template <class F>
 void fields(event::LegRinging& x, F&& f) {
-  f("leg", x.leg);
+  f("leg", x.leg), f("early", x.early);
 }
 template <class F>
 void fields(event::LegAnswered& x, F&& f) {
@@ -211,6 +215,10 @@ void fields(command::Connect& x, F&& f) {
   f("leg", x.leg);
 }
 template <class F>
+void fields(command::EarlyMedia& x, F&& f) {
+  f("leg", x.leg), f("direction", x.direction);
+}
+template <class F>
 void fields(command::Drop& x, F&& f) {
   f("leg", x.leg), f("reason", x.reason);
 }
@@ -274,7 +282,7 @@ inline constexpr std::array<std::string_view, std::variant_size_v<Command> - 1> 
     "stop_play",   "start_record",     "stop_record", "fetch", "cancel_fetch",
     "send_digits", "detect_voice",     "connect",     "drop",  "join_queue",
     "leave_queue", "request_callback", "part",        "serve", "decline",
-    "refer",       "agent_status"};
+    "refer",       "agent_status",     "early_media"};
 inline constexpr std::array<std::string_view, std::variant_size_v<Note>> kNoteNames{
     "node_entered", "node_left", "variable_set", "language_chosen"};
 

@@ -182,6 +182,12 @@ class FieldReader {
     bad_ = name;
   }
 
+  template <class E>
+  requires std::is_enum_v<E>
+  void operator()(const char* name, std::optional<E>& x) {
+    if (object_.contains(name)) (*this)(name, x.emplace());
+  }
+
   void operator()(const char* name, std::vector<std::string>& x) {
     const json* v = find(name, &json::is_array);
     if (v == nullptr) return;

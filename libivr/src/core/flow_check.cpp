@@ -1,137 +1,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <set>
 
 #include "core/flow_model.hpp"
 
 namespace ivr::flow {
-
-std::vector<Edge> edges_of(const Model& model, int index) {
-  const Node& n = model.nodes[static_cast<std::size_t>(index)];
-  std::vector<Edge> edges;
-  if (n.type_name.empty()) return edges;
-  for (const Exit& exit : n.exits) edges.push_back({exit.target, exit.name, false});
-  // Exits that fall back, and the error exit that leads to on_error.
-  for (const ExitId id : type_row(n.type).exits) {
-    const std::string_view name = exit_name(id);
-    if (n.at(id) >= 0 &&
-        std::none_of(edges.begin(), edges.end(), [&](const Edge& e) { return e.exit == name; })) {
-      edges.push_back({n.at(id), name, true});
-    }
-  }
-  return edges;
-}
-
-namespace {
-
-void reads_of(const Say& say, const std::string& pointer, Use& use) {
-  for (const auto& pieces : say.in) {
-    for (const Piece& p : pieces) {
-      p.value.reads(use.reads);
-      p.currency.reads(use.reads);
-    }
-  }
-  use.pointers.resize(use.reads.size(), pointer);
-}
-
-}  // namespace
-
-Use use_of(const Model& model, int index) {
-  const Node& n = model.nodes[static_cast<std::size_t>(index)];
-  Use use;
-  const auto say = [&](const Say& s, const char* field) { reads_of(s, n.pointer + "/" + field, use); };
-  const auto text = [&](const Template& t, const std::string& field) {
-    t.reads(use.reads);
-    use.pointers.resize(use.reads.size(), n.pointer + "/" + field);
-  };
-  const auto sets = [&](int slot) {
-    if (slot >= 0) use.sets.push_back(slot);
-  };
-  struct Visit {
-    const Model& model;
-    const Node& n;
-    Use& use;
-    decltype(say)& say_;
-    decltype(text)& text_;
-    decltype(sets)& sets_;
-
-    void operator()(const WelcomeNode& w) { say_(w.say, "say"), say_(w.ask, "ask"); }
-    void operator()(const PlayNode& p) {
-      say_(p.say, n.type == NodeType::play ? "say" : n.type == NodeType::play_digits ? "digits" : "sequence");
-    }
-    void operator()(const MenuNode& m) {
-      say_(m.say, "say"), say_(m.short_say, "short_say"), say_(m.invalid_say, "invalid_say"),
-          say_(m.no_input_say, "no_input_say");
-    }
-    void operator()(const GatherNode& g) {
-      say_(g.say, "say"), say_(g.short_say, "short_say"), say_(g.invalid_say, "invalid_say"),
-          say_(g.no_input_say, "no_input_say");
-      sets_(g.into);
-    }
-    void operator()(const DecisionNode& d) {
-      for (std::size_t i = 0; i < d.cases.size(); ++i) {
-        if (d.kind != DecisionNode::Kind::custom && d.kind != DecisionNode::Kind::variable) break;
-        d.cases[i].when.reads(use.reads);
-        use.pointers.resize(use.reads.size(), n.pointer + "/cases/" + std::to_string(i));
-      }
-    }
-    void operator()(const ApiNode& a) {
-      text_(a.url, "url");
-      for (const auto& [key, value] : a.query) text_(value, "query");
-      for (const auto& [key, value] : a.headers) text_(value, "headers");
-      text_(a.token, "auth"), text_(a.user, "auth"), text_(a.password, "auth");
-      for (const Template& t : a.body_texts) text_(t, "body");
-      text_(a.body_text, "body");
-      say_(a.filler, "filler");
-      for (const ApiNode::Mapping& m : a.map) sets_(m.into);
-      sets_(a.into);
-    }
-    void operator()(const RecordNode& r) { say_(r.say, "say"), sets_(r.into); }
-    void operator()(const TransferNode& t) {
-      say_(t.say, "say"), say_(t.ringback, "ringback"), text_(t.to, "to"), terms(t.terms);
-      if (!t.queue.empty()) sets_(model.names.find(kQueueResult));
-      sets_(model.names.find(kTransferResult));
-    }
-    void operator()(const QueueNode& q) {
-      say_(q.say, "say"), say_(q.hold, "hold"), say_(q.position_say, "position_say"),
-          say_(q.more_than_say, "more_than_say"), say_(q.wait_say, "wait_say");
-      for (const Say& message : q.messages) say_(message, "messages");
-      text_(q.queue, "queue"), text_(q.agent, "agent"), text_(q.priority, "priority"), terms(q.terms);
-      sets_(model.names.find(kQueueResult)), sets_(model.names.find(kTransferResult));
-    }
-    void terms(const Terms& t) {
-      for (const Need& need : t.required) text_(need.name, "skills");
-      for (const Need& need : t.preferred) text_(need.name, "preferred");
-      say_(t.whisper, "whisper"), text_(t.caller_id, "caller_id");
-    }
-    void operator()(const CallbackNode& c) { text_(c.number, "number"); }
-    void operator()(const AgentStatusNode& a) {
-      text_(a.agent, "agent"), text_(a.reason, "reason"), sets_(model.names.find(kAgentStatusResult));
-    }
-    void operator()(const KeywordsNode& k) { text_(k.text, "text"), sets_(k.into); }
-    void operator()(const SetNode& s) {
-      for (const SetNode::Assignment& a : s.assignments) {
-        // An assignment may read what one before it in the same node has set.
-        const std::size_t from = use.reads.size();
-        if (a.text) a.text->reads(use.reads);
-        if (a.expression) a.expression->reads(use.reads);
-        for (std::size_t i = from; i < use.reads.size(); ++i) {
-          if (std::find(use.sets.begin(), use.sets.end(), use.reads[i].slot) != use.sets.end())
-            use.reads[i].guarded = true;
-        }
-        use.pointers.resize(use.reads.size(), n.pointer + "/set");
-        sets_(a.slot);
-      }
-    }
-    void operator()(const WaitNode&) {}
-    void operator()(const AnswerNode&) {}
-    void operator()(const SendDigitsNode& s) { text_(s.digits, "digits"); }
-    void operator()(const HangupNode& h) { say_(h.say, "say"); }
-  };
-  std::visit(Visit{model, n, use, say, text, sets}, n.body);
-  return use;
-}
 
 namespace {
 
@@ -150,6 +25,8 @@ class GraphCheck {
   void run() {
     unreachable();
     after_hangup();
+    no_way_back();
+    marks();
     unset();
     endless();
   }
@@ -204,6 +81,77 @@ class GraphCheck {
         todo.push_back(e.to);
       }
     }
+  }
+
+  // Marks where the prompt is stopped at once, and a prompt to be stopped at marks that has none.
+  void marks() {
+    for (const Node& n : model_.nodes) {
+      if (const auto* w = std::get_if<WelcomeNode>(&n.body))
+        marks(n, w->barge, {{"say", &w->say}, {"ask", &w->ask}});
+      if (const auto* p = std::get_if<PlayNode>(&n.body)) {
+        const char* field = n.type == NodeType::play_sequence ? "sequence" : "say";
+        marks(n, p->barge, {{field, &p->say}});
+      }
+      if (const auto* m = std::get_if<MenuNode>(&n.body))
+        marks(n, m->barge, {{"say", &m->say}, {"short_say", &m->short_say}});
+      if (const auto* g = std::get_if<GatherNode>(&n.body))
+        marks(n, g->barge, {{"say", &g->say}, {"short_say", &g->short_say}});
+    }
+  }
+
+  void marks(const Node& n, const Barge& barge,
+             std::initializer_list<std::pair<const char*, const Say*>> says) {
+    const char* marked = nullptr;
+    for (const auto& [field, say] : says) {
+      for (const auto& pieces : say->in) {
+        if (std::any_of(pieces.begin(), pieces.end(),
+                        [](const Piece& p) { return p.kind == Piece::Kind::mark; }))
+          marked = field;
+      }
+    }
+    if (marked != nullptr && barge.at != BargeAt::mark) {
+      findings_.push_back({"no-mark", Severity::warning, n.pointer + "/" + marked,
+                           "a mark in a prompt that does not stop at marks", "add \"barge_at\": \"mark\""});
+    } else if (marked == nullptr && barge.at == BargeAt::mark && barge.by != BargeIn::none) {
+      findings_.push_back({"no-mark", Severity::warning, n.pointer + "/barge_at",
+                           "no mark to stop at: the prompt is heard to its end",
+                           "put {\"mark\": \"name\"} between two pieces, or write \"end\""});
+    }
+  }
+
+  // "@back" and "@top" need a menu that comes before.
+  void no_way_back() {
+    std::vector<std::vector<int>> from(model_.nodes.size());
+    for (int i = 0; i < size(); ++i) {
+      if (!reached_[static_cast<std::size_t>(i)]) continue;
+      for (const Edge& e : edges(i)) {
+        if (e.to >= 0) from[static_cast<std::size_t>(e.to)].push_back(i);
+      }
+    }
+    for (int i = 0; i < size(); ++i) {
+      if (!reached_[static_cast<std::size_t>(i)] || node(i).type != NodeType::menu) continue;
+      const auto way = std::find_if(node(i).exits.begin(), node(i).exits.end(),
+                                    [](const Exit& e) { return e.target == kBack || e.target == kTop; });
+      if (way == node(i).exits.end() || has_menu_before(i, from)) continue;
+      error("no-way-back", way->pointer, "no menu comes before '" + node(i).name + "'",
+            "name the node that exit '" + way->name + "' is to lead to");
+    }
+  }
+
+  bool has_menu_before(int menu, const std::vector<std::vector<int>>& from) const {
+    std::vector<bool> seen(model_.nodes.size());
+    std::vector<int> todo = {menu};
+    while (!todo.empty()) {
+      const int at = todo.back();
+      todo.pop_back();
+      for (const int before : from[static_cast<std::size_t>(at)]) {
+        if (before == menu || seen[static_cast<std::size_t>(before)]) continue;
+        if (node(before).type == NodeType::menu) return true;
+        seen[static_cast<std::size_t>(before)] = true;
+        todo.push_back(before);
+      }
+    }
+    return false;
   }
 
   // Nobody is there to hear or to press anything.
@@ -305,6 +253,7 @@ class GraphCheck {
       case NodeType::api:
       case NodeType::gather:
       case NodeType::record: return exit == "next";
+      case NodeType::menu: return chosen_sets(std::get<MenuNode>(node(at).body), exit, slot);
       case NodeType::queue:
         if (slot == model_.names.find(kTransferResult)) return exit == exit_name(ExitId::transfer_failed);
         return exit != "error";
@@ -312,6 +261,15 @@ class GraphCheck {
       case NodeType::transfer: return exit != "error";
       default: return true;
     }
+  }
+
+  static bool chosen_sets(const MenuNode& menu, std::string_view exit, int slot) {
+    for (const Choice& choice : menu.choices) {
+      if (choice.exit != exit) continue;
+      return slot == menu.into ||
+             std::find(choice.slots.begin(), choice.slots.end(), slot) != choice.slots.end();
+    }
+    return false;
   }
 
   // The shortest way to a node on which nothing sets the variable.

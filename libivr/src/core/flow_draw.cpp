@@ -48,6 +48,12 @@ std::string_view colour(flow::NodeType type) {
   return "#ffffff";
 }
 
+// Where a way back leads depends on the caller: it is drawn as an end.
+std::string way_name(int to) { return to == flow::kBack ? "back" : "top"; }
+std::string way(std::size_t from, int to) {
+  return to >= 0 ? "n" + std::to_string(to) : way_name(to) + std::to_string(from);
+}
+
 }  // namespace
 
 std::string Flow::to_dot() const {
@@ -70,8 +76,10 @@ std::string Flow::to_dot() const {
   }
   for (std::size_t i = 0; i < m.nodes.size(); ++i) {
     for (const flow::Edge& e : flow::edges_of(m, static_cast<int>(i))) {
-      out += "  n" + std::to_string(i) + " -> n" + std::to_string(e.to) + " [label=\"" +
-             quote(e.exit, false) + "\"" + (e.implied ? ", style=dashed, color=\"#b0bec5\"" : "") + "];\n";
+      if (e.to < 0)
+        out += "  " + way(i, e.to) + " [shape=plaintext, style=\"\", label=\"" + way_name(e.to) + "\"];\n";
+      out += "  n" + std::to_string(i) + " -> " + way(i, e.to) + " [label=\"" + quote(e.exit, false) + "\"" +
+             (e.implied ? ", style=dashed, color=\"#b0bec5\"" : "") + "];\n";
     }
   }
   return out + "}\n";
@@ -90,8 +98,8 @@ std::string Flow::to_mermaid() const {
   }
   for (std::size_t i = 0; i < m.nodes.size(); ++i) {
     for (const flow::Edge& e : flow::edges_of(m, static_cast<int>(i))) {
-      out += "  n" + std::to_string(i) + (e.implied ? " -.->|\"" : " -->|\"") + quote(e.exit, true) +
-             "\"| n" + std::to_string(e.to) + "\n";
+      out += "  n" + std::to_string(i) + (e.implied ? " -.->|\"" : " -->|\"") + quote(e.exit, true) + "\"| " +
+             way(i, e.to) + (e.to < 0 ? "([\"" + way_name(e.to) + "\"])" : std::string()) + "\n";
     }
   }
   return out;

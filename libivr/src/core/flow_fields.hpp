@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,7 +8,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/status/statusor.h"
 #include "core/flow_model.hpp"
 
 // Reads a document's objects field by field and reports everything that is not as it should be: each field is
@@ -17,9 +15,7 @@
 
 namespace ivr::flow {
 
-// ECMAScript without what makes matching take exponential time: back references, look-ahead, repeated groups
-// that repeat or choose inside.
-absl::StatusOr<std::regex> compile_pattern(const std::string& pattern);
+std::string shown(const Json& json);  // for messages: what does not fit is cut off
 
 // Reads nothing: for expressions without variables.
 class ConstantReader : public Reader {
@@ -40,6 +36,7 @@ class FieldContext {
 
   void index_nodes();
   int target(const Json& json, const std::string& pointer);
+  int menu_target(const Json& json, const std::string& pointer);  // a node's, kBack or kTop
   int language(std::string_view name, const std::string& pointer);
   int key(std::string_view key, const std::string& pointer);
   int variable_name(const std::string& name, const std::string& pointer);  // its slot

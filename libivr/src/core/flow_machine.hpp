@@ -32,7 +32,7 @@ class FlowRun::Machine {
 
  private:
   // What the open intent of a node is for.
-  enum class Phase : std::uint8_t { none, say, ask, act, pause, refer, goodbye };
+  enum class Phase : std::uint8_t { none, say, ask, confirm, act, pause, refer, goodbye };
 
   const flow::Node& node() const { return model_.nodes[static_cast<std::size_t>(at_)]; }
   template <class T>
@@ -94,10 +94,15 @@ class FlowRun::Machine {
                   Prompts& prompts);
   void language_key(const outcome::Collected& c);
   void menu_key(const outcome::Collected& c);
+  void ask_to_confirm();
+  void confirmed(const outcome::Collected& c);
+  int menu_behind(int way) const;  // the node that kBack or kTop is now
   void gathered(const outcome::Collected& c);
   bool valid(const flow::GatherNode& g, const std::string& digits);
   // A wrong answer or none: once more, or out by the exit of the kind that was last.
-  void missed(bool silent, int tries, int max_invalid, int max_silent, std::string input);
+  // `refused`: the caller has said himself that it was wrong.
+  void missed(bool silent, int tries, int max_invalid, int max_silent, std::string input,
+              bool refused = false);
 
   // ---------------------------------------------------------------------------- others (flow_run_others)
 
@@ -125,8 +130,12 @@ class FlowRun::Machine {
   int at_ = flow::kNowhere, next_ = flow::kNowhere;
   Phase phase_ = Phase::none;
   int tries_ = 0, invalid_ = 0, silent_ = 0;  // of the menu or gather
-  bool was_silent_ = false, again_ = false;
-  int attempt_ = 0;  // of the request
+  bool was_silent_ = false, was_refused_ = false, again_ = false;
+  std::vector<int> menus_;                // from the first one to the one the caller is in or has left last
+  int came_from_ = flow::kNowhere;        // the node before this one
+  const flow::Choice* chosen_ = nullptr;  // waits to be confirmed
+  std::string keys_;                      // that chose it
+  int attempt_ = 0;                       // of the request, or of the question whether the choice is right
   int errors_ = 0;
   int fuel_ = 0;
   std::size_t left_ = 0;   // nodes left so far

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "core/flow_json.hpp"
 #include "core/flow_template.hpp"
 #include "ivr/base.hpp"
+#include "ivr/digit_map.hpp"
 #include "ivr/flow.hpp"
 #include "ivr/keyword_routing.hpp"
 #include "ivr/router.hpp"
@@ -26,7 +26,7 @@ namespace ivr::flow {
 // ---------------------------------------------------------------------------------------------- prompts
 
 struct Piece {
-  enum class Kind : std::uint8_t { text, file, digits, number, money, date, time, silence, tone };
+  enum class Kind : std::uint8_t { text, file, digits, number, money, date, time, silence, tone, mark };
   Kind kind = Kind::text;
   Template value;
   Template currency;  // money
@@ -87,19 +87,24 @@ enum class ExitId : std::uint8_t {
 };
 inline constexpr int kExits = 17;
 inline constexpr int kNowhere = -1;
+// Of menus only, known when the caller is there: the menu before this one, and the first of all.
+inline constexpr int kBack = -2, kTop = -3;
 
 std::string_view exit_name(ExitId exit) noexcept;
 
 // What stops a prompt before its end, see intent::Play.
 struct Barge {
   BargeIn by = BargeIn::digits;
+  BargeAt at = BargeAt::once;
   Millis grace{0}, min_speech = 200ms;
 
   template <class Intent>
   void give(Intent& intent) const {
-    intent.barge_in = by, intent.grace = grace, intent.min_speech = min_speech;
+    intent.barge_in = by, intent.barge_at = at, intent.grace = grace, intent.min_speech = min_speech;
   }
 };
+
+inline constexpr Barge kToTheEnd{BargeIn::none};
 
 struct WelcomeNode {
   Say say, ask;
@@ -117,9 +122,28 @@ struct PlayNode {  // also play_digits and play_sequence
   Barge barge;
 };
 
+// What a menu offers: a key, or whatever fits a pattern.
+struct Choice {
+  std::string exit;
+  int target = kNowhere;
+  std::vector<int> slots;  // of what the pattern's named groups hold
+};
+
 struct MenuNode {
-  Say say, short_say, invalid_say, no_input_say;
-  std::array<int, 16> keys{};                        // target by key
+  Say say, short_say, invalid_say, no_input_say, exit_say;
+  bool short_on_return = false;
+  std::vector<Choice> choices;  // in the order of the map
+  std::shared_ptr<const DigitMap> map;
+  bool many = false;  // has patterns: more than one key may come
+  std::string terminators;
+  Millis digit_timeout = 3s;
+  struct Confirm {
+    Say say;
+    char key = '1';
+    int attempts = 3;
+    Millis timeout = 5s;
+  };
+  std::optional<Confirm> confirm;
   int tries = 3, max_invalid = 0, max_no_input = 0;  // 0: counted in tries
   Millis timeout = 5s;
   Barge barge;
@@ -138,7 +162,7 @@ struct GatherNode {
   Barge barge;
   bool carry = true, sensitive = false;
   std::optional<double> low, high;  // range
-  std::optional<std::regex> pattern;
+  std::optional<DigitMap> pattern;
 };
 
 struct Case {

@@ -73,21 +73,21 @@ class NodeReader {
     if (field.empty()) field = name;
     const int target = f.target(field, required);
     n.to[static_cast<std::size_t>(id)] = target;
-    if (target >= 0) n.exits.push_back({name, target, pointer_to(n.pointer, field)});
+    if (target != kNowhere) n.exits.push_back({name, target, pointer_to(n.pointer, field)});
   }
 
   void exit(Node& n, std::string name, int target, std::string pointer) {
-    if (target >= 0) n.exits.push_back({std::move(name), target, std::move(pointer)});
+    if (target != kNowhere) n.exits.push_back({std::move(name), target, std::move(pointer)});
   }
 
   // Each key an exit; `all` gets the keys.
-  void key_exits(Node& n, const Json& keys, std::array<int, 16>& targets, std::string* all = nullptr) {
+  void key_exits(Node& n, const Json& keys, std::array<int, 16>& targets, std::string& all) {
     for (const auto& [key, target] : keys.items()) {
       const std::string at = pointer_to(n.pointer + "/keys", key);
       const int k = context_.key(key, at);
       const int to = context_.target(target, at);
       if (k >= 0) targets[static_cast<std::size_t>(k)] = to;
-      if (k >= 0 && all) *all += key;
+      if (k >= 0) all += key;
       exit(n, key, to, at);
     }
   }
@@ -110,6 +110,23 @@ class NodeReader {
                            (by->is_string() ? suggestion(by->get<std::string>(), kNames) : std::string()),
                        "write true, false, \"digits\", \"speech\" or \"both\"");
       }
+    }
+    if (const std::string when = f.text("barge_at"); !when.empty()) {
+      static const std::vector<std::string> kTimes = {"once", "mark", "end"};
+      const std::string at = n.pointer + "/barge_at";
+      const auto named = std::find(kTimes.begin(), kTimes.end(), when);
+      if (named == kTimes.end()) {
+        context_.error("unknown-kind", at,
+                       "no time '" + when + "' to stop a prompt" + suggestion(when, kTimes),
+                       "write \"once\", \"mark\" or \"end\"");
+      } else {
+        b.at = static_cast<BargeAt>(named - kTimes.begin());
+      }
+      if (b.by == BargeIn::none)
+        context_.error("conflict", at, "'barge_at' where nothing stops the prompt", "remove one of the two");
+      if (b.by == BargeIn::speech && b.at == BargeAt::end)
+        context_.error("conflict", at, "a voice that stops nothing: the prompt is heard to its end",
+                       "set 'barge_in' to false, or 'barge_at' to \"mark\"");
     }
     b.grace = f.duration("grace", b.grace, 0ms, 1min);
     b.min_speech = f.duration("min_speech", b.min_speech, 20ms, 10s);
@@ -157,16 +174,20 @@ class NodeReader {
     p.say = f.say("say", true);
     p.loops = f.integer("loops", 1, 0, 1000);
     p.barge = barge(n, f);
+    if (p.loops == 0 && p.barge.at == BargeAt::end)
+      context_.error("conflict", n.pointer + "/barge_at", "a prompt without an end that is heard to its end",
+                     "set 'barge_at' to \"once\" or \"mark\", or 'loops'");
     exit(n, f, ExitId::next);
   }
 
   void menu(Node& n, Fields& f) {
     MenuNode& m = n.body.emplace<MenuNode>();
-    m.keys.fill(kNowhere);
     m.say = f.say("say");
     m.short_say = f.say("short_say");
+    m.short_on_return = f.boolean("short_on_return", false);
     m.invalid_say = f.say("invalid_say");
     m.no_input_say = f.say("no_input_say");
+    m.exit_say = f.say("exit_say");
     m.tries = f.integer("tries", 3, 1, 100);
     m.max_invalid = f.integer("max_invalid", 0, 1, 100);
     m.max_no_input = f.integer("max_no_input", 0, 1, 100);
@@ -174,14 +195,115 @@ class NodeReader {
     m.barge = barge(n, f);
     m.carry = f.boolean("carry", true);
     m.into = f.variable("into");
-    if (const Json* keys = f.object("keys", true)) {
-      key_exits(n, *keys, m.keys);
-      if (keys->empty())
-        context_.error("out-of-range", n.pointer + "/keys", "a menu needs at least one key",
-                       "add one, such as \"1\": \"sales\"");
+    if (m.short_on_return && m.short_say.empty())
+      context_.error("conflict", n.pointer + "/short_on_return", "'short_on_return' without a 'short_say'",
+                     "add the short one");
+    choices(n, m, f);
+    if (const Json* confirm = f.object("confirm")) {
+      Fields c(context_, *confirm, n.pointer + "/confirm");
+      MenuNode::Confirm& asks = m.confirm.emplace();
+      asks.say = c.say("say", true);
+      if (const std::string key = c.text("key");
+          !key.empty() && context_.key(key, n.pointer + "/confirm/key") >= 0)
+        asks.key = key[0];
+      asks.attempts = c.integer("attempts", asks.attempts, 1, 100);
+      asks.timeout = c.duration("timeout", asks.timeout, 100ms, 10min);
+      c.done();
     }
-    exit(n, f, ExitId::invalid);
-    exit(n, f, ExitId::no_input);
+    for (const ExitId id : {ExitId::invalid, ExitId::no_input}) {
+      const std::string name(exit_name(id));
+      const Json* to = f.get(name);
+      const int target = to ? context_.menu_target(*to, pointer_to(n.pointer, name)) : f.target(name, true);
+      n.to[static_cast<std::size_t>(id)] = target;
+      exit(n, name, target, pointer_to(n.pointer, name));
+    }
+  }
+
+  // Its keys, then its patterns: together they must leave no doubt about what the caller wants.
+  void choices(Node& n, MenuNode& m, Fields& f) {
+    std::vector<DigitMap::Entry> entries;
+    std::vector<std::string> pointers;
+    const Json* keys = f.object("keys");
+    if (keys) {
+      for (const auto& [key, target] : keys->items()) {
+        const std::string at = pointer_to(n.pointer + "/keys", key);
+        const int to = context_.menu_target(target, at);
+        exit(n, key, to, at);
+        if (context_.key(key, at) < 0) continue;
+        m.choices.push_back({key, to, {}});
+        entries.push_back({key, false});
+        pointers.push_back(at);
+      }
+    }
+    const Json* patterns = f.array("patterns");
+    for (std::size_t i = 0; patterns && i < patterns->size(); ++i) {
+      const std::string at = n.pointer + "/patterns/" + std::to_string(i);
+      if (!(*patterns)[i].is_object()) {
+        context_.error("wrong-type", at, "a pattern of a menu is an object with 'pattern' and 'next'", "");
+        continue;
+      }
+      Fields p(context_, (*patterns)[i], at);
+      Choice one;
+      const std::string pattern = p.text("pattern", true);
+      one.exit = p.name("name");
+      if (one.exit.empty()) one.exit = "pattern" + std::to_string(i + 1);
+      p.text("comment");
+      const Json* to = p.get("next", true);
+      if (to) one.target = context_.menu_target(*to, at + "/next");
+      p.done();
+      exit(n, one.exit, one.target, at + "/next");
+      if (std::any_of(m.choices.begin(), m.choices.end(),
+                      [&](const Choice& c) { return c.exit == one.exit; }))
+        context_.error("conflict", at, "two exits of this menu are called '" + one.exit + "'",
+                       "give the pattern another 'name'");
+      const auto map = DigitMap::create({{pattern}});
+      if (!map.ok()) {
+        if (!pattern.empty())
+          context_.error("bad-pattern", at + "/pattern", std::string(map.status().message()),
+                         "test it on an input that must pass");
+        continue;
+      }
+      for (const std::string& name : map->names(0))
+        one.slots.push_back(context_.variable_name(name, at + "/pattern"));
+      m.choices.push_back(std::move(one));
+      entries.push_back({pattern});
+      pointers.push_back(at + "/pattern");
+      m.many = true;
+    }
+    if (!f.has("keys") && !f.has("patterns")) {
+      context_.error("missing-field", n.pointer, "no field 'keys', and no 'patterns'",
+                     "add keys, such as {\"1\": \"sales\"}");
+    } else if ((keys && keys->empty() && !f.has("patterns")) || (patterns && patterns->empty())) {
+      context_.error("out-of-range", n.pointer + (patterns ? "/patterns" : "/keys"),
+                     "a menu needs at least one key", "add one, such as \"1\": \"sales\"");
+    }
+    auto map = DigitMap::create(entries);
+    if (!map.ok()) {  // each passed by itself: together they are too large
+      context_.error("bad-pattern", n.pointer + "/patterns", std::string(map.status().message()), "");
+      return;
+    }
+    if (const auto both = map->overlap()) {
+      context_.error("ambiguous-keys", pointers[static_cast<std::size_t>(both->second)],
+                     "the keys " + both->keys + " are '" +
+                         entries[static_cast<std::size_t>(both->second)].text + "' and '" +
+                         entries[static_cast<std::size_t>(both->first)].text + "' too",
+                     "narrow one of the two: [1-9] in place of \\d");
+    }
+    m.digit_timeout = f.duration("digit_timeout", m.digit_timeout, 100ms, 10min);
+    m.terminators = f.keys("terminators", m.many && !map->uses('#') ? "#" : "");
+    for (const char* field : {"digit_timeout", "terminators"}) {
+      if (!m.many && f.has(field))
+        context_.error("conflict", n.pointer + "/" + field,
+                       "'" + std::string(field) + "' in a menu that takes the first key",
+                       "remove it, or add 'patterns'");
+    }
+    for (const char key : m.terminators) {
+      if (map->uses(key))
+        context_.error("conflict", n.pointer + "/terminators",
+                       "'" + std::string(1, key) + "' ends the input, and is a part of it",
+                       "remove one of the two");
+    }
+    m.map = std::make_shared<const DigitMap>(*std::move(map));
   }
 
   void gather(Node& n, Fields& f) {
@@ -238,7 +360,7 @@ class NodeReader {
       }
     }
     if (const std::string pattern = f.text("pattern"); !pattern.empty()) {
-      auto compiled = compile_pattern(pattern);
+      auto compiled = DigitMap::create({{pattern}});
       if (compiled.ok()) {
         g.pattern = *std::move(compiled);
       } else {
@@ -388,7 +510,7 @@ class NodeReader {
     context_.model.names.slot(kQueueResult), context_.model.names.slot(kTransferResult);
     exit(n, f, ExitId::next);
     q.keys.fill(kNowhere);
-    if (const Json* keys = f.object("keys")) key_exits(n, *keys, q.keys, &q.exit_keys);
+    if (const Json* keys = f.object("keys")) key_exits(n, *keys, q.keys, q.exit_keys);
     for (const ExitId id : {ExitId::timeout, ExitId::full, ExitId::unavailable, ExitId::transfer_failed})
       exit(n, f, id, false);
   }

@@ -35,6 +35,7 @@ absl::StatusOr<std::string> words(Piece::Kind kind, const std::string& value, co
 
 absl::Status render(const Model& model, const Say& say, int language, Reader& reader, Prompts& out) {
   if (say.empty()) return absl::OkStatus();
+  std::string mark;  // of the next prompt
   for (const Piece& piece : say.in[static_cast<std::size_t>(language)]) {
     const bool secret_before = std::exchange(reader.secret, false);
     const int l = piece.language >= 0 ? piece.language : language;
@@ -48,7 +49,9 @@ absl::Status render(const Model& model, const Say& say, int language, Reader& re
       p.voice = piece.voice.empty() ? model.voices[static_cast<std::size_t>(l)] : piece.voice;
     };
     absl::Status status;
+    const std::size_t before = out.size();
     switch (piece.kind) {
+      case Piece::Kind::mark: mark = std::move(value); break;
       case Piece::Kind::text:
         speaks();
         p.value = std::move(value);
@@ -102,6 +105,7 @@ absl::Status render(const Model& model, const Say& say, int language, Reader& re
         break;
       }
     }
+    if (out.size() > before) out[before].mark = std::exchange(mark, {});
     const bool secret = std::exchange(reader.secret, secret_before || reader.secret);
     if (!status.ok()) return secret ? absl::InvalidArgumentError("a secret value cannot be spoken") : status;
   }
@@ -125,7 +129,9 @@ std::vector<const Say*> says(const Node& node) {
                         },
                         [](const PlayNode& n) { return Says{&n.say}; },
                         [](const MenuNode& n) {
-                          return Says{&n.say, &n.short_say, &n.invalid_say, &n.no_input_say};
+                          Says says{&n.say, &n.short_say, &n.invalid_say, &n.no_input_say, &n.exit_say};
+                          if (n.confirm) says.push_back(&n.confirm->say);
+                          return says;
                         },
                         [](const GatherNode& n) {
                           return Says{&n.say, &n.short_say, &n.invalid_say, &n.no_input_say};

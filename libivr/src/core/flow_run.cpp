@@ -15,7 +15,6 @@ namespace {
 
 constexpr int kErrorFuel = 32;   // visits left for the goodbye after the fuel is out
 constexpr int kMaxErrors = 100;  // of one call; then it ends
-const Barge kToTheEnd{BargeIn::none};
 
 }  // namespace
 
@@ -59,9 +58,15 @@ void FlowRun::Machine::run() {
 }
 
 void FlowRun::Machine::arrive() {
+  came_from_ = at_;
   at_ = next_;
   next_ = kNowhere;
   const Node& n = node();
+  if (n.type == NodeType::menu) {
+    const auto before = std::find(menus_.begin(), menus_.end(), at_);
+    menus_.erase(before, menus_.end());
+    menus_.push_back(at_);
+  }
   scope_.node = n.name;
   const int visit = ++visits_[static_cast<std::size_t>(at_)];
   out_->notes.push_back(note::NodeEntered{n.name, std::string(n.type_name), visit});
@@ -83,6 +88,7 @@ void FlowRun::Machine::out_of_fuel() {
 void FlowRun::Machine::leave(std::string_view exit, int to, std::string input, std::string error,
                              std::string_view reason, std::string output) {
   const Node& n = node();
+  if (to == kBack || to == kTop) to = menu_behind(to);
   if (output.empty() && to >= 0)
     append_json(std::string_view(model_.nodes[static_cast<std::size_t>(to)].name), output);
   out_->notes.push_back(note::NodeLeft{n.name, std::string(n.type_name), std::string(exit), std::move(input),
@@ -309,6 +315,11 @@ void FlowRun::Machine::resume(const Outcome& outcome) {
     if (node().type == NodeType::gather) return gathered(*collected);
     if (node().type == NodeType::welcome) return language_key(*collected);
   }
+  if (const auto* collected = std::get_if<outcome::Collected>(&outcome);
+      collected && phase_ == Phase::confirm) {
+    if (!collected->digits.empty()) fuel_ = options_.fuel;
+    return confirmed(*collected);
+  }
   if (const auto* reply = std::get_if<outcome::Fetched>(&outcome);
       reply && node().type == NodeType::api && phase_ == Phase::act) {
     return fetched(*reply);
@@ -351,6 +362,8 @@ void FlowRun::Machine::after_play(const outcome::Played& played) {
     case Phase::say:
       if (failed) return fail(played.error.empty() ? "the prompt could not be played" : played.error);
       if (node().type == NodeType::transfer) return dial();
+      if (node().type == NodeType::menu)
+        return leave(was_silent_ ? ExitId::no_input : ExitId::invalid, keys_);
       break;
     case Phase::act:
       if (failed) return fail(played.error.empty() ? "the prompt could not be played" : played.error);
@@ -361,6 +374,7 @@ void FlowRun::Machine::after_play(const outcome::Played& played) {
       break;
     // A question that could not be spoken comes back as Played too.
     case Phase::ask:
+    case Phase::confirm:
       if (failed) return fail(played.error.empty() ? "the prompt could not be played" : played.error);
       break;
     case Phase::pause:

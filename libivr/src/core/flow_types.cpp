@@ -48,7 +48,7 @@ const std::vector<TypeRow>& type_rows() {
       {"menu",
        T::menu,
        "S0",
-       "Asks for one key; each key is an exit.",
+       "Asks for a key, or keys that fit a pattern; each is an exit.",
        true,
        true,
        false,

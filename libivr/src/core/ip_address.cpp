@@ -1,6 +1,8 @@
 #include "core/ip_address.hpp"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -83,6 +85,39 @@ std::optional<std::array<std::uint16_t, 8>> ipv6_groups(std::string_view text) n
 
 bool is_ipv4(std::string_view text) noexcept { return ipv4_bytes(text).has_value(); }
 bool is_ipv6(std::string_view text) noexcept { return ipv6_groups(text).has_value(); }
+
+std::optional<std::array<std::uint8_t, 16>> ip_bytes(std::string_view text) noexcept {
+  std::array<std::uint8_t, 16> bytes{};
+  if (const auto v4 = ipv4_bytes(text)) {
+    bytes[10] = bytes[11] = 0xFF;
+    for (std::size_t i = 0; i < 4; ++i) bytes[12 + i] = static_cast<std::uint8_t>((*v4)[i]);
+    return bytes;
+  }
+  const auto v6 = ipv6_groups(text);
+  if (!v6) return std::nullopt;
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[2 * i] = static_cast<std::uint8_t>((*v6)[i] >> 8);
+    bytes[2 * i + 1] = static_cast<std::uint8_t>((*v6)[i] & 0xFF);
+  }
+  return bytes;
+}
+
+std::string ip_text(const std::array<std::uint8_t, 16>& bytes) {
+  constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+  std::string text;
+  if (std::equal(kMapped.begin(), kMapped.end(), bytes.begin())) {
+    for (std::size_t i = 12; i < 16; ++i) text += (i == 12 ? "" : ".") + std::to_string(bytes[i]);
+    return text;
+  }
+  for (std::size_t i = 0; i < 16; i += 2) {
+    char group[8];
+    const unsigned value = static_cast<unsigned>(bytes[i] << 8 | bytes[i + 1]);
+    const auto end = std::to_chars(group, group + sizeof group, value, 16).ptr;
+    if (i > 0) text += ':';
+    text.append(group, end);
+  }
+  return text;
+}
 
 bool is_unspecified(std::string_view ip) noexcept {
   if (const auto v4 = ipv4_bytes(ip)) return *v4 == std::array<int, 4>{};
