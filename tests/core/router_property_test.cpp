@@ -3,8 +3,10 @@
 #include <cstdlib>
 #include <functional>
 #include <random>
+#include <set>
 
 #include "core/router_checker.hpp"
+#include "ivr/queue_log.hpp"
 
 // Random lives of a contact centre: agents, queues and callers that do whatever they can do, in any order and
 // often at the same instant, with a crash or a reload between any two steps. A checker that is fed with
@@ -123,6 +125,7 @@ class Life {
     }
     checker_.step(event, now_, out);
     checker_.settled(router_, now_);
+    count_lines(event, out);
     if (twin_) {
       acd::Commands same;
       twin_->step(event, now_, same);
@@ -131,6 +134,29 @@ class Life {
       else if (twin_->deadline() != router_.deadline())
         checker_.blame("after a reload the deadline is another");
     }
+  }
+
+  // The queue log says what the router said: every stay begins once and ends once.
+  void count_lines(const acd::Event& event, const acd::Commands& out) {
+    int entered = 0, connected = 0, closed = 0;
+    queue_log_.step(event, out, now_, [&](const QueueLog::Line& line) {
+      entered += line.verb == "ENTERQUEUE";
+      connected += line.verb == "CONNECT";
+      closed += QueueLog::closes(line.verb);
+    });
+    for (const auto& command : out) {
+      if (const auto* c = std::get_if<acd::Joined>(&command)) {
+        --entered;
+        if (!stays_.insert(c->entry).second) --closed;  // it has moved
+      }
+      connected -= std::holds_alternative<acd::Connect>(command);
+      if (const auto* c = std::get_if<acd::Left>(&command))
+        closed -= static_cast<int>(stays_.erase(c->entry));
+    }
+    if (entered != 0 || connected != 0 || closed != 0 || queue_log_.open() != stays_.size())
+      checker_.blame("the queue log: " + std::to_string(entered) + " entered, " + std::to_string(connected) +
+                     " connected, " + std::to_string(closed) + " closed too many, " +
+                     std::to_string(queue_log_.open()) + " open");
   }
 
   // Time goes by; ticks come when they are asked for.
@@ -346,6 +372,8 @@ class Life {
   Router router_;
   std::optional<Router> twin_;
   Checker checker_;
+  QueueLog queue_log_;
+  std::set<EntryId> stays_;  // open ones
   Time now_ = Time{} + 1'700'000'000s;
   std::uint32_t calls_ = 0;
   std::vector<OfferId> offers_;

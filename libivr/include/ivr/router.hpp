@@ -209,6 +209,7 @@ struct Join {
 struct Leave {  // of a call that waits
   std::string call;
   enum class Why { hung_up, key, moved, timeout } why = Why::hung_up;  // timeout: the caller's own limit
+  std::string key{};                                                   // which one
 };  // not with the talk that follows a Connect: that is Ended
 struct Move {
   std::string call, queue;
@@ -242,7 +243,11 @@ struct Refused {
 };  // no_answer and unreachable count as missed, with no_answer_delay
 struct TalkEnded {
   OfferId offer = 0;
-};                    // the agent's leg is free: wrap-up begins
+  // For the log: who ended it, or the agent has sent the caller on, after having talked to the other first or
+  // not. unknown: a log of before says nothing.
+  enum class By { unknown, caller, agent, transfer, attended } by = By::unknown;
+  std::string target{};  // of a transfer
+};                       // the agent's leg is free: wrap-up begins
 struct Restarted {};  // after a crash: legs are gone, callers who waited or talked are closed, callbacks stay
 struct Tick {};
 

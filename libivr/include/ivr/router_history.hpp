@@ -11,6 +11,7 @@
 #include "ivr/base.hpp"
 #include "ivr/day_report.hpp"
 #include "ivr/ports.hpp"
+#include "ivr/queue_log.hpp"
 #include "ivr/router.hpp"
 
 // The router's past out of a store: to run it again, to explain it, to sum it up.
@@ -62,5 +63,10 @@ absl::StatusOr<CallExplanation> explain_call(StorePort& store, std::string_view 
 // calls that `shown` lets through (none: all). Not finish().
 absl::Status read_day(StorePort& store, DayReport& report,
                       const std::function<bool(const CallRecord&)>& shown = {});
+
+// The queue log of since <= t < until, in order; `queues` as they are known to have been. Stays that were
+// there before are closed as they end.
+absl::Status read_queue_log(StorePort& store, const std::vector<QueueOptions>& queues, Time since, Time until,
+                            const QueueLog::Sink& sink);
 
 }  // namespace ivr

@@ -34,6 +34,31 @@ absl::StatusOr<std::optional<std::int64_t>> first_step(StorePort& store, Time si
   return steps->front().sequence;
 }
 
+// All steps of the time, and those before it that say how things stood: `seed` is told what is known of that,
+// if anything; else the steps begin with the oldest there is, and things say how they are as they change.
+absl::Status read_steps(StorePort& store, Time since, Time until,
+                        const std::function<void(const RouterThen&)>& seed,
+                        const std::function<void(const RouterHappening&)>& each) {
+  auto first = first_step(store, since, until);
+  if (!first.ok()) return first.status();
+  if (!first->has_value()) return absl::OkStatus();
+  std::int64_t from = 0;
+  if (auto then = router_before(store, **first); then.ok()) {
+    seed(*then);
+    from = then->next;
+  } else {
+    auto oldest = store.router_log({.limit = 1});
+    if (!oldest.ok()) return oldest.status();
+    from = oldest->front().sequence;
+  }
+  return for_each_step(store, from, until, [&](const RouterStep& step) -> absl::StatusOr<bool> {
+    auto happening = parse_router_step(step);
+    if (!happening.ok()) return happening.status();
+    each(*happening);
+    return true;
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<RouterThen> router_before(StorePort& store, std::int64_t next) {
@@ -133,27 +158,18 @@ absl::StatusOr<CallExplanation> explain_call(StorePort& store, std::string_view 
 
 absl::Status read_day(StorePort& store, DayReport& report,
                       const std::function<bool(const CallRecord&)>& shown) {
-  auto first = first_step(store, report.since(), report.until());
-  if (!first.ok()) return first.status();
-  if (first->has_value()) {
-    std::int64_t from = 0;
-    if (auto then = router_before(store, **first); then.ok()) {
-      report.seed(then->router.agents(then->at), then->router.entries(then->at), then->at);
-      from = then->next;
-    } else {  // from the oldest step: agents say how they are as they change
-      auto oldest = store.router_log({.limit = 1});
-      if (!oldest.ok()) return oldest.status();
-      from = oldest->front().sequence;
-    }
-    auto read =
-        for_each_step(store, from, report.until(), [&](const RouterStep& step) -> absl::StatusOr<bool> {
-          auto happening = parse_router_step(step);
-          if (!happening.ok()) return happening.status();
-          report.step(happening->event, happening->commands, happening->at);
-          return true;
-        });
-    if (!read.ok()) return read;
-    // When nothing ran at the end of the day, the next start says since when.
+  bool any = false;
+  const auto read = read_steps(
+      store, report.since(), report.until(),
+      [&](const RouterThen& then) {
+        report.seed(then.router.agents(then.at), then.router.entries(then.at), then.at);
+      },
+      [&](const RouterHappening& step) {
+        any = true;
+        report.step(step.event, step.commands, step.at);
+      });
+  if (!read.ok()) return read;
+  if (any) {  // when nothing ran at the end of the day, the next start says since when
     auto next = store.router_log({.since = report.until(), .limit = 1});
     if (!next.ok()) return next.status();
     if (!next->empty()) {
@@ -170,6 +186,21 @@ absl::Status read_day(StorePort& store, DayReport& report,
     }
     if (calls->size() < kPage) return absl::OkStatus();
   }
+}
+
+absl::Status read_queue_log(StorePort& store, const std::vector<QueueOptions>& queues, Time since, Time until,
+                            const QueueLog::Sink& sink) {
+  QueueLog log;
+  log.seed(queues, {}, {}, since);
+  const QueueLog::Sink nobody = [](const QueueLog::Line&) {};
+  return read_steps(
+      store, since, until,
+      [&](const RouterThen& then) {
+        log.seed({}, then.router.agents(then.at), then.router.entries(then.at), then.at);
+      },
+      [&](const RouterHappening& step) {
+        log.step(step.event, step.commands, step.at, step.at < since ? nobody : sink);
+      });
 }
 
 }  // namespace ivr

@@ -61,6 +61,10 @@ struct Names<acd::Leave::Why> {
   static constexpr std::string_view all[] = {"hung_up", "key", "moved", "timeout"};
 };
 template <>
+struct Names<acd::TalkEnded::By> {
+  static constexpr std::string_view all[] = {"unknown", "caller", "agent", "transfer", "attended"};
+};
+template <>
 struct Names<acd::Refused::Why> {
   static constexpr std::string_view all[] = {"no_answer", "busy", "rejected", "unreachable"};
 };
@@ -91,14 +95,14 @@ IVR_FIELDS(acd::AgentStatus, agent, state, reason);
 IVR_FIELDS(acd::AgentReachable, agent, reachable);
 IVR_FIELDS(acd::AgentBusy, agent, channel, contacts);
 IVR_FIELDS(acd::Join, call, queue, caller, channel, priority, required, preferred, agent, direct);
-IVR_FIELDS(acd::Leave, call, why);
+IVR_FIELDS(acd::Leave, call, why, key);
 IVR_FIELDS(acd::Move, call, queue);
 IVR_FIELDS(acd::CallbackRequested, call, number);
 IVR_FIELDS(acd::CallbackDialled, entry, call, answered);
 IVR_FIELDS(acd::Ringing, offer);
 IVR_FIELDS(acd::Accepted, offer);
 IVR_FIELDS(acd::Refused, offer, why);
-IVR_FIELDS(acd::TalkEnded, offer);
+IVR_FIELDS(acd::TalkEnded, offer, by, target);
 IVR_FIELDS(acd::Restarted);
 IVR_FIELDS(acd::Tick);
 
