@@ -197,6 +197,12 @@ TEST(SofiaRegistrar, WhoErrsAndWhoDoesNotExistAreToldTheSame) {
     EXPECT_EQ(reply.find("stale"), std::string::npos);
     EXPECT_EQ(ivr.last<sip::Unauthorized>()->user, user);
     EXPECT_EQ(ivr.last<sip::Unauthorized>()->source.port, phone.peer.port());
+    const RefusedRequest& refused = ivr.last<sip::Refused>()->request;
+    EXPECT_EQ(refused.why, RefusedFor::bad_password);
+    EXPECT_EQ(refused.status, 401);
+    EXPECT_EQ(refused.method, "REGISTER");
+    EXPECT_EQ(refused.address, "127.0.0.1");
+    EXPECT_EQ(refused.to, user);
     // All but what is its own.
     for (const char* name : {"Via", "From", "To", "Call-ID"})
       reply = replaced(reply, {{header_of(reply, name), name}});
@@ -266,6 +272,8 @@ TEST(SofiaRegistrar, GuessingPasswordsIsStopped) {
   EXPECT_EQ(asked + barred, 60);
   EXPECT_LE(ivr.count<sip::Unauthorized>(), 30);
   EXPECT_GT(barred, 0);
+  EXPECT_EQ(ivr.last<sip::Refused>()->request.why, RefusedFor::barred);
+  EXPECT_EQ(ivr.count<sip::Refused>(), ivr.count<sip::Unauthorized>() + barred);
 }
 
 TEST(SofiaRegistrar, ACallFromAUserOfOursIsAskedForThePasswordAndOthersAreNot) {

@@ -277,6 +277,33 @@ TEST_F(EngineTest, ATransferConnectsBothSidesAndRecordsThem) {
   EXPECT_TRUE(fs::exists(transferred->recording)) << transferred->recording;
 }
 
+// RFC 5009: the desk, asked by us, says that it may be heard before it answers. It never does.
+TEST_F(EngineTest, P_38_ADeskThatHasNotAnsweredIsHeardWhereItAsksForThat) {
+  auto desk = std::make_shared<Log>();
+  auto o = options(28000);
+  o.routes.push_back({.extension = "desk",
+                      .script = list({intent::SendDigits{"7W7W7W7W7"}, intent::Hangup{"busy", 486}}, desk),
+                      .answer_later = true});
+  auto made = Engine::create(std::move(o));
+  ASSERT_TRUE(made.ok());
+  peer = *std::move(made);
+  ASSERT_TRUE(peer->start().ok());
+  const auto port = [](const Engine& e) { return std::to_string(e.sip_address().port); };
+  serve({intent::Transfer{.uri = "sip:desk@127.0.0.1:" + port(*peer)}});
+  const auto id =
+      peer->originate({.uri = "sip:2001@127.0.0.1:" + port(*server),
+                       .script = list({intent::Collect{.first_timeout = 25s}, intent::Wait{60s}}, robot)});
+  ASSERT_TRUE(id.ok());
+  end_of(*server);
+  const auto* collected = robot->first<outcome::Collected>();
+  ASSERT_NE(collected, nullptr);
+  EXPECT_EQ(collected->digits, "7") << "the caller of 2001 hears the desk ring back by itself";
+  const auto* transferred = heard->first<outcome::Transferred>();
+  ASSERT_NE(transferred, nullptr);
+  EXPECT_EQ(transferred->end, outcome::TransferEnd::busy);
+  EXPECT_EQ(transferred->talk, 0ms);
+}
+
 TEST_F(EngineTest, StoppingEndsCallsInProgressAndKeepsTheirRecords) {
   serve({intent::Wait{600s}});
   auto o = options(28000);

@@ -211,8 +211,9 @@ void Narrator::tell_text(const EngineEvent& event) {
           },
           [&](const EngineEvent::CallAnswered&) { line(event, "answered"); },
           [&](const EngineEvent::CallRefused& e) {
-            line(event, "refused " + e.from + " to '" + e.extension + "': " + std::to_string(e.status) + " " +
-                            e.reason);
+            line(event, "refused " + e.from + " at " + e.address +
+                            (e.method == "REGISTER" ? " to register" : " to '" + e.extension + "'") + ": " +
+                            std::to_string(e.status) + " " + e.reason);
           },
           [&](const EngineEvent::Said& e) { line(event, "   " + spoken(e.prompts)); },
           [&](const EngineEvent::Pressed& e) {
@@ -267,6 +268,11 @@ void Narrator::tell_json(const EngineEvent& event) {
                    j["event"] = "call_refused";
                    j["status"] = e.status;
                    j["reason"] = e.reason;
+                   j["address"] = e.address;
+                   j["why"] = ivr::to_string(e.why);
+                   j["method"] = e.method;
+                   j["from"] = e.from;
+                   j["extension"] = e.extension;
                  },
                  [&](const EngineEvent::Said& e) {
                    j["event"] = "said";

@@ -13,6 +13,7 @@
 #include "ivr/admission.hpp"
 #include "ivr/call_session.hpp"
 #include "ivr/ports.hpp"
+#include "ivr/refusals.hpp"
 #include "ivr/router.hpp"
 #include "ivr/script.hpp"
 #include "ivr/site.hpp"
@@ -93,6 +94,11 @@ struct EngineEvent {
     std::string reason;
     std::string from;
     std::string extension;
+    std::string address{};  // where the request came from
+    RefusedFor why = RefusedFor::busy;
+    std::string method = "INVITE";  // or "REGISTER", of one who has not proved who he is
+
+    RefusedRequest request() const { return {why, status, method, address, from, extension}; }
   };  // call is empty
   struct Said {
     Prompts prompts;

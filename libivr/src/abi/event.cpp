@@ -100,10 +100,9 @@ struct Translation {
   void operator()(const EngineEvent::CallRefused& refused) {
     kind = IVR_CALL_REFUSED;
     text = refused.reason;
-    detail = {{"status", refused.status},
-              {"reason", refused.reason},
-              {"from", refused.from},
-              {"extension", refused.extension}};
+    detail = {{"status", refused.status},       {"reason", refused.reason},   {"from", refused.from},
+              {"extension", refused.extension}, {"address", refused.address}, {"why", to_string(refused.why)},
+              {"method", refused.method}};
   }
   void operator()(const EngineEvent::CallEnded& ended) {
     kind = IVR_CALL_ENDED;

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/early_media.hpp"
 #include "edge/sofia_guard.hpp"
 #include "edge/sofia_stack.hpp"
 #include "edge/sofia_text.hpp"
@@ -118,7 +119,29 @@ void SofiaStack::refuse(nua_handle_t* handle, int status) {
               TAG_IF(status == 415 || status == 406, SIPTAG_ACCEPT_STR("application/sdp")), TAG_END());
 }
 
+void SofiaStack::tell_refused(RefusedFor why, int status, const sip_t* sip) {
+  RefusedRequest request{.why = why, .status = status, .address = address_of(nua_current_request(nua_)).ip};
+  if (sip->sip_request->rq_method == sip_method_register) request.method = "REGISTER";
+  if (sip->sip_from) request.from = url_text(sip->sip_from->a_url);
+  request.to = decoded_user(request.method == "REGISTER" && sip->sip_to ? sip->sip_to->a_url
+                                                                        : sip->sip_request->rq_url);
+  sink_(sip::Refused{std::move(request)});
+}
+
+// Before anything else is looked at. False: it has been answered.
+bool SofiaStack::allowed(nua_handle_t* handle, const sip_t* sip) {
+  if (options_.allow.empty() || options_.allow.contains(address_of(nua_current_request(nua_)).ip))
+    return true;
+  nua_respond(handle, SIP_403_FORBIDDEN, NUTAG_WITH_THIS(nua_), TAG_END());
+  tell_refused(RefusedFor::not_allowed, 403, sip);
+  return false;
+}
+
 void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
+  if (!allowed(handle, sip)) {
+    nua_handle_destroy(handle);
+    return;
+  }
   const int refused = stopping_ ? 503 : has_no_way_back(sip) ? 400 : refused_content(sip);
   if (refused) {
     refuse(handle, refused);
@@ -143,6 +166,7 @@ void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
   leg.our_uri = "<" + url_text(sip->sip_to->a_url) + ">";
   leg.peer_updates = lists(sip->sip_allow, "UPDATE");
   leg.peer_times = lists(sip->sip_supported, "timer");
+  leg.peer_allows_early = parse_early_media(unknown_header(sip, "P-Early-Media")).supported;
   leg.peer_acks_early = lists(sip->sip_supported, "100rel") || lists(sip->sip_require, "100rel");
   leg.peer_acks_all = lists(sip->sip_require, "100rel");
 
@@ -251,7 +275,8 @@ void SofiaStack::on_invite_reply(SofiaLeg& leg, int status, const char* phrase, 
   if (status < 200) {
     if (status == 100 || leg.state != SofiaLeg::State::early) return;
     if (sdp) leg.early_sdp = sdp;
-    sink_(sip::Ringing{leg.id, status, std::move(sdp)});
+    sink_(sip::Ringing{leg.id, status, std::move(sdp),
+                       parse_early_media(unknown_header(sip, "P-Early-Media")).direction});
     return;
   }
   if (status >= 300) {  // the state change that ends the leg follows

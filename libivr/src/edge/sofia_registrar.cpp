@@ -88,6 +88,7 @@ bool SofiaStack::proves_who_it_is(nua_handle_t* handle, const sip_t* sip, std::s
   if (credentials && failures_.bars(source.ip, now)) {
     nua_respond(handle, SIP_503_SERVICE_UNAVAILABLE, NUTAG_WITH_THIS(nua_), SIPTAG_RETRY_AFTER_STR("60"),
                 TAG_END());
+    tell_refused(RefusedFor::barred, 503, sip);
     return false;
   }
   if (credentials && !names_this(*credentials, sip->sip_request->rq_url)) {
@@ -108,6 +109,7 @@ bool SofiaStack::proves_who_it_is(nua_handle_t* handle, const sip_t* sip, std::s
   if (credentials && verdict == DigestServer::Verdict::wrong) {
     failures_.failed(source.ip, now);
     sink_(sip::Unauthorized{credentials->username, source});
+    tell_refused(RefusedFor::bad_password, 401, sip);
   }
   return false;
 }
@@ -116,6 +118,7 @@ void SofiaStack::on_register(nua_handle_t* handle, const sip_t* sip) {
   const auto refuse_with = [&](int status, const char* phrase) {
     nua_respond(handle, status, phrase, NUTAG_WITH_THIS(nua_), TAG_END());
   };
+  if (!allowed(handle, sip)) return;
   if (stopping_) return refuse_with(SIP_503_SERVICE_UNAVAILABLE);
   std::string user;
   if (!proves_who_it_is(handle, sip, "REGISTER", true, user)) return;

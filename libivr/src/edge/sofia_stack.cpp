@@ -336,7 +336,10 @@ void SofiaStack::ring(LegId id, int status, std::optional<std::string> sdp) {
   if (sdp && (leg->peer_acks_all || (status == 183 && leg->peer_acks_early))) leg->early_answered = true;
   if (sdp) leg->sdp = std::move(*sdp);
   const char* body = sdp ? leg->sdp.c_str() : nullptr;
+  // What we say and hear before the answer is meant to pass (RFC 5009 section 8).
+  const bool early = body && leg->peer_allows_early;
   nua_respond(leg->handle, status, sip_status_phrase(status),
+              TAG_IF(early, SIPTAG_HEADER_STR("P-Early-Media: sendrecv")),
               TAG_IF(leg->peer_acks_early, NUTAG_APPL_METHOD("PRACK")),
               TAG_IF(!leg->contact.empty(), SIPTAG_CONTACT_STR(leg->contact.c_str())),
               TAG_IF(body, SIPTAG_CONTENT_TYPE_STR(kSdp)), TAG_IF(body, SIPTAG_PAYLOAD_STR(body)), TAG_END());

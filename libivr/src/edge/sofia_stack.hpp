@@ -28,6 +28,7 @@ struct SofiaLeg {
   bool peer_updates = false;               // its Allow has UPDATE
   bool peer_times = false;                 // its Supported has timer
   bool peer_acks_early = false;            // its Supported or Require has 100rel
+  bool peer_allows_early = false;          // it reads P-Early-Media (RFC 5009)
   bool peer_acks_all = false;              // ... in its Require: every provisional goes reliably
   bool early_answered = false;             // our SDP went out in a reliable provisional
   bool reoffered = false;                  // a re-INVITE of the peer waits for our answer
@@ -149,6 +150,8 @@ class SofiaStack {
   void retry_offer(SofiaLeg& leg);
   void give_up_later(SofiaLeg& leg);
   void refuse(nua_handle_t* handle, int status);
+  bool allowed(nua_handle_t* handle, const sip_t* sip);
+  void tell_refused(RefusedFor why, int status, const sip_t* sip);
   void step_until(Millis limit, bool (SofiaStack::*done)() const);
   bool is_done() const { return legs_.empty() && deferred_.empty() && enrolments_.empty(); }
   bool is_down() const { return down_; }

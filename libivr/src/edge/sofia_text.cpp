@@ -172,6 +172,15 @@ std::optional<Millis> retry_after_of(const sip_t* sip) {
   return std::chrono::seconds(std::min<unsigned long>(sip->sip_retry_after->af_delta, 86'400));
 }
 
+std::string unknown_header(const sip_t* sip, std::string_view name) {
+  std::string all;
+  for (const sip_unknown_t* each = sip ? sip->sip_unknown : nullptr; each; each = each->un_next) {
+    if (!each->un_name || !each->un_value || !same_word(each->un_name, name)) continue;
+    all.append(all.empty() ? "" : ",").append(each->un_value);
+  }
+  return all;
+}
+
 std::string auth_text(const msg_auth_t* header) {
   std::string text = header->au_scheme ? header->au_scheme : "";
   const char* separator = " ";

@@ -34,6 +34,9 @@ bool lists(const Header* list, std::string_view item) {
 }
 std::optional<Millis> retry_after_of(const sip_t* sip);
 
+// A header that the library has no class for: its values, joined by commas (RFC 3261 section 7.3.1).
+std::string unknown_header(const sip_t* sip, std::string_view name);
+
 // Authorization, WWW-Authenticate and their like as the text they were: "Digest realm=...".
 std::string auth_text(const msg_auth_t* header);
 

@@ -190,10 +190,10 @@ void Acd::join(const std::string& call, const std::string& caller, const intent:
                  .direct = want.direct});
 }
 
-void Acd::leave(const std::string& call, acd::Leave::Why why) {
+void Acd::leave(const std::string& call, acd::Leave::Why why, char key) {
   if (!partner(call).empty()) return part(call);  // it had been connected in this very moment
   if (callers_.erase(call) == 0) return;
-  post(acd::Leave{call, why});
+  post(acd::Leave{call, why, key == 0 ? std::string() : std::string(1, key)});
 }
 
 void Acd::request_callback(const std::string& call, const std::string& number) {
@@ -359,6 +359,7 @@ void Acd::separate(const std::string& a, const std::string& b) {
 void Acd::part(const std::string& call) {
   const std::string other = partner(call);
   if (other.empty()) return;
+  ended_by(call, acd::TalkEnded::By::agent);
   separate(call, other);
   calls_.tell_session(call, event::Unbridged{});
   calls_.tell_session(other, event::Unbridged{.by_other = true});
@@ -369,9 +370,19 @@ void Acd::part(const std::string& call) {
   }
 }
 
+// For the router's log, when `call` is an agent's.
+void Acd::ended_by(const std::string& call, acd::TalkEnded::By by, const std::string& target) {
+  const auto leg = agent_calls_.find(call);
+  if (leg == agent_calls_.end()) return;
+  leg->second.by = by;
+  leg->second.target = target;
+}
+
 void Acd::release(const std::string& agent_call) {
   AgentCall& leg = agent_calls_[agent_call];
-  if (std::exchange(leg.took, false)) post(acd::TalkEnded{std::exchange(leg.offer, 0)});
+  const auto by = std::exchange(leg.by, acd::TalkEnded::By::caller);
+  if (std::exchange(leg.took, false))
+    post(acd::TalkEnded{std::exchange(leg.offer, 0), by, std::exchange(leg.target, {})});
 }
 
 bool Acd::referred(const std::string& call, const std::string& target) {
@@ -381,6 +392,7 @@ bool Acd::referred(const std::string& call, const std::string& target) {
 bool Acd::send_on(const std::string& call, const std::string& target) {
   const std::string other = partner(call);
   if (other.empty() || !agent_calls_.contains(other)) return false;
+  ended_by(other, acd::TalkEnded::By::transfer, target);
   separate(call, other);
   callers_.erase(call);
   referrers_[call] = other;
@@ -421,6 +433,7 @@ bool Acd::join_partners(const std::string& left, const std::string& other) {
   if (with != other) separate(other, with);
   for (const std::string& gone : {left, other}) {
     if (gone == with) continue;
+    ended_by(gone, acd::TalkEnded::By::attended);
     callers_.erase(gone);
     calls_.tell_session(gone, event::Unbridged{});
   }

@@ -57,7 +57,7 @@ class Acd {
 
   // From sessions.
   void join(const std::string& call, const std::string& caller, const intent::Queue& want);
-  void leave(const std::string& call, acd::Leave::Why why);
+  void leave(const std::string& call, acd::Leave::Why why, char key = 0);
   void request_callback(const std::string& call, const std::string& number);
   void serve(const std::string& call, const std::string& caller);  // `caller`: of a call we did not make
   void decline(const std::string& call);  // an open line does not take whom it was offered
@@ -119,11 +119,14 @@ class Acd {
   struct AgentCall {
     OfferId offer = 0;
     std::string agent;
-    bool took = false;      // the router believes it talks: TalkEnded is owed
+    bool took = false;  // the router believes it talks: TalkEnded is owed
+    acd::TalkEnded::By by = acd::TalkEnded::By::caller;
+    std::string target;     // of a transfer
     bool standing = false;  // stays open between talks
   };
 
   void post(acd::Event event);
+  void ended_by(const std::string& call, acd::TalkEnded::By by, const std::string& target = {});
   void carry_out(const acd::Offer& offer);
   void carry_out(const acd::Withdraw& withdraw);
   void carry_out(const acd::Connect& connect);

@@ -32,6 +32,7 @@ struct ActiveCall {
     std::string peer_ip;   // where the peer itself signals from; empty: unknown
     bool offered = false;  // our offer is out and unanswered
     bool up = false;
+    bool early = false;                    // it has told where its sound comes from, before the answer
     bool held = false;                     // the peer wants to hear nothing
     bool closing = false, closed = false;  // the stream
     Codec codec = Codec::pcmu;
@@ -47,7 +48,8 @@ struct ActiveCall {
   std::string user;     // of the registrar, see CallInfo::user
   std::string address;  // where the caller's packets come from, for Admission
   bool admitted = false;
-  int priority = 0;  // the caller's own, in queues
+  bool hushed = false;  // muted by us until the far side has answered
+  int priority = 0;     // the caller's own, in queues
   JournalSlot journal = 0;
   std::optional<PendingPlay> rendering;
   absl::flat_hash_map<RecordId, std::string> files;

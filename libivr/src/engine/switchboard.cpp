@@ -134,13 +134,15 @@ const Route* Switchboard::route(std::string_view extension) const {
 
 // --------------------------------------------------------------------------------------- new calls
 
-void Switchboard::refuse(const sip::Invited& invited, int status, const std::string& reason, bool retry) {
+void Switchboard::refuse(const sip::Invited& invited, RefusedFor why, int status, const std::string& reason,
+                         bool retry) {
   ++counters_.refused;
   world_.sip.reject(invited.leg, status, reason,
                     retry ? std::optional<Millis>(options_.limits.retry_after) : std::nullopt);
   world_.tell({{},
                world_.clock.now(),
-               EngineEvent::CallRefused{status, reason, invited.from_uri, invited.request_user}});
+               EngineEvent::CallRefused{status, reason, invited.from_uri, invited.request_user,
+                                        invited.source.ip, why}});
 }
 
 ActiveCall& Switchboard::add(std::string id, CallSessionOptions session, std::unique_ptr<Script> script) {
@@ -185,7 +187,7 @@ void Switchboard::set_remote(ActiveCall& call, LegNumber number, RemoteMedia rem
 }
 
 void Switchboard::on(const sip::Invited& invited) {
-  if (draining_) return refuse(invited, 503, "shutting down", true);
+  if (draining_) return refuse(invited, RefusedFor::busy, 503, "shutting down", true);
   const Route* taken = route(invited.request_user);
   std::string takes_over;
   if (invited.replaces != 0) {  // RFC 3891: it goes on with whom the replaced one talks
@@ -194,7 +196,7 @@ void Switchboard::on(const sip::Invited& invited) {
     LegNumber number = 0;
     const ActiveCall* const old = find_leg(invited.replaces, number);
     if (old == nullptr || number != 0 || acd_.partner(old->record.id).empty())
-      return refuse(invited, 481, "the call to be replaced talks with nobody");
+      return refuse(invited, RefusedFor::not_acceptable, 481, "the call to be replaced talks with nobody");
     takes_over = old->record.id;
     taken = &joins;
   }
@@ -208,17 +210,18 @@ void Switchboard::on(const sip::Invited& invited) {
       taken = &masked;
     }
   }
-  if (taken == nullptr) return refuse(invited, 404, "no extension '" + invited.request_user + "'");
+  if (taken == nullptr)
+    return refuse(invited, RefusedFor::no_extension, 404, "no extension '" + invited.request_user + "'");
   if (auto refusal = admission_.enter(invited.source.ip, world_.clock.now())) {
-    return refuse(invited, refusal->status, refusal->reason, refusal->status == 503);
+    return refuse(invited, RefusedFor::limit, refusal->status, refusal->reason, refusal->status == 503);
   }
 
   const CallerGate::Verdict verdict = gate_.enter(invited.from_user, world_.clock.now());
   if (verdict.answer != CallerGate::Answer::taken) {
     admission_.left(invited.source.ip);
-    return refuse(invited, verdict.answer == CallerGate::Answer::blocked ? 603 : 503,
-                  verdict.answer == CallerGate::Answer::blocked ? "blocked" : "called too often",
-                  verdict.answer != CallerGate::Answer::blocked);
+    if (verdict.answer == CallerGate::Answer::blocked)
+      return refuse(invited, RefusedFor::blocked, 603, "blocked");
+    return refuse(invited, RefusedFor::too_often, 503, "called too often", true);
   }
 
   CallInfo info;
@@ -252,7 +255,8 @@ void Switchboard::on(const sip::Invited& invited) {
   legs_[invited.leg] = {call.key, 0};
 
   const auto cannot = [&](int status, const absl::Status& why) {
-    refuse(invited, status, std::string(why.message()), status == 503);
+    refuse(invited, status == 503 ? RefusedFor::busy : RefusedFor::not_acceptable, status,
+           std::string(why.message()), status == 503);
     leg.sip = 0;
     legs_.erase(invited.leg);
     finish(call);

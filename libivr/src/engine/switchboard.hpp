@@ -109,6 +109,7 @@ class Switchboard : private CallControl {
   void on(const sip::Registered& registered) { acd_.registered(registered); }
   void on(const sip::Enrolled& enrolled);
   void on(const sip::Unauthorized&) {}
+  void on(const sip::Refused& refused);
   void on(const sip::Ended& ended);
   void on(const media::DigitBegan& digit);
   void on(const media::DigitEnded& digit);
@@ -135,6 +136,8 @@ class Switchboard : private CallControl {
   void carry_out(ActiveCall& call, const command::SendDigits& send);
   void carry_out(ActiveCall& call, const command::DetectVoice& detect);
   void carry_out(ActiveCall& call, const command::Connect& connect);
+  void carry_out(ActiveCall& call, const command::EarlyMedia& early);
+  void hush(ActiveCall& call, bool on);
   void carry_out(ActiveCall& call, const command::Drop& drop);
   void carry_out(ActiveCall& call, const command::JoinQueue& join);
   void carry_out(ActiveCall& call, const command::LeaveQueue& leave);
@@ -164,7 +167,8 @@ class Switchboard : private CallControl {
   void watch(ActiveCall& call);
   std::string identity(const std::string& number) const;
   std::string destination(const std::string& number) const;
-  void refuse(const sip::Invited& invited, int status, const std::string& reason, bool retry = false);
+  void refuse(const sip::Invited& invited, RefusedFor why, int status, const std::string& reason,
+              bool retry = false);
   const Route* route(std::string_view extension) const;
   ActiveCall& add(std::string id, CallSessionOptions session, std::unique_ptr<Script> script);
   absl::Status open_stream(ActiveCall& call, LegNumber leg);

@@ -61,6 +61,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::Dial& dial) {
   invite.auth_user = options_.auth_user;
   invite.auth_password = options_.auth_password;
   if (!call.replaces.empty()) invite.headers.emplace_back("Replaces", std::exchange(call.replaces, {}));
+  invite.headers.emplace_back("P-Early-Media", "supported");  // RFC 5009, 8
   leg.offered = true;
   leg.sip = world_.sip.invite(invite);
   legs_[leg.sip] = {call.key, dial.leg};
@@ -101,6 +102,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::Play& play) {
   } else {
     call.rendering = what;
   }
+  if (!play.then.empty()) world_.prompts.preload(play.then, call.legs[0].codec);
 }
 
 // The class of that name, or of the queue the call is in, or of all.
@@ -179,6 +181,22 @@ void Switchboard::carry_out(ActiveCall& call, const command::DetectVoice& detect
 
 void Switchboard::carry_out(ActiveCall& call, const command::Connect& connect) {
   world_.media.bridge(call.legs[0].stream, call.legs[static_cast<std::size_t>(connect.leg)].stream);
+  hush(call, false);
+}
+
+// Who may not be heard before the answer is muted: his keys are events all the same.
+void Switchboard::hush(ActiveCall& call, bool on) {
+  if (std::exchange(call.hushed, on) != on) world_.media.mute(call.legs[0].stream, on);
+}
+
+void Switchboard::carry_out(ActiveCall& call, const command::EarlyMedia& early) {
+  const StreamId far = call.legs[static_cast<std::size_t>(early.leg)].stream;
+  hush(call, early.direction == EarlyMedia::sendonly);
+  if (early.direction == EarlyMedia::inactive) {
+    world_.media.unbridge(call.legs[0].stream, far);
+  } else {
+    world_.media.bridge(call.legs[0].stream, far);
+  }
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::Drop& drop) {
@@ -195,7 +213,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::JoinQueue& join) {
 
 void Switchboard::carry_out(ActiveCall& call, const command::LeaveQueue& leave) {
   using Why = acd::Leave::Why;
-  acd_.leave(call.record.id, leave.key ? Why::key : leave.timeout ? Why::timeout : Why::moved);
+  acd_.leave(call.record.id, leave.key ? Why::key : leave.timeout ? Why::timeout : Why::moved, leave.digit);
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::RequestCallback& request) {

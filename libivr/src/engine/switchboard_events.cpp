@@ -22,7 +22,15 @@ void Switchboard::on(const sip::Ringing& ringing) {
   LegNumber number = 0;
   ActiveCall* const call = find_leg(ringing.leg, number);
   if (call == nullptr) return;
-  step(*call, event::LegRinging{number});
+  auto& leg = call->legs[static_cast<std::size_t>(number)];
+  // Heard is who asks for it and has told where it comes from; of an agent's telephone nobody hears anything.
+  if (number != 0 && ringing.sdp && leg.sdp) {
+    if (auto remote = leg.sdp->accept(*ringing.sdp); remote.ok()) {
+      set_remote(*call, number, *std::move(remote));
+      leg.early = true;
+    }
+  }
+  step(*call, event::LegRinging{number, number != 0 && leg.early ? ringing.early : std::nullopt});
   if (number == 0) {
     acd_.ringing(call->record.id);
   } else {
@@ -173,6 +181,15 @@ void Switchboard::on(const sip::Referred& referred) {
     return world_.sip.refuse_refer(referred.leg, 603);
   }
   world_.sip.accept_refer(referred.leg);
+}
+
+void Switchboard::on(const sip::Refused& refused) {
+  const RefusedRequest& r = refused.request;
+  counters_.refused += r.method == "INVITE";
+  world_.tell({{},
+               now(),
+               EngineEvent::CallRefused{r.status, std::string(to_string(r.why)), r.from, r.to, r.address,
+                                        r.why, r.method}});
 }
 
 void Switchboard::on(const sip::Enrolled& enrolled) {
