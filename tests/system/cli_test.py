@@ -178,10 +178,18 @@ class Commands(unittest.TestCase):
         self.refuses("serve", "--flow", "1=" + good, "--rtp-ports", "99", code=2, says="RTP ports '99': must be LOW-HIGH")
         self.refuses("serve", "--flow", "1=" + good, "--listen", "127.0.0.1:99999", code=2, says="127.0.0.1:99999")
         self.refuses("serve", "--flow", "1=" + good, "--var", "x", code=2, says="variable 'x': must be NAME=VALUE")
+        self.refuses("serve", "--flow", "1=" + good, "--allow", "10.0.0.0/33", code=2,
+                     says="allow: '10.0.0.0/33' has no prefix between /0 and /32")
+        self.refuses("serve", "--flow", "1=" + good, "--allow", "::1", "--allow", "pbx.example", code=2,
+                     says="'pbx.example' is no address or network")
+        self.refuses("serve", "--flow", "1=" + good, "--refusal-log", "no/such/folder/log", code=1,
+                     says="refusal log no/such/folder/log: No such file")
         for content, says in (({"sip": {"prot": 1}}, "/sip/prot: unknown; there are"),
                               ({"limits": {"calls": "many"}}, '/limits/calls: "many" is not a number'),
                               ({"extensions": {"1": {"record": True}}}, "/extensions/1: has no flow"),
                               ({"rtp": {"ports": "9-8"}}, "RTP ports '9-8'"),
+                              ({"sip": {"allow": "127.0.0.1"}}, '/sip/allow: "127.0.0.1" is not a list of networks'),
+                              ({"sip": {"allow": ["10.0.0.1/8"]}}, "'10.0.0.1/8' has bits behind its prefix"),
                               ({"sip": {"password_env": "NO_SUCH_VARIABLE"}}, '/sip/password_env: "NO_SUCH_VARIABLE" is not set'),
                               ("{", "parse error")):
             path = self.file("config.json", content)

@@ -328,6 +328,74 @@ class DeskTools(unittest.TestCase):
         self.assertEqual(calls("--user", "boss"), calls())
         self.assertEqual(calls("--user", "sales"), 0)
         self.assertEqual(calls("--user", "nobody"), 0)
+        # Three calls of the sales number: these, and nothing else, in every command.
+        db = sqlite3.connect(self.db)
+        served = [json.loads(c)[0]["call"] for c, in db.execute("SELECT commands FROM router_log WHERE commands LIKE '%\"connect\"%'")]
+        own, other = sorted(served[:3]), served[4]
+        with db:
+            db.execute("UPDATE calls SET called = '3001' WHERE id IN (?,?,?)", own)
+        db.close()
+        listed = [json.loads(line) for line in self.ivr("log", "--db", self.db, "--json", "--user", "sales").stdout.splitlines()]
+        self.assertEqual(sorted(r["call"] for r in listed), own)
+        self.assertEqual(len(self.ivr("log", "--db", self.db, "--json", "--user", "sales", "--limit", "2").stdout.splitlines()), 2)
+        self.assertEqual(self.ivr("log", "--db", self.db, "--json", "--user", "nobody").stdout, "")
+        for call in (other, other[:-1], "last"):
+            shown = self.ivr("log", call, "--db", self.db, "--user", "nobody", code=1)
+            self.assertEqual(shown.stderr, self.ivr("log", "no-such-call", "--db", self.db, code=1).stderr.replace("no-such-call", call))
+        self.ivr("log", own[0], "--db", self.db, "--user", "sales")
+        self.assertIn(own[0], self.ivr("log", own[0], "--db", self.db).stdout)
+        self.assertIn(self.ivr("log", "last", "--db", self.db, "--user", "sales").stdout.split()[1], own)
+        hidden = self.ivr("why", other, "--db", self.db, "--user", "sales", code=1).stderr
+        self.assertEqual(hidden, self.ivr("why", "no-such-call", "--db", self.db, code=1).stderr.replace("no-such-call", other))
+        lines = [line.split("|") for day in ("2026-11-19", "2026-11-20", "2026-11-21") for line in
+                 self.ivr("report", "--db", self.db, "--day", day, "--queue-log", "-", "--user", "sales").stdout.splitlines()]
+        self.assertEqual({line[1] for line in lines}, set(own))
+        self.assertEqual(self.ivr("report", "--db", self.db, "--day", "2026-11-20", "--queue-log", "-", "--user", "nobody").stdout, "")
+
+    # P-69: the queue log of a day is what a recount of the database finds.
+    def test_the_queue_log_of_a_day_equals_a_recount(self):
+        self.load(DESK)
+        self.made_up_days(5)
+        path = os.path.join(self.folder, "queue_log")
+        self.ivr("report", "--db", self.db, "--day", "2026-11-20", "--queue-log", path)
+        with open(path, encoding="utf-8") as f:
+            lines = [line.split("|") for line in f.read().splitlines()]
+        self.assertGreater(len(lines), 500)
+        self.assertTrue(all(SINCE <= int(line[0]) * 1_000_000 < UNTIL for line in lines))
+        db = sqlite3.connect(self.db)
+        log = [(at, json.loads(event), json.loads(commands))
+               for at, event, commands in db.execute("SELECT at, event, commands FROM router_log ORDER BY sequence")]
+        day = [(at, e, c) for at, e, commands in log for c in commands if SINCE <= at < UNTIL]
+
+        def of(*verbs):
+            return sorted(line for line in lines if line[4] in verbs)
+        joined = {c["entry"]: (at, c) for at, _, commands in log for c in commands if c["type"] == "joined"}
+        self.assertEqual(of("ENTERQUEUE"), sorted(
+            [str(at // 1_000_000), c["call"], c["queue"], "NONE", "ENTERQUEUE", "", "", "1"]
+            for at, _, c in day if c["type"] == "joined"))
+        offers = {c["offer"]: at for at, _, commands in log for c in commands if c["type"] == "offer"}
+        self.assertEqual(of("CONNECT"), sorted(
+            [str(at // 1_000_000), c["call"], joined[c["entry"]][1]["queue"], c["agent"], "CONNECT", str(c["waited"] // 1000), "",
+             str((at - offers[c["offer"]]) // 1_000_000)] for at, _, c in day if c["type"] == "connect"))
+        left = [(at, c) for at, _, c in day if c["type"] == "left"]
+        self.assertEqual(of("COMPLETECALLER"), sorted(
+            [str(at // 1_000_000), c["call"], c["queue"], c["agent"], "COMPLETECALLER", str(c["waited"] // 1000),
+             str(c["talked"] // 1000), "1"] for at, c in left if c["exit"] == "served"))
+        for verb, exit_ in (("ABANDON", "abandoned"), ("EXITWITHTIMEOUT", "timeout"), ("EXITWITHKEY", "key"),
+                            ("CALLBACKFAILED", "callback"), ("SYSTEM", "system")):
+            found = of(verb)
+            self.assertEqual(sorted((line[1], line[2], line[-1]) for line in found),
+                             sorted((c["call"], c["queue"], str(c["waited"] // 1000)) for _, c in left if c["exit"] == exit_), verb)
+        self.assertEqual(len(of("RINGNOANSWER")), sum(SINCE <= at < UNTIL and e["type"] == "refused" for at, e, _ in log))
+        # Over all days each call that entered has exactly one line that closes it.
+        closing = {"ABANDON", "COMPLETECALLER", "EXITWITHTIMEOUT", "EXITWITHKEY", "CALLBACKFAILED", "SYSTEM"}
+        ends = {}
+        for name in ("2026-11-19", "2026-11-20", "2026-11-21"):
+            for line in self.ivr("report", "--db", self.db, "--day", name, "--queue-log", "-").stdout.splitlines():
+                call, verb = line.split("|")[1], line.split("|")[4]
+                if verb in closing:
+                    ends[call] = ends.get(call, 0) + 1
+        self.assertEqual(ends, {c["call"]: 1 for at, _, commands in log for c in commands if c["type"] == "joined"})
 
     def test_a_report_says_what_it_cannot_do(self):
         self.assertIn("ivr.db", self.ivr("report", "--db", self.db, code=1).stderr)

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -322,6 +323,67 @@ class Limits(unittest.TestCase):
             self.taken(a, ivr.uri("tone"))
             self.refused(Phone(user="c"), ivr.uri("tone"), 503, "more than 0.01 calls a second from 127.0.0.1", "5")
             self.taken(b, ivr.uri("tone"))
+
+    # P-42. The filter is the one that docs/ivr-serve.md gives to fail2ban.
+    def test_who_is_refused_stands_in_a_line_that_a_filter_finds(self):
+        log = os.path.join(self.folder(), "refused.log")
+        ivr = start(self, options=("--allow", "127.0.0.0/30", "--allow", "::1", "--refusal-log", log))
+        evil = 'x"\\to="2001" refused address=127.0.0.3'
+        with Phone(user="a") as a, Phone(user="b", ip="127.0.0.2") as b, Phone(user="c", ip="127.0.0.9") as c:
+            self.assertEqual(a.call(ivr.uri("tone")), 200)
+            a.hang_up()
+            self.assertEqual(b.call(ivr.uri("nobody")), 404)
+            self.assertEqual(c.call(ivr.uri("tone")), 403)
+        for n, name in enumerate((evil, "y\t\x80\xff%0A%0D", "z" * 3000)):
+            self.odd_invite(ivr, f"127.0.0.{20 + n}", name)
+        def lines():
+            with open(log, encoding="ascii") as f:
+                return f.read().splitlines()
+        wait_for(lambda: len(lines()) >= 5, "five lines")
+        with open(os.path.join(server.SOURCE, "docs", "ivr-serve.md"), encoding="utf-8") as f:
+            page = f.read()
+        written = re.search(r"^failregex = (.*)$", page, re.M).group(1)
+        stamp = re.compile(re.search(r"^datepattern = (.*)$", page, re.M).group(1).replace("%%Y", r"\d{4}")
+                           .replace("%%m", r"\d\d").replace("%%d", r"\d\d").replace("%%H", r"\d\d")
+                           .replace("%%M", r"\d\d").replace("%%S", r"\d\d"))
+        # As fail2ban does it: the time is cut out, <HOST> is an address.
+        filter_ = re.compile(written.replace("<HOST>", r"(?P<host>\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)"))
+        found = []
+        for line in lines():
+            self.assertRegex(line, r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ refused address=[0-9a-f.:]+ reason=[a-z-]+ '
+                                   r'status=\d{3} method=(INVITE|REGISTER) from="[!-~]*" to="[!-~]*"$')
+            self.assertTrue(stamp.match(line))
+            match = filter_.search(stamp.sub("", line, count=1))
+            self.assertTrue(match, line)
+            found.append(match.group("host"))
+        self.assertEqual(found[:2], ["127.0.0.2", "127.0.0.9"])
+        self.assertEqual(sorted(found[2:]), ["127.0.0.20", "127.0.0.21", "127.0.0.22"][:len(found) - 2])
+        self.assertNotIn("127.0.0.3", found)
+        self.assertIn("reason=no-extension status=404", lines()[0])
+        self.assertIn("reason=not-allowed status=403", lines()[1])
+        # What is the server's own doing bars nobody.
+        self.assertIsNone(filter_.search(" refused address=127.0.0.1 reason=busy status=503 method=INVITE from=\"\" to=\"\""))
+
+    def folder(self):
+        made = server.folder()
+        self.addCleanup(shutil.rmtree, made)
+        return made
+
+    def odd_invite(self, ivr, ip, display):
+        """An INVITE whose From holds what it should not."""
+        with phone.udp(ip, 0) as s:
+            port = s.getsockname()[1]
+            user = "".join(c if c.isascii() and c.isalnum() else "%%%02X" % (ord(c) & 255) for c in display)[:3500]
+            s.sendto((f"INVITE {ivr.uri(user)} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{port}\r\n"
+                      f"From: <sip:{user}@x>;tag=1\r\nTo: <{ivr.uri('tone')}>\r\nCall-ID: {port}@{ip}\r\nCSeq: 1 INVITE\r\n"
+                      f"Contact: <sip:x@{ip}:{port}>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n").encode(),
+                     ("127.0.0.1", ivr.port))
+            s.settimeout(10)
+            while True:
+                reply = s.recv(65536)
+                if reply.startswith(b"SIP/2.0 403"):
+                    return
+                self.assertTrue(reply.startswith(b"SIP/2.0 100"), reply[:40])
 
     def free_ports(self, count):
         """A run of free ports, from an even one, where nobody else here looks for any."""

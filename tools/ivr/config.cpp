@@ -1,5 +1,6 @@
 #include "config.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
@@ -124,6 +125,13 @@ absl::Status parse_listen(std::string_view text, ivr::EngineOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status parse_allow(const std::vector<std::string>& networks, ivr::EngineOptions& options) {
+  auto allow = ivr::AddressList::create(networks);
+  if (!allow.ok()) return absl::InvalidArgumentError("allow: " + std::string(allow.status().message()));
+  options.sip.allow = *std::move(allow);
+  return absl::OkStatus();
+}
+
 absl::Status parse_ports(std::string_view text, ivr::EngineOptions& options) {
   const auto dash = text.find('-');
   const auto from = number(text.substr(0, dash));
@@ -173,6 +181,12 @@ absl::Status read_config(const std::string& path, ServeConfig& config) {
     s.flag("udp", o.sip.udp);
     s.flag("tcp", o.sip.tcp);
     s.text("external_ip", o.sip.external_ip);
+    s.custom("allow", [&](const json& x) {
+      if (!x.is_array() || x.empty() ||
+          !std::ranges::all_of(x, [](const json& one) { return one.is_string(); }))
+        return "a list of networks, such as [\"192.0.2.0/24\"]";
+      return nested(parse_allow(x.get<std::vector<std::string>>(), o));
+    });
     s.seconds("session_expires_s", o.sip.session_expires);
     s.seconds("min_se_s", o.sip.min_se);
     s.text("user", o.auth_user);
@@ -221,6 +235,7 @@ absl::Status read_config(const std::string& path, ServeConfig& config) {
   top.text("prompts", o.prompts);
   top.text("speech_cache", o.speech_cache);
   top.text("language", o.default_language);
+  top.text("refusal_log", config.refusal_log);
   auto read = top.read();
   if (read.ok()) read = inner;
   if (!read.ok()) return absl::InvalidArgumentError(path + ": " + std::string(read.message()));

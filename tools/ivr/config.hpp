@@ -18,6 +18,7 @@ struct ServeConfig {
   };
   ivr::EngineOptions engine;
   std::vector<Extension> extensions;
+  std::string refusal_log;  // file, or "-" for standard error; empty: none
 };
 
 // InvalidArgument names the JSON pointer, what is there and what may be.
@@ -25,6 +26,8 @@ absl::Status read_config(const std::string& path, ServeConfig& config);
 
 // "127.0.0.1", "127.0.0.1:5062", ":5062"
 absl::Status parse_listen(std::string_view text, ivr::EngineOptions& options);
+// Addresses and networks: "192.0.2.7", "2001:db8::/32"
+absl::Status parse_allow(const std::vector<std::string>& networks, ivr::EngineOptions& options);
 // "10000-20000"
 absl::Status parse_ports(std::string_view text, ivr::EngineOptions& options);
 // "name=value": the value is JSON when it reads as JSON, else a string

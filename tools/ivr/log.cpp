@@ -2,13 +2,14 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "access.hpp"
 #include "commands.hpp"
 #include "ivr/event_log.hpp"
 #include "ivr/store.hpp"
 #include "narrator.hpp"
 
 int log_main(int argc, char** argv) {
-  std::string call, database = "ivr.db";
+  std::string call, user, database = "ivr.db";
   int limit = 20;
   bool as_json = false;
   CLI::App app{
@@ -18,6 +19,7 @@ int log_main(int argc, char** argv) {
       "ivr log"};
   app.add_option("call", call, "the call's id, its beginning, or 'last'");
   app.add_option("--db", database, "the server's database")->capture_default_str();
+  app.add_option("--user", user, "only calls that this user of the site's 'access' may see");
   app.add_option("--limit", limit, "calls to list")->capture_default_str();
   app.add_flag("--json", as_json, "one JSON object a line");
   try {
@@ -31,10 +33,23 @@ int log_main(int argc, char** argv) {
   };
   auto store = ivr::open_store(database, ivr::StoreAccess::read);
   if (!store.ok()) return fail(store.status());
+  const auto access = Access::of(**store, user);
+  if (!access.ok()) return fail(access.status());
+  // Newest first, those who may be seen, until `each` has had enough.
+  const auto for_each_call = [&](auto each) -> absl::Status {
+    constexpr int kPage = 1000;
+    for (int offset = 0;; offset += kPage) {
+      auto calls = (*store)->calls(kPage, offset);
+      if (!calls.ok()) return calls.status();
+      for (const ivr::CallRecord& r : *calls) {
+        if (access->sees(r) && !each(r)) return absl::OkStatus();
+      }
+      if (calls->size() < kPage) return absl::OkStatus();
+    }
+  };
   if (call.empty()) {
-    auto calls = (*store)->calls(limit, 0);
-    if (!calls.ok()) return fail(calls.status());
-    for (const ivr::CallRecord& r : *calls) {
+    const auto listed = for_each_call([&, left = limit](const ivr::CallRecord& r) mutable {
+      if (left-- <= 0) return false;
       if (as_json) {
         std::printf("%s\n", record_json(r).c_str());
       } else {
@@ -43,18 +58,19 @@ int log_main(int argc, char** argv) {
                     r.called.c_str(), r.flow.c_str(), r.status.c_str(), seconds(talked).c_str(),
                     r.cause.c_str());
       }
-    }
-    return 0;
+      return true;
+    });
+    return listed.ok() ? 0 : fail(listed);
   }
   auto record = (*store)->call(call);
+  if (record.ok() && !access->sees(*record)) record = absl::NotFoundError("");
   if (!record.ok()) {  // by its beginning, or the newest
-    auto calls = (*store)->calls(10'000, 0);
-    if (!calls.ok()) return fail(calls.status());
-    for (const ivr::CallRecord& r : *calls) {
-      if (call != "last" && !r.id.starts_with(call)) continue;
+    const auto looked = for_each_call([&](const ivr::CallRecord& r) {
+      if (call != "last" && !r.id.starts_with(call)) return true;
       record = r;
-      break;
-    }
+      return false;
+    });
+    if (!looked.ok()) return fail(looked);
   }
   if (!record.ok()) return fail(absl::NotFoundError("no call '" + call + "' in " + database));
   auto events = (*store)->events(record->id);

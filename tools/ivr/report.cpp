@@ -8,6 +8,7 @@
 
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
+#include "access.hpp"
 #include "commands.hpp"
 #include "ivr/day_report.hpp"
 #include "ivr/router_history.hpp"
@@ -58,6 +59,24 @@ absl::Status write_csv(const std::filesystem::path& folder, const ivr::DayReport
   return absl::OkStatus();
 }
 
+// The lines of the day; with a user those of calls that the user may see.
+absl::Status write_queue_log(const std::string& path, ivr::StorePort& store, const ivr::Site& site,
+                             const Day& day, const Access& access) {
+  std::string text;
+  const auto read =
+      ivr::read_queue_log(store, site.queues, day.since, day.until, [&](const ivr::QueueLog::Line& line) {
+        if (!access.all()) {
+          const auto call = store.call(line.call);
+          if (!call.ok() || !access.sees(*call)) return;
+        }
+        text += line.text() + "\n";
+      });
+  if (!read.ok()) return read;
+  if (path != "-") return write_file(path, text);
+  std::fputs(text.c_str(), stdout);
+  return absl::OkStatus();
+}
+
 double seconds(ivr::Millis sum, int count) {
   return count ? static_cast<double>(sum.count()) / 1000 / count : 0;
 }
@@ -82,18 +101,21 @@ void print(const ivr::DayReport& report) {
 }  // namespace
 
 int report_main(int argc, char** argv) {
-  std::string database = "ivr.db", day_text, zone, folder, user;
+  std::string database = "ivr.db", day_text, zone, folder, queue_log, user;
   bool as_json = false;
   CLI::App app{
       "Says what calls, queues and agents did in a day, out of the call records and the router's log. With "
       "--csv it writes\n"
-      "calls.csv, queues.csv, agents.csv and service_level.csv (docs/reports.md).",
+      "calls.csv, queues.csv, agents.csv and service_level.csv, with --queue-log the lines of Asterisk's "
+      "queue_log (docs/reports.md).",
       "ivr report"};
   app.add_option("--db", database, "the server's database")->capture_default_str();
   app.add_option("--day", day_text, "YYYY-MM-DD; today when left out");
   app.add_option("--time-zone", zone, "of the day; the site's first calendar's, or UTC, when left out");
   app.add_option("--user", user, "only calls that this user of the site's 'access' may see");
   app.add_option("--csv", folder, "write CSV files into this folder");
+  app.add_option("--queue-log", queue_log,
+                 "write the day's queue log into this file; -: print it, and nothing else");
   app.add_flag("--json", as_json, "print one JSON object");
   try {
     app.parse(argc, argv);
@@ -116,11 +138,17 @@ int report_main(int argc, char** argv) {
     std::fprintf(stderr, "ivr report: %s\n", std::string(day.status().message()).c_str());
     return 2;
   }
+  const auto access = Access::of(**store, user);
+  if (!access.ok()) return fail(access.status());
+  if (!queue_log.empty()) {
+    if (auto written = write_queue_log(queue_log, **store, *site, *day, *access); !written.ok())
+      return fail(written);
+    if (queue_log == "-") return 0;
+  }
   ivr::DayReport report(day->since, day->until);
   for (const ivr::QueueOptions& queue : site->queues) report.queue(queue);
-  const auto read = read_day(**store, report, [&](const ivr::CallRecord& call) {
-    return user.empty() || may_see(*site, user, call);
-  });
+  const auto read =
+      read_day(**store, report, [&](const ivr::CallRecord& call) { return access->sees(call); });
   if (!read.ok()) return fail(read);
   report.finish(now);
   if (!folder.empty()) {

@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "config.hpp"
 #include "narrator.hpp"
+#include "refusal_log.hpp"
 
 namespace {
 
@@ -18,8 +19,8 @@ std::atomic<int> signals{0};
 
 int serve_main(int argc, char** argv) {
   ServeConfig config;
-  std::string file, listen, ports, database, recordings, prompts, cache, external_ip;
-  std::vector<std::string> flows, variables;
+  std::string file, listen, ports, database, recordings, prompts, cache, external_ip, refusal_log;
+  std::vector<std::string> flows, variables, allow;
   int port = -1, threads = -1, calls = -1, drain_s = 5;
   bool narrate = false, as_json = false, record = false, board = false, demo_users = false;
   CLI::App app{
@@ -33,6 +34,12 @@ int serve_main(int argc, char** argv) {
                  "ADDRESS[:PORT] for SIP, and the address for RTP (default 127.0.0.1:5060)");
   app.add_option("--port", port, "SIP port; 0 takes a free one")->check(CLI::Range(0, 65535));
   app.add_option("--external-ip", external_ip, "address that far peers see (NAT)");
+  app.add_option(
+         "--allow", allow,
+         "take calls and registrations from this network only, as often as needed: 192.0.2.0/24, 2001:db8::1")
+      ->take_all();
+  app.add_option("--refusal-log", refusal_log,
+                 "append a line for each refused request to this file, for fail2ban; -: standard error");
   app.add_option("--rtp-ports", ports, "LOW-HIGH (default 10000-20000)");
   app.add_option("--media-threads", threads, "0: one a core")->check(CLI::Range(0, 256));
   app.add_option("--max-calls", calls, "at once; more get 503")->check(CLI::Range(1, 1000000));
@@ -64,6 +71,10 @@ int serve_main(int argc, char** argv) {
   if (!listen.empty()) {
     if (auto parsed = parse_listen(listen, o); !parsed.ok()) return fail(parsed, 2);
   }
+  if (!allow.empty()) {
+    if (auto parsed = parse_allow(allow, o); !parsed.ok()) return fail(parsed, 2);
+  }
+  if (!refusal_log.empty()) config.refusal_log = refusal_log;
   if (!ports.empty()) {
     if (auto parsed = parse_ports(ports, o); !parsed.ok()) return fail(parsed, 2);
   }
@@ -106,6 +117,7 @@ int serve_main(int argc, char** argv) {
         config.extensions.end())
       site_extensions.push_back(route.extension);
   }
+  if (auto writable = RefusalLog(config.refusal_log).check(); !writable.ok()) return fail(writable, 1);
   auto engine = ivr::Engine::create(std::move(config.engine));
   if (!engine.ok()) return fail(engine.status(), 1);
   if (auto started = (*engine)->start(); !started.ok()) return fail(started, 1);
@@ -130,18 +142,24 @@ int serve_main(int argc, char** argv) {
   std::fflush(stdout);
 
   Narrator narrator(as_json);
+  RefusalLog refusals(config.refusal_log);
+  const auto tell = [&](const ivr::EngineEvent& event) {
+    refusals.tell(event);
+    if (narrate || as_json) narrator.tell(event);
+  };
   Board desk(**engine);
   while (signals == 0) {
     const auto event = (*engine)->next_event(ivr::Millis(200));
-    if (event && (narrate || as_json)) narrator.tell(*event);
+    if (event) tell(*event);
     if (board && !as_json) desk.show();
   }
   if (!as_json) std::printf("stopping: %d calls in progress\n", (*engine)->stats().calls);
   std::fflush(stdout);
   (*engine)->stop(ivr::Millis(drain_s * 1000));
   while (const auto event = (*engine)->next_event(ivr::Millis(0))) {
-    if (narrate || as_json) narrator.tell(*event);
+    tell(*event);
   }
+  if (!refusals.error().empty()) std::fprintf(stderr, "ivr serve: %s\n", refusals.error().c_str());
   const auto stats = (*engine)->stats();
   if (!stats.store_error.empty())
     std::fprintf(stderr, "ivr serve: not everything was kept: %s\n", stats.store_error.c_str());

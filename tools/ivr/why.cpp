@@ -9,6 +9,7 @@
 
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
+#include "access.hpp"
 #include "commands.hpp"
 #include "ivr/router_history.hpp"
 #include "ivr/site.hpp"
@@ -158,7 +159,7 @@ void print_json(const Answer& answer, const Question& question, const std::strin
 }  // namespace
 
 int why_main(int argc, char** argv) {
-  std::string database = "ivr.db", agent, time_text, zone_name;
+  std::string database = "ivr.db", agent, time_text, zone_name, user;
   Question question;
   bool as_json = false;
   CLI::App app{
@@ -177,6 +178,7 @@ int why_main(int argc, char** argv) {
                  "how it stood then: HH:MM or HH:MM:SS on the call's day, or with YYYY-MM-DD before it");
   app.add_option("--time-zone", zone_name,
                  "of the times; the site's first calendar's, or UTC, when left out");
+  app.add_option("--user", user, "only of calls that this user of the site's 'access' may see");
   app.add_flag("--json", as_json, "print one JSON object");
   try {
     app.parse(argc, argv);
@@ -189,15 +191,25 @@ int why_main(int argc, char** argv) {
   };
   auto store = ivr::open_store(database, ivr::StoreAccess::read);
   if (!store.ok()) return fail(store.status());
+  const auto access = Access::of(**store, user);
+  if (!access.ok()) return fail(access.status());
   if (question.call == "last") {
     auto calls = (*store)->calls(10'000, 0);
     if (!calls.ok()) return fail(calls.status());
     for (const ivr::CallRecord& record : *calls) {
+      if (!access->sees(record)) continue;
       auto steps = (*store)->router_log({.call = record.id, .limit = 1});
       if (!steps.ok()) return fail(steps.status());
       if (steps->empty()) continue;
       question.call = record.id;
       break;
+    }
+  }
+  if (!access->all()) {  // the same words as for a call that is not there
+    const auto record = (*store)->call(question.call);
+    if (!record.ok() || !access->sees(*record)) {
+      return fail(absl::NotFoundError("call '" + question.call +
+                                      "' was in no queue, or the log no longer goes so far back"));
     }
   }
   if (zone_name.empty()) {
