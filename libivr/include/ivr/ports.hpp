@@ -213,17 +213,20 @@ class SipPort {
 
 // ------------------------------------------------------------------------------------------- media
 
-enum class Codec { pcmu, pcma, l16 };  // l16: 16-bit linear, network byte order, 8 kHz mono
+// How audio is coded on the wire; ivr/codec.hpp says of each what it is.
+enum class Codec { pcmu, pcma, l16, g722, opus, l16_wide };
 
 using StreamId = std::uint64_t;  // one RTP stream with its RTCP, never used again
 using PlayId = std::uint64_t;
 using RecordId = std::uint64_t;
 
-// Audio ready to send: whole frames in one codec's bytes. Shared by all who play it, never changed.
+// Audio to play: whole frames in the bytes of one codec whose samples stand by themselves (clip_codec() in
+// ivr/codec.hpp): G.711 is sent as it is here, and what has a memory is coded when it is sent. Shared by all
+// who play it, never changed.
 struct Clip {
   Codec codec = Codec::pcmu;
   std::vector<std::uint8_t> bytes;  // 160 a frame for G.711, 320 for l16; the last one padded with silence
-  std::int64_t samples = 0;         // without the padding
+  std::int64_t samples = 0;         // without the padding, at the codec's own rate
 };
 using ClipPtr = std::shared_ptr<const Clip>;
 
@@ -232,7 +235,17 @@ struct StreamOptions {
   bool inband_always = false;
   bool measure_voice = false;  // count voice for the whole stream, not only while detect_voice() is on
   bool symmetric = true;       // NAT: send to where the first valid packet came from
-  Millis rtp_timeout = 60s;    // TimedOut after so long without a packet while not on hold; 0: never
+  bool dtx = false;  // where there is nothing to say say so (RFC 3389, if agreed; Opus) and send no more
+  Millis rtp_timeout = 60s;  // TimedOut after so long without a packet while not on hold; 0: never
+};
+
+// What a peer wants of our encoder (a=fmtp); only Opus can be asked (RFC 7587, 6.1).
+struct CodecWishes {
+  bool fec = false;                // copies of what went before, for a peer that lost it
+  bool constant_bit_rate = false;  // for who encrypts, and would tell words by the size of packets
+  int max_bit_rate = 0;            // a second; 0: ours to choose
+  int max_playback_hz = 0;         // more cannot be heard there; 0: it can hear all
+  friend bool operator==(const CodecWishes&, const CodecWishes&) = default;
 };
 
 struct RemoteMedia {  // what offer/answer settled
@@ -247,6 +260,9 @@ struct RemoteMedia {  // what offer/answer settled
   // same.
   int receive_payload_type = -1;
   int receive_telephone_event_type = -1;
+  int telephone_event_clock_hz = 8000;  // of the durations in it
+  int comfort_noise_type = -1;          // RFC 3389; -1: none
+  CodecWishes wishes;
   std::string signalling_ip;  // where its SIP comes from: tells NAT from a direct path; empty: unknown
 };
 

@@ -85,13 +85,16 @@ std::size_t encode(Codec codec, std::span<const std::int16_t> pcm, std::span<std
     case Codec::pcma:
       for (std::size_t i = 0; i < n; ++i) bytes[i] = encode_alaw(pcm[i]);
       break;
-    case Codec::l16:  // RFC 3551, 4.5.11: most significant byte first
+    case Codec::l16:
+    case Codec::l16_wide:  // RFC 3551, 4.5.11: most significant byte first
       for (std::size_t i = 0; i < n; ++i) {
         const auto word = static_cast<std::uint16_t>(pcm[i]);
         bytes[2 * i] = static_cast<std::uint8_t>(word >> 8);
         bytes[2 * i + 1] = static_cast<std::uint8_t>(word & 0xff);
       }
       break;
+    case Codec::g722:
+    case Codec::opus: return 0;
   }
   return n;
 }
@@ -107,19 +110,23 @@ std::size_t decode(Codec codec, std::span<const std::uint8_t> bytes, std::span<s
       for (std::size_t i = 0; i < n; ++i) pcm[i] = decode_alaw(bytes[i]);
       break;
     case Codec::l16:
+    case Codec::l16_wide:
       for (std::size_t i = 0; i < n; ++i)
         pcm[i] = static_cast<std::int16_t>(bytes[2 * i] << 8 | bytes[2 * i + 1]);
       break;
+    case Codec::g722:
+    case Codec::opus: return 0;
   }
   return n;
 }
 
 ClipPtr make_clip(Codec codec, std::span<const std::int16_t> pcm) {
+  codec = clip_codec(codec);
   auto clip = std::make_shared<Clip>();
-  const std::size_t frames = (pcm.size() + kFrameSamples - 1) / kFrameSamples;
+  const std::size_t frames = (pcm.size() + frame_samples(codec) - 1) / frame_samples(codec);
   clip->codec = codec;
   clip->samples = static_cast<std::int64_t>(pcm.size());
-  clip->bytes.assign(frames * kFrameSamples * static_cast<std::size_t>(bytes_per_sample(codec)),
+  clip->bytes.assign(frames * frame_samples(codec) * static_cast<std::size_t>(bytes_per_sample(codec)),
                      silence_byte(codec));
   encode(codec, pcm, clip->bytes);
   return clip;
