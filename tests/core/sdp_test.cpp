@@ -565,5 +565,169 @@ TEST(MediaNegotiator, NothingFromThePeerGetsIntoOurLinesUnasked) {
   EXPECT_THAT(answer->sdp, Not(HasSubstr("mux")));
 }
 
+// ---------------------------------------------------------------------------------- wide-band codecs
+
+NegotiatorOptions all_codecs() {
+  return {.codecs = {Codec::pcmu, Codec::pcma, Codec::g722, Codec::opus, Codec::l16, Codec::l16_wide},
+          .comfort_noise = true};
+}
+
+TEST(MediaNegotiator, OffersEachCodecAtItsClockAndEventsForEachClock) {
+  EXPECT_EQ(negotiator(all_codecs()).offer(),
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            "m=audio 10000 RTP/AVP 0 8 9 111 97 98 13 101 96 99\r\n"
+            "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:9 G722/8000\r\n"
+            "a=rtpmap:111 opus/48000/2\r\n"
+            "a=fmtp:111 maxplaybackrate=16000;sprop-maxcapturerate=16000;useinbandfec=1\r\n"
+            "a=rtpmap:97 L16/8000\r\na=rtpmap:98 L16/16000\r\na=rtpmap:13 CN/8000\r\n"
+            "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
+            "a=rtpmap:96 telephone-event/16000\r\na=fmtp:96 0-15\r\n"
+            "a=rtpmap:99 telephone-event/48000\r\na=fmtp:99 0-15\r\na=ptime:20\r\na=sendrecv\r\n");
+  const Codec one[] = {Codec::opus};
+  EXPECT_EQ(line_of(negotiator(all_codecs()).offer(one), "m="), "m=audio 10000 RTP/AVP 111 101");
+}
+
+TEST(MediaNegotiator, EachCodecIsAgreedBetweenTwoOfUs) {
+  for (const Codec codec : all_codecs().codecs) {
+    const std::string name(format_of(codec).name);
+    auto caller = negotiator({.codecs = {codec}, .comfort_noise = true}), called = negotiator(all_codecs());
+    const auto answer = called.answer(caller.offer());
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    const auto remote = caller.accept(answer->sdp);
+    ASSERT_TRUE(remote.ok()) << remote.status();
+    const bool telephone_clock = format_of(codec).clock_hz == 8000;
+    for (const RemoteMedia* side : {&answer->remote, &*remote}) {
+      EXPECT_EQ(side->codec, codec) << name;
+      EXPECT_EQ(side->payload_type, format_of(codec).preferred_type) << name;
+      EXPECT_EQ(side->receive_payload_type, -1) << name;
+      EXPECT_EQ(side->telephone_event_type, 101) << name;
+      EXPECT_EQ(side->telephone_event_clock_hz, format_of(codec).clock_hz) << name;
+      EXPECT_EQ(side->comfort_noise_type, telephone_clock ? 13 : -1) << name;
+      EXPECT_EQ(side->wishes.fec, codec == Codec::opus) << name;
+      EXPECT_EQ(side->wishes.max_playback_hz, codec == Codec::opus ? 16000 : 0) << name;
+    }
+  }
+}
+
+TEST(MediaNegotiator, Rfc3551_4_5_2_G722HasPayloadNumber9AndAClockOf8kHz) {
+  const struct {
+    const char* media;
+    bool ok;
+  } kCases[] = {
+      {"m=audio 4000 RTP/AVP 9\r\n", true},
+      {"m=audio 4000 RTP/AVP 9\r\na=rtpmap:9 G722/8000\r\n", true},
+      {"m=audio 4000 RTP/AVP 9\r\na=rtpmap:9 g722/8000/1\r\n", true},
+      {"m=audio 4000 RTP/AVP 9\r\na=rtpmap:9 G722/16000\r\n", false},
+      {"m=audio 4000 RTP/AVP 109\r\na=rtpmap:109 G722/8000\r\n", true},
+  };
+  for (const auto& c : kCases)
+    EXPECT_EQ(negotiator(all_codecs()).answer(offer_of(c.media)).ok(), c.ok) << c.media;
+}
+
+TEST(MediaNegotiator, Rfc7587_OpusIsAlwaysOpus48000_2AndItsWishesAreRead) {
+  const struct {
+    const char* map;
+    const char* fmtp;
+    bool ok;
+    CodecWishes wishes;
+  } kCases[] = {
+      {"opus/48000/2", "", true, {}},
+      {"OPUS/48000/2", "useinbandfec=1", true, {.fec = true}},
+      {"opus/48000/2", "minptime=10; useinbandfec=1; stereo=1;usedtx=1", true, {.fec = true}},
+      {"opus/48000/2",
+       "maxplaybackrate=8000; sprop-maxcapturerate=8000; maxaveragebitrate=20000;cbr=1",
+       true,
+       {.constant_bit_rate = true, .max_bit_rate = 20000, .max_playback_hz = 8000}},
+      {"opus/48000/2",
+       ";;=;useinbandfec;useinbandfec=x;maxaveragebitrate=99999999999;cbr=1",
+       true,
+       {.constant_bit_rate = true}},
+      {"opus/48000", "", false, {}},
+      {"opus/48000/1", "", false, {}},
+      {"opus/16000/2", "", false, {}},
+  };
+  for (const auto& c : kCases) {
+    const auto answer = negotiator(all_codecs())
+                            .answer(offer_of("m=audio 4000 RTP/AVP 120\r\na=rtpmap:120 " +
+                                             std::string(c.map) + "\r\na=fmtp:120 " + c.fmtp + "\r\n"));
+    ASSERT_EQ(answer.ok(), c.ok) << c.map;
+    if (!c.ok) continue;
+    EXPECT_EQ(answer->remote.codec, Codec::opus);
+    EXPECT_EQ(answer->remote.payload_type, 120);
+    EXPECT_EQ(answer->remote.wishes, c.wishes) << c.fmtp;
+    EXPECT_EQ(line_of(answer->sdp, "a=rtpmap"), "a=rtpmap:120 opus/48000/2");
+  }
+}
+
+TEST(MediaNegotiator, Rfc4733_EventsAreTakenAtTheClockOfTheCodec) {
+  const std::string maps =
+      "a=rtpmap:111 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\na=rtpmap:110 "
+      "telephone-event/48000\r\n";
+  const struct {
+    const char* formats;
+    int type, clock_hz;
+  } kCases[] = {
+      {"111 0 101 110", 110, 48000}, {"111 0 110 101", 110, 48000}, {"0 111 110 101", 101, 8000},
+      {"9 111 110 101", 101, 8000},  {"111 0 101", 101, 8000},  // some telephones have no other one
+      {"0 111 110", -1, 8000},
+  };
+  for (const auto& c : kCases) {
+    const auto answer =
+        negotiator(all_codecs())
+            .answer(offer_of("m=audio 4000 RTP/AVP " + std::string(c.formats) + "\r\n" + maps));
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->remote.telephone_event_type, c.type) << c.formats;
+    EXPECT_EQ(answer->remote.telephone_event_clock_hz, c.clock_hz) << c.formats;
+  }
+}
+
+TEST(MediaNegotiator, Rfc3389_ComfortNoiseIsAgreedBesideCodecsOf8kHzWhenBothSidesWantIt) {
+  const struct {
+    const char* formats;
+    bool ours;
+    int type;
+  } kCases[] = {
+      {"0 13", true, 13},  {"9 13", true, 13},   {"0", true, -1},
+      {"0 13", false, -1}, {"111 13", true, -1}, {"0 19", true, -1},
+  };
+  for (const auto& c : kCases) {
+    auto options = all_codecs();
+    options.comfort_noise = c.ours;
+    const auto answer = negotiator(options).answer(
+        offer_of("m=audio 4000 RTP/AVP " + std::string(c.formats) + "\r\na=rtpmap:111 opus/48000/2\r\n"));
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->remote.comfort_noise_type, c.type) << c.formats;
+    EXPECT_EQ(answer->sdp.find("CN/8000") != std::string::npos, c.type >= 0) << c.formats;
+  }
+  // A peer that numbers it otherwise keeps its number.
+  const auto answer =
+      negotiator(all_codecs()).answer(offer_of("m=audio 4000 RTP/AVP 0 118\r\na=rtpmap:118 CN/8000\r\n"));
+  EXPECT_EQ(answer->remote.comfort_noise_type, 118);
+}
+
+TEST(MediaNegotiator, TheCodecMayChangeWithALaterOffer) {
+  auto leg = negotiator(all_codecs());
+  const std::string opus = "a=rtpmap:111 opus/48000/2\r\na=rtpmap:110 telephone-event/48000\r\n",
+                    events = "a=rtpmap:101 telephone-event/8000\r\n";
+  const auto first = leg.answer(offer_of("m=audio 4000 RTP/AVP 0 101\r\n" + events));
+  EXPECT_EQ(first->remote.codec, Codec::pcmu);
+  const auto second = leg.answer(offer_of("m=audio 4000 RTP/AVP 111 110\r\n" + opus));
+  EXPECT_EQ(second->remote.codec, Codec::opus);
+  EXPECT_EQ(second->remote.telephone_event_type, 110);
+  const auto third = leg.answer(offer_of("m=audio 4000 RTP/AVP 9 101\r\n" + events));
+  EXPECT_EQ(third->remote.codec, Codec::g722);
+  EXPECT_EQ(third->remote.telephone_event_type, 101);
+  // And what we offer then keeps all the numbers that have a meaning by now.
+  EXPECT_EQ(line_of(leg.offer(), "m="), "m=audio 10000 RTP/AVP 0 8 9 111 97 98 13 101 96 110");
+}
+
+TEST(MediaNegotiator, OursOrTheirsDecidesAmongWideAndNarrow) {
+  const std::string offer = offer_of("m=audio 4000 RTP/AVP 0 9 111\r\na=rtpmap:111 opus/48000/2\r\n");
+  NegotiatorOptions ours{.codecs = {Codec::opus, Codec::g722, Codec::pcmu}};
+  EXPECT_EQ(negotiator(ours).answer(offer)->remote.codec, Codec::pcmu);
+  ours.prefer_ours = true;
+  EXPECT_EQ(negotiator(ours).answer(offer)->remote.codec, Codec::opus);
+}
+
 }  // namespace
 }  // namespace ivr

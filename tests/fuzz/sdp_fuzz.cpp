@@ -8,7 +8,9 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  auto leg = *ivr::MediaNegotiator::create({.local = {"127.0.0.1", 10000}});
+  ivr::NegotiatorOptions options{.local = {"127.0.0.1", 10000}, .codecs = {}, .comfort_noise = true};
+  for (const auto& format : ivr::kCodecFormats) options.codecs.push_back(format.codec);
+  auto leg = *ivr::MediaNegotiator::create(options);
   const auto first = leg.answer(text);
   if (first.ok()) {
     if (!ivr::SessionDescription::parse(first->sdp).ok()) std::abort();

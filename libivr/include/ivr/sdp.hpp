@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <bitset>
 #include <cstdint>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "ivr/codec.hpp"
 #include "ivr/ports.hpp"
 
 namespace ivr {
@@ -63,6 +65,7 @@ struct NegotiatorOptions {
   std::vector<Codec> codecs = {Codec::pcmu, Codec::pcma, Codec::l16};  // what we take, best first
   bool prefer_ours = false;     // of several common codecs take our best; false: the offerer's
   bool telephone_event = true;  // RFC 4733 events 0-15, and 16 when the peer asks
+  bool comfort_noise = false;   // RFC 3389, beside codecs with a clock of 8 kHz
 };
 
 struct Negotiated {
@@ -74,6 +77,9 @@ struct Negotiated {
 // port 0. An answer names one codec, so both sides know what will come. The version in o= rises exactly when
 // the body changes, and payload numbers keep their meaning for the life of the leg. It knows no transaction:
 // after a refused offer just go on, a call that failed changed nothing.
+//
+// telephone-event is agreed at the clock of the codec (RFC 4733, 2.1), so an offer has one for each clock.
+// Where a peer has nothing but telephone-event/8000 beside Opus, as some telephones do, that is taken.
 //
 // Errors: InvalidArgument, the text is not SDP (400); FailedPrecondition, nothing in it that we can take
 // (488).
@@ -101,10 +107,12 @@ class MediaNegotiator {
   struct Line {  // one m= line of the session, in order for ever (RFC 3264, 8)
     std::string kind, protocol, format;
   };
+  using EventTypes = std::array<int, 3>;  // at 8, 16 and 48 kHz; -1: none yet
   struct Offer {
     std::vector<Codec> codecs;
     MediaDirection direction = MediaDirection::sendrecv;
-    int l16_type = -1, event_type = -1;
+    EventTypes event_types{-1, -1, -1};
+    bool comfort_noise = false;
   };
   struct Choice;
 
@@ -117,9 +125,10 @@ class MediaNegotiator {
   NegotiatorOptions options_;
   bool ipv6_ = false;
   std::vector<Line> lines_;
-  std::size_t audio_ = 0;       // index of our line
-  std::optional<Offer> offer_;  // ours, while it is the last word
-  int l16_type_ = -1, event_type_ = -1;
+  std::size_t audio_ = 0;             // index of our line
+  std::optional<Offer> offer_;        // ours, while it is the last word
+  std::array<int, kCodecs> types_{};  // of each codec, once it was named
+  EventTypes event_types_{-1, -1, -1};
   std::bitset<128> taken_;  // payload numbers that mean something in this session
   std::uint64_t version_ = 0;
   std::string body_;  // last one sent, without o=

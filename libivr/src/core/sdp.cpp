@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "core/ip_address.hpp"
+#include "ivr/comfort_noise.hpp"
 
 namespace ivr {
 namespace {
@@ -16,15 +17,8 @@ constexpr std::size_t kMaxMedia = 64;
 constexpr std::size_t kMaxAttributes = 256;
 constexpr std::size_t kMaxFormats = 128;
 
-struct CodecName {
-  Codec codec;
-  std::string_view name;
-  int static_type;     // RFC 3551, table 4; -1: dynamic only
-  int preferred_type;  // in our offers
-};
-constexpr CodecName kCodecs[] = {
-    {Codec::pcmu, "PCMU", 0, 0}, {Codec::pcma, "PCMA", 8, 8}, {Codec::l16, "L16", -1, 97}};
 constexpr int kPreferredEventType = 101;
+constexpr int kEventClocks[] = {8000, 16000, 48000};
 
 struct DirectionName {
   MediaDirection direction;
@@ -36,9 +30,18 @@ constexpr DirectionName kDirections[] = {{MediaDirection::sendrecv, "sendrecv", 
                                          {MediaDirection::recvonly, "recvonly", false, true},
                                          {MediaDirection::inactive, "inactive", false, false}};
 
-const CodecName& named(Codec codec) {
-  return *std::find_if(std::begin(kCodecs), std::end(kCodecs),
-                       [&](const CodecName& n) { return n.codec == codec; });
+std::size_t index_of(Codec codec) {
+  return static_cast<std::size_t>(&format_of(codec) - std::begin(kCodecFormats));
+}
+
+std::size_t event_clock(int hz) {
+  return static_cast<std::size_t>(std::find(std::begin(kEventClocks), std::end(kEventClocks), hz) -
+                                  std::begin(kEventClocks));
+}
+
+std::string map_of(const CodecFormat& format) {
+  return std::string(format.encoding) + '/' + std::to_string(format.clock_hz) +
+         (format.channels > 1 ? '/' + std::to_string(format.channels) : "");
 }
 
 const DirectionName& named(MediaDirection direction) {
@@ -197,14 +200,54 @@ std::optional<Codec> codec_of(const SdpMedia& section, std::string_view format) 
   const auto type = payload_type(format);
   if (!type) return std::nullopt;
   const auto map = rtpmap(section, format);
-  for (const auto& c : kCodecs) {
+  for (const CodecFormat& c : kCodecFormats) {
     if (!map ? c.static_type == *type
-             : same_word(map->encoding, c.name) && map->clock == "8000" &&
-                   (map->channels.empty() || map->channels == "1")) {
+             : same_word(map->encoding, c.encoding) && map->clock == std::to_string(c.clock_hz) &&
+                   (map->channels == std::to_string(c.channels) ||
+                    (map->channels.empty() && c.channels == 1))) {
       return c.codec;
     }
   }
   return std::nullopt;
+}
+
+// What the peer's a=fmtp wants of our encoder (RFC 7587, 6.1). Anything odd: as if it were not there.
+CodecWishes wishes_of(const SdpMedia& section, Codec codec, std::string_view format) {
+  CodecWishes wishes;
+  if (codec != Codec::opus) return wishes;
+  for (const auto& attribute : section.attributes) {
+    if (attribute.name != "fmtp") continue;
+    std::string_view rest = attribute.value;
+    if (word(rest) != format) continue;
+    while (!rest.empty()) {
+      const auto end = std::min(rest.find(';'), rest.size());
+      const auto parameter = trimmed(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      const auto equals = std::min(parameter.find('='), parameter.size());
+      const auto name = trimmed(parameter.substr(0, equals));
+      const auto value =
+          number<int>(trimmed(parameter.substr(std::min(equals + 1, parameter.size()))), 1'000'000'000);
+      if (!value) continue;
+      if (same_word(name, "useinbandfec")) wishes.fec = *value == 1;
+      if (same_word(name, "cbr")) wishes.constant_bit_rate = *value == 1;
+      if (same_word(name, "maxaveragebitrate")) wishes.max_bit_rate = *value;
+      if (same_word(name, "maxplaybackrate")) wishes.max_playback_hz = *value;
+    }
+    break;
+  }
+  return wishes;
+}
+
+// The number of comfort noise at a clock of 8 kHz (RFC 3389, 4), or -1.
+int comfort_noise_type(const SdpMedia& section) {
+  for (const auto& format : section.formats) {
+    const auto type = payload_type(format);
+    if (!type) continue;
+    const auto map = rtpmap(section, format);
+    if (map ? same_word(map->encoding, "CN") && map->clock == "8000" : *type == kComfortNoiseType)
+      return *type;
+  }
+  return -1;
 }
 
 // Bit n: event n. Without a=fmtp it is 0-15 (RFC 4733, 2.4.1). Nothing we know in it: no bit.
@@ -249,18 +292,19 @@ std::string events_text(std::uint32_t events) {
 struct EventFormat {
   int type = -1;
   std::uint32_t events = 0;
+  int clock_hz = 8000;
 };
 
-// telephone-event on the clock of our codecs; the same name at 16 or 48 kHz belongs to somebody else's.
-EventFormat event_format(const SdpMedia& section) {
+// telephone-event on the clock of the codec; the same name at another one belongs to somebody else's.
+EventFormat event_format(const SdpMedia& section, int clock_hz) {
   for (const auto& format : section.formats) {
     const auto type = payload_type(format);
     const auto map = rtpmap(section, format);
     if (!type || !map || !same_word(map->encoding, "telephone-event")) continue;
-    if (!map->clock.empty() && map->clock != "8000") continue;
-    if (const auto events = known_events(section, format)) return {*type, events};
+    if ((map->clock.empty() ? "8000" : map->clock) != std::to_string(clock_hz)) continue;
+    if (const auto events = known_events(section, format)) return {*type, events, clock_hz};
   }
-  return {};
+  return clock_hz == 8000 ? EventFormat{} : event_format(section, 8000);
 }
 
 Millis packet_time(const SdpMedia& section) {
@@ -311,23 +355,33 @@ std::string refusal(const SessionDescription& session, const SdpMedia& section, 
   return {};
 }
 
-std::string audio_text(const Address& local, std::span<const std::pair<Codec, int>> codecs, int event_type,
-                       std::uint32_t events, MediaDirection direction) {
-  std::string out = "m=audio " + std::to_string(local.port) + " RTP/AVP";
-  for (const auto& [codec, type] : codecs) out += ' ' + std::to_string(type);
-  if (event_type >= 0) out += ' ' + std::to_string(event_type);
-  out += "\r\n";
-  for (const auto& [codec, type] : codecs) {
-    out += "a=rtpmap:" + std::to_string(type) + ' ' + std::string(named(codec).name) + "/8000\r\n";
+// What one audio section of ours says beside its direction.
+struct Formats {
+  std::vector<std::pair<Codec, int>> codecs;  // and their numbers
+  int comfort_noise_type = -1;
+  std::vector<EventFormat> events;
+};
+
+std::string audio_text(const Address& local, const Formats& formats, MediaDirection direction) {
+  std::string line = "m=audio " + std::to_string(local.port) + " RTP/AVP", maps;
+  const auto add = [&](int number, const std::string& map) {
+    line += ' ' + std::to_string(number);
+    maps += "a=rtpmap:" + std::to_string(number) + ' ' + map + "\r\n";
+  };
+  for (const auto& [codec, type] : formats.codecs) {
+    add(type, map_of(format_of(codec)));
+    if (codec == Codec::opus) {
+      const auto rate = std::to_string(format_of(codec).sample_rate_hz);
+      maps += "a=fmtp:" + std::to_string(type) + " maxplaybackrate=" + rate +
+              ";sprop-maxcapturerate=" + rate + ";useinbandfec=1\r\n";
+    }
   }
-  if (event_type >= 0) {
-    const auto type = std::to_string(event_type);
-    out +=
-        "a=rtpmap:" + type + " telephone-event/8000\r\na=fmtp:" + type + ' ' + events_text(events) + "\r\n";
+  if (formats.comfort_noise_type >= 0) add(formats.comfort_noise_type, "CN/8000");
+  for (const EventFormat& event : formats.events) {
+    add(event.type, "telephone-event/" + std::to_string(event.clock_hz));
+    maps += "a=fmtp:" + std::to_string(event.type) + ' ' + events_text(event.events) + "\r\n";
   }
-  out += "a=ptime:20\r\na=";
-  out += named(direction).name;
-  return out += "\r\n";
+  return line + "\r\n" + maps + "a=ptime:20\r\na=" + std::string(named(direction).name) + "\r\n";
 }
 
 absl::Status check_local(const Address& local) {
@@ -465,7 +519,9 @@ std::string SessionDescription::to_string() const {
 struct MediaNegotiator::Choice {
   Codec codec{};
   int type = 0;
+  CodecWishes wishes;
   EventFormat event;
+  int comfort_noise_type = -1;
 };
 
 absl::StatusOr<MediaNegotiator> MediaNegotiator::create(const NegotiatorOptions& options) {
@@ -476,9 +532,11 @@ absl::StatusOr<MediaNegotiator> MediaNegotiator::create(const NegotiatorOptions&
 
 MediaNegotiator::MediaNegotiator(const NegotiatorOptions& options)
     : options_(options), ipv6_(is_ipv6(options.local.ip)) {
-  for (const auto& c : kCodecs) {
-    if (c.static_type >= 0) taken_.set(static_cast<std::size_t>(c.static_type));
+  for (std::size_t i = 0; i < kCodecs; ++i) {
+    types_[i] = kCodecFormats[i].static_type;
+    if (types_[i] >= 0) taken_.set(static_cast<std::size_t>(types_[i]));
   }
+  taken_.set(kComfortNoiseType);
 }
 
 absl::Status MediaNegotiator::set_local(const Address& local) {
@@ -516,24 +574,30 @@ std::string MediaNegotiator::offer(std::span<const Codec> codecs, MediaDirection
   if (codecs.empty()) codecs = options_.codecs;
   Offer mine;
   mine.direction = direction;
-  std::vector<std::pair<Codec, int>> types;
+  Formats formats;
   for (const auto codec : codecs) {
     if (std::find(mine.codecs.begin(), mine.codecs.end(), codec) != mine.codecs.end()) continue;
     mine.codecs.push_back(codec);
-    const auto& name = named(codec);
-    if (name.static_type < 0 && l16_type_ < 0) l16_type_ = free_type(name.preferred_type);
-    types.emplace_back(codec, name.static_type < 0 ? l16_type_ : name.static_type);
+    int& type = types_[index_of(codec)];
+    if (type < 0) type = free_type(format_of(codec).preferred_type);
+    formats.codecs.emplace_back(codec, type);
+    mine.comfort_noise = mine.comfort_noise || (options_.comfort_noise && format_of(codec).clock_hz == 8000);
   }
-  if (options_.telephone_event && event_type_ < 0) event_type_ = free_type(kPreferredEventType);
-  mine.l16_type = l16_type_;
-  mine.event_type = options_.telephone_event ? event_type_ : -1;
+  if (mine.comfort_noise) formats.comfort_noise_type = kComfortNoiseType;
+  for (std::size_t i = 0; i < std::size(kEventClocks) && options_.telephone_event; ++i) {
+    const int hz = kEventClocks[i];
+    if (std::none_of(codecs.begin(), codecs.end(), [&](Codec c) { return format_of(c).clock_hz == hz; }))
+      continue;
+    if (event_types_[i] < 0) event_types_[i] = free_type(kPreferredEventType);
+    mine.event_types[i] = event_types_[i];
+    formats.events.push_back({event_types_[i], 0xFFFF, hz});
+  }
   if (lines_.empty()) {
     lines_.push_back({"audio", "RTP/AVP", "0"});
     audio_ = 0;
   }
   offer_ = std::move(mine);
-  return write(lines_, audio_, "0 0",
-               audio_text(options_.local, types, offer_->event_type, 0xFFFF, direction));
+  return write(lines_, audio_, "0 0", audio_text(options_.local, formats, direction));
 }
 
 // The codec, its number and the event number for one section of the peer's offer.
@@ -549,17 +613,20 @@ absl::StatusOr<MediaNegotiator::Choice> MediaNegotiator::choose(const SessionDes
     const auto rank = static_cast<std::size_t>(
         std::find(options_.codecs.begin(), options_.codecs.end(), *codec) - options_.codecs.begin());
     if (rank == options_.codecs.size() || (best && (!options_.prefer_ours || rank >= best_rank))) continue;
-    best = Choice{*codec, *payload_type(format), {}};
+    best = Choice{*codec, *payload_type(format), wishes_of(section, *codec, format), {}};
     best_rank = rank;
   }
   if (!best) {
     std::string ours;
-    for (const auto codec : options_.codecs)
-      ours += (ours.empty() ? "" : ", ") + std::string(named(codec).name) + "/8000";
+    for (const auto codec : options_.codecs) ours += (ours.empty() ? "" : ", ") + map_of(format_of(codec));
     return absl::FailedPreconditionError("no common codec; we take " + ours);
   }
-  if (options_.telephone_event) best->event = event_format(section);
+  const int clock_hz = format_of(best->codec).clock_hz;
+  if (options_.telephone_event) best->event = event_format(section, clock_hz);
   if (best->event.type == best->type) best->event = {};
+  if (options_.comfort_noise && clock_hz == 8000) best->comfort_noise_type = comfort_noise_type(section);
+  if (best->comfort_noise_type == best->type || best->comfort_noise_type == best->event.type)
+    best->comfort_noise_type = -1;
   return *best;
 }
 
@@ -596,10 +663,16 @@ absl::StatusOr<Negotiated> MediaNegotiator::answer(std::string_view remote_offer
   }
   audio_ = taken;
   offer_.reset();
-  if (choice->codec == Codec::l16) l16_type_ = choice->type;
-  if (choice->event.type >= 0) event_type_ = choice->event.type;
-  if (l16_type_ >= 0 && l16_type_ == event_type_)
-    (choice->codec == Codec::l16 ? event_type_ : l16_type_) = -1;
+  // Their numbers are ours from now on, and what we meant by them before is not.
+  const auto adopt = [this](int& ours, int type) {
+    for (int& other : event_types_) other = other == type ? -1 : other;
+    for (std::size_t i = 0; i < kCodecs; ++i) {
+      if (types_[i] == type && kCodecFormats[i].static_type < 0) types_[i] = -1;
+    }
+    ours = type;
+  };
+  if (format_of(choice->codec).static_type < 0) adopt(types_[index_of(choice->codec)], choice->type);
+  if (choice->event.type >= 0) adopt(event_types_[event_clock(choice->event.clock_hz)], choice->event.type);
 
   const auto& section = session->media[taken];
   const auto& ip = connection_of(*session, section)->address;
@@ -618,10 +691,13 @@ absl::StatusOr<Negotiated> MediaNegotiator::answer(std::string_view remote_offer
   result.remote.receive = receive;
   result.remote.packet_time = packet_time(section);
   result.remote.rtcp = rtcp_address(section, ip);
-  const std::pair<Codec, int> one[] = {{choice->codec, choice->type}};
-  result.sdp = write(
-      lines_, audio_, session->timing,
-      audio_text(options_.local, one, choice->event.type, choice->event.events, direction_of(send, receive)));
+  result.remote.wishes = choice->wishes;
+  result.remote.telephone_event_clock_hz = choice->event.clock_hz;
+  result.remote.comfort_noise_type = choice->comfort_noise_type;
+  Formats formats{{{choice->codec, choice->type}}, choice->comfort_noise_type, {}};
+  if (choice->event.type >= 0) formats.events.push_back(choice->event);
+  result.sdp = write(lines_, audio_, session->timing,
+                     audio_text(options_.local, formats, direction_of(send, receive)));
   return result;
 }
 
@@ -643,9 +719,9 @@ absl::StatusOr<RemoteMedia> MediaNegotiator::accept(std::string_view remote_answ
     const auto codec = codec_of(section, format);
     if (!codec || std::find(offer_->codecs.begin(), offer_->codecs.end(), *codec) == offer_->codecs.end())
       continue;
-    const auto& name = named(*codec);
-    const int ours = name.static_type < 0 ? offer_->l16_type : name.static_type;
+    const int ours = types_[index_of(*codec)];
     remote.codec = *codec;
+    remote.wishes = wishes_of(section, *codec, format);
     remote.payload_type = *payload_type(format);
     if (remote.payload_type != ours)
       remote.receive_payload_type = ours;  // RFC 3264, 6.1: they send by our numbers
@@ -653,12 +729,17 @@ absl::StatusOr<RemoteMedia> MediaNegotiator::accept(std::string_view remote_answ
     break;
   }
   if (!found) return absl::FailedPreconditionError("SDP answer: it takes no codec that we offered");
-  if (offer_->event_type >= 0) {
-    remote.telephone_event_type = event_format(section).type;
-    if (remote.telephone_event_type >= 0 && remote.telephone_event_type != offer_->event_type) {
-      remote.receive_telephone_event_type = offer_->event_type;
+  const int clock_hz = format_of(remote.codec).clock_hz;
+  if (const EventFormat event = event_format(section, clock_hz); event.type >= 0) {
+    const int ours = offer_->event_types[event_clock(event.clock_hz)];
+    if (ours >= 0) {
+      remote.telephone_event_type = event.type;
+      remote.telephone_event_clock_hz = event.clock_hz;
+      if (event.type != ours) remote.receive_telephone_event_type = ours;
     }
   }
+  if (offer_->comfort_noise && clock_hz == 8000 && comfort_noise_type(section) == kComfortNoiseType)
+    remote.comfort_noise_type = kComfortNoiseType;
   const auto& ip = connection_of(*session, section)->address;
   const auto& theirs = named(session->direction(section));
   const auto& wanted = named(offer_->direction);
