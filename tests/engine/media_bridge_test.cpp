@@ -293,6 +293,7 @@ TEST_F(MediaBridge, P40_AReInviteMayHoldResumeAndChangeTheCodecOfABridge) {
     alice.heard.clear();
     alice.remote.codec = codec;
     alice.remote.payload_type = codec == Codec::pcmu ? 0 : codec == Codec::pcma ? 8 : 96;
+    alice.coder = StreamCodec::create(codec, {});
     media->set_remote(1, alice.remote);
     talk(1);
     alice.silent = false;

@@ -22,6 +22,7 @@ struct Heard {
   RtpHeader header;
   std::vector<std::uint8_t> payload;
   std::chrono::steady_clock::time_point at;
+  std::vector<std::int16_t> pcm;  // at 8 kHz, where somebody decoded it
 };
 
 // The other end of a stream: raw RTP on a port of its own.
@@ -88,7 +89,7 @@ class Peer {
     RtpFrame frame;
     EXPECT_EQ(parse_rtp(*bytes, frame), RtpParse::ok);
     return Heard{
-        frame.header, {frame.payload.begin(), frame.payload.end()}, std::chrono::steady_clock::now()};
+        frame.header, {frame.payload.begin(), frame.payload.end()}, std::chrono::steady_clock::now(), {}};
   }
   // Reads until a packet satisfies `wanted`; false after kPatience.
   bool hears(const std::function<bool(const Heard&)>& wanted) {

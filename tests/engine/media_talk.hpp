@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/media_peer.hpp"
+#include "engine/stream_codec.hpp"
 #include "ivr/audio.hpp"
 #include "ivr/dtmf.hpp"
 
@@ -20,10 +21,10 @@ inline constexpr double kAliceHz = 500, kBobHz = 800, kCarolHz = 1300, kPromptHz
 inline constexpr double kLoud = 4000;  // amplitude of them all
 
 // The amplitude of one tone within the audio.
-inline double loudness(std::span<const std::int16_t> pcm, double hz) {
+inline double loudness(std::span<const std::int16_t> pcm, double hz, double rate_hz = kSampleRateHz) {
   double re = 0, im = 0;
   for (std::size_t i = 0; i < pcm.size(); ++i) {
-    const double angle = 2 * std::numbers::pi * hz * static_cast<double>(i) / kSampleRateHz;
+    const double angle = 2 * std::numbers::pi * hz * static_cast<double>(i) / rate_hz;
     re += pcm[i] * std::cos(angle);
     im += pcm[i] * std::sin(angle);
   }
@@ -64,12 +65,15 @@ struct Party {
   bool echo = false;    // says what it heard last
   std::vector<Heard> heard;
   std::size_t said = 0;
+  std::unique_ptr<StreamCodec> coder;
 
   Party(StreamId stream, double tone_hz, Codec codec = Codec::pcmu, bool events = true)
       : id(stream), hz(tone_hz), peer(static_cast<std::uint32_t>(stream * 7919)) {
     remote = peer.media();
     remote.codec = codec;
-    remote.payload_type = codec == Codec::pcmu ? 0 : codec == Codec::pcma ? 8 : 96;
+    remote.payload_type = codec == Codec::l16 ? 96 : format_of(codec).preferred_type;
+    remote.telephone_event_clock_hz = format_of(codec).clock_hz;
+    coder = StreamCodec::create(codec, {});
     if (!events) remote.telephone_event_type = -1;
   }
 
@@ -84,31 +88,30 @@ struct Party {
       says.erase(says.begin(), says.begin() + 160);
     }
     said += 160;
-    std::vector<std::uint8_t> bytes(160 * static_cast<std::size_t>(bytes_per_sample(remote.codec)));
-    encode(remote.codec, pcm, bytes);
-    peer.send(static_cast<std::uint8_t>(remote.payload_type), bytes);
-    peer.timestamp += 160;
+    Bytes bytes;
+    peer.send(static_cast<std::uint8_t>(remote.payload_type), coder->encode({pcm, {}}, bytes));
+    peer.timestamp += 160 * coder->ticks();
   }
   void listen() {
-    while (const auto packet = peer.packet(std::chrono::milliseconds(0))) heard.push_back(*packet);
+    while (const auto packet = peer.packet(std::chrono::milliseconds(0))) {
+      heard.push_back(*packet);
+      if (packet->header.payload_type != remote.payload_type) continue;
+      AudioBuffer buffer;
+      const Audio audio = coder->decode(packet->payload, buffer);
+      heard.back().pcm.assign(audio.narrow.begin(), audio.narrow.end());
+    }
   }
 
-  std::vector<std::int16_t> audio_of(const Heard& packet) const {
-    if (packet.header.payload_type != remote.payload_type) return {};
-    std::vector<std::int16_t> pcm(packet.payload.size() /
-                                  static_cast<std::size_t>(bytes_per_sample(remote.codec)));
-    decode(remote.codec, packet.payload, pcm);
-    return pcm;
-  }
+  static const std::vector<std::int16_t>& audio_of(const Heard& packet) { return packet.pcm; }
   // What a loudspeaker plays: each packet where its timestamp says.
   std::vector<std::int16_t> audio(std::size_t from = 0) const {
     std::vector<std::int16_t> pcm;
     std::optional<std::uint32_t> start;
     for (std::size_t i = from; i < heard.size(); ++i) {
-      const auto piece = audio_of(heard[i]);
+      const auto& piece = audio_of(heard[i]);
       if (piece.empty()) continue;
       if (!start) start = heard[i].header.timestamp;
-      const auto at = static_cast<std::size_t>(heard[i].header.timestamp - *start);
+      const auto at = static_cast<std::size_t>((heard[i].header.timestamp - *start) / coder->ticks());
       if (at > 10'000'000) continue;  // before the first
       if (pcm.size() < at + piece.size()) pcm.resize(at + piece.size());
       std::copy(piece.begin(), piece.end(), pcm.begin() + static_cast<std::ptrdiff_t>(at));
@@ -178,7 +181,7 @@ class TalkFixture : public MediaFixture {
         ASSERT_EQ(packet.header.sequence, static_cast<std::uint16_t>(last->header.sequence + 1)) << i;
         ASSERT_EQ(packet.header.ssrc, last->header.ssrc);
       }
-      const auto samples = static_cast<std::uint32_t>(party.audio_of(packet).size());
+      const auto samples = static_cast<std::uint32_t>(party.audio_of(packet).size()) * party.coder->ticks();
       if (samples > 0) {
         if (until) {
           ASSERT_GE(later_by(packet.header.timestamp, *until), 0) << i;

@@ -1,4 +1,4 @@
-# Builds the libraries inside another project, with IVR_WITH_ORTP and IVR_WITH_ESPEAK off, and looks at what was linked.
+# Builds the libraries inside another project, with IVR_WITH_ORTP, IVR_WITH_ESPEAK and IVR_WITH_OPUS off, and looks at what was linked.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output TIMEOUT 560)
   if(NOT result EQUAL 0)
@@ -24,8 +24,8 @@ foreach(program without_gpl with_c)
   list(GET found 0 path)
   run(${path})
   run(ldd ${path})
-  if(output MATCHES "libortp|libbctoolbox|libespeak")
-    message(FATAL_ERROR "${program} still loads GPL code:\n${output}")
+  if(output MATCHES "libortp|libbctoolbox|libespeak|libopus")
+    message(FATAL_ERROR "${program} still loads what was left out:\n${output}")
   endif()
 endforeach()
-message("add_subdirectory works, and without oRTP and espeak-ng nothing of theirs is loaded")
+message("add_subdirectory works, and without oRTP, espeak-ng and libopus nothing of theirs is loaded")

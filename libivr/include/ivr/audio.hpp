@@ -30,6 +30,10 @@ constexpr std::uint8_t silence_byte(Codec codec) noexcept {
   return codec == Codec::pcmu ? 0xff : codec == Codec::pcma ? 0xd5 : 0;
 }
 
+constexpr std::size_t frame_bytes(Codec codec) noexcept {  // of 20 ms
+  return frame_samples(codec) * static_cast<std::size_t>(bytes_per_sample(codec));
+}
+
 // As many samples as both sides hold; returns how many that was. `bytes` holds bytes_per_sample() for each.
 // Of plain codecs only: for the others 0.
 std::size_t encode(Codec codec, std::span<const std::int16_t> pcm, std::span<std::uint8_t> bytes) noexcept;

@@ -36,12 +36,17 @@ struct Route {
   std::vector<Prompts> preload;      // rendered at start, so that the first caller does not wait
 };
 
+std::vector<Codec> default_codecs();  // what this library has, G.711 first
+
 struct EngineOptions {
   SipOptions sip;
   MediaOptions media;
   StreamOptions stream;
-  std::vector<Codec> codecs = {Codec::pcmu, Codec::pcma, Codec::l16};
+  // What is offered in this order, and taken in the order of whose offer it is. Opus: unless the library was
+  // built without (IVR_WITH_OPUS=OFF).
+  std::vector<Codec> codecs = default_codecs();
   bool telephone_event = true;  // offer and take RFC 4733; false: keys are tones in the audio
+  bool comfort_noise = true;    // offer and take RFC 3389; what we send is StreamOptions::dtx
   std::vector<Route> routes;
   Limits limits;
   std::string database;          // SQLite file; empty: nothing is kept

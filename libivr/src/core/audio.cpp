@@ -126,8 +126,7 @@ ClipPtr make_clip(Codec codec, std::span<const std::int16_t> pcm) {
   const std::size_t frames = (pcm.size() + frame_samples(codec) - 1) / frame_samples(codec);
   clip->codec = codec;
   clip->samples = static_cast<std::int64_t>(pcm.size());
-  clip->bytes.assign(frames * frame_samples(codec) * static_cast<std::size_t>(bytes_per_sample(codec)),
-                     silence_byte(codec));
+  clip->bytes.assign(frames * frame_bytes(codec), silence_byte(codec));
   encode(codec, pcm, clip->bytes);
   return clip;
 }

@@ -12,17 +12,25 @@
 namespace ivr {
 namespace {
 
-// All 128 payload types are 8 kHz audio to oRTP: telephone events are ours, and the clock rate is all it
-// needs.
-RtpProfile* shared_profile() {
-  static RtpProfile* const profile = [] {
+// All 128 payload types are audio of one clock to oRTP: telephone events are ours, and the clock rate is all
+// it needs.
+RtpProfile* shared_profile(int clock_hz) {
+  struct Profiles {
+    RtpProfile *narrow, *wide, *full;
+  };
+  static const Profiles profiles = [] {
     ortp_init();
     ortp_set_log_level_mask("ortp", ORTP_FATAL);  // ORTP_LOG_DOMAIN is "bctbx" to whoever includes the header
-    RtpProfile* made = rtp_profile_new("ivr");
-    for (int type = 0; type < 128; ++type) rtp_profile_set_payload(made, type, &payload_type_pcmu8000);
-    return made;
+    const auto make = [](int hz) {
+      PayloadType* audio = payload_type_clone(&payload_type_pcmu8000);
+      audio->clock_rate = hz;
+      RtpProfile* made = rtp_profile_new("ivr");
+      for (int type = 0; type < 128; ++type) rtp_profile_set_payload(made, type, audio);
+      return made;
+    };
+    return Profiles{make(8'000), make(16'000), make(48'000)};
   }();
-  return profile;
+  return clock_hz == 48'000 ? profiles.full : clock_hz == 16'000 ? profiles.wide : profiles.narrow;
 }
 
 }  // namespace
@@ -89,7 +97,7 @@ struct RtpTransportCalls {
 };
 
 RtpLink::RtpLink(const UdpSocket& rtp, const UdpSocket& rtcp) : rtp_(rtp), rtcp_(rtcp) {
-  RtpProfile* profile = shared_profile();
+  RtpProfile* profile = shared_profile(clock_hz_);
   session_ = rtp_session_new(RTP_SESSION_SENDRECV);
   rtp_session_set_scheduling_mode(session_, FALSE);
   rtp_session_set_blocking_mode(session_, FALSE);
@@ -119,7 +127,13 @@ RtpLink::RtpLink(const UdpSocket& rtp, const UdpSocket& rtcp) : rtp_(rtp), rtcp_
 
 RtpLink::~RtpLink() { rtp_session_destroy(session_); }
 
-void RtpLink::set_payload_type(int payload_type) noexcept {
+void RtpLink::set_payload_type(int payload_type, int clock_hz) noexcept {
+  if (clock_hz != clock_hz_) {
+    clock_hz_ = clock_hz;
+    rtp_session_set_profile(session_, shared_profile(clock_hz));
+    // One step of a generator of full period: an SSRC as random as the one before.
+    if (sent_) rtp_session_set_ssrc(session_, ssrc() * 1664525U + 1013904223U);
+  }
   rtp_session_set_payload_type(session_, payload_type);
 }
 
@@ -152,8 +166,8 @@ void RtpLink::pump(Time now) noexcept {
   // oRTP takes the asked-for timestamp as the arrival time, and reads its sockets only when it changes.
   // Divided at once: microseconds since 1970 leave no room to multiply.
   static_assert(1'000'000 % kSampleRateHz == 0);
-  const auto samples =
-      static_cast<std::uint32_t>(now.time_since_epoch().count() / (1'000'000 / kSampleRateHz));
+  const auto samples = static_cast<std::uint32_t>(now.time_since_epoch().count() /
+                                                  (1'000'000 / kSampleRateHz) * (clock_hz_ / kSampleRateHz));
   arrival_ = samples == arrival_ ? samples + 1 : samples;
   while (mblk_t* message = rtp_session_recvm_with_ts(session_, arrival_)) {
     freemsg(message);
@@ -171,7 +185,7 @@ std::uint32_t RtpLink::ssrc() const noexcept { return rtp_session_get_send_ssrc(
 
 RtpReport RtpLink::report() const noexcept {
   RtpReport report;
-  report.jitter_ms = rtp_session_get_jitter_stats(session_)->jitter * 1000.0 / kSampleRateHz;
+  report.jitter_ms = rtp_session_get_jitter_stats(session_)->jitter * 1000.0 / clock_hz_;
   report.round_trip_ms = rtp_session_get_round_trip_propagation(session_) * 1000.0;
   return report;
 }

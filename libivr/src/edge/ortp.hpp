@@ -31,7 +31,9 @@ class RtpLink {
   RtpLink& operator=(const RtpLink&) = delete;
 
   void send_to(Endpoint rtp, Endpoint rtcp) noexcept { rtp_to_ = rtp, rtcp_to_ = rtcp; }
-  void set_payload_type(int payload_type) noexcept;  // of the audio, both ways
+  // Of the audio, both ways. Another clock than before is another source to the peer (RFC 7160, 4.1): a new
+  // SSRC.
+  void set_payload_type(int payload_type, int clock_hz = kSampleRateHz) noexcept;
 
   // False: the system did not take the packet. May send an RTCP report when one is due.
   bool send(int payload_type, bool marker, std::uint32_t timestamp,
@@ -58,6 +60,7 @@ class RtpLink {
   Endpoint rtp_to_, rtcp_to_;
   _RtpSession* session_ = nullptr;
   std::uint32_t arrival_ = 0;  // the clock we give oRTP, in samples; it wants a new value each time
+  int clock_hz_ = kSampleRateHz;
   std::uint16_t next_sequence_ = 0;
   bool sent_ = false;
 

@@ -108,19 +108,23 @@ absl::StatusOr<ClipPtr> read_prompt_file(const std::string& folder, std::string_
     return absl::InvalidArgumentError("prompt file '" + std::string(name) + "': type '" + type +
                                       "' is none of .wav .ulaw .alaw .pcmu .pcma");
   }
+  const int rate_hz = format_of(codec).sample_rate_hz;
   const std::string path = path_of(folder, name);
   auto bytes = read_all(path, stamp);
   if (!bytes.ok()) return bytes.status();
   if (!wav) {
     std::vector<std::int16_t> pcm(bytes->size());
     decode(ulaw ? Codec::pcmu : Codec::pcma, *bytes, pcm);
-    return make_clip(codec, pcm);  // the same law comes back bit for bit
+    if (rate_hz == kSampleRateHz) return make_clip(codec, pcm);  // the same law comes back bit for bit
+    auto samples = resample(pcm, kSampleRateHz, rate_hz);
+    if (!samples.ok()) return samples.status();
+    return make_clip(codec, *samples);
   }
   auto pcm = parse_wav(*bytes);
   if (!pcm.ok())
     return absl::InvalidArgumentError("prompt file " + path + ": " + std::string(pcm.status().message()));
-  if (pcm->sample_rate_hz == kSampleRateHz) return make_clip(codec, pcm->samples);
-  auto samples = resample(pcm->samples, pcm->sample_rate_hz, kSampleRateHz);
+  if (pcm->sample_rate_hz == rate_hz) return make_clip(codec, pcm->samples);
+  auto samples = resample(pcm->samples, pcm->sample_rate_hz, rate_hz);
   if (!samples.ok()) {
     return absl::InvalidArgumentError("prompt file " + path + ": " + std::string(samples.status().message()));
   }

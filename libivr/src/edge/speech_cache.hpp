@@ -10,10 +10,10 @@
 
 namespace ivr {
 
-// Rendered speech in a folder, 8 kHz PCM, one file for each key, so that a restart does not speak it all
-// again. Each file holds its key and a checksum: a damaged or foreign file is as good as none. Files appear
-// whole (written aside, then renamed), so two programs may share a folder. Beyond `max_bytes` the longest
-// unused are removed.
+// Rendered speech in a folder, PCM at 8 kHz or what its key says, one file for each key, so that a restart
+// does not speak it all again. Each file holds its key and a checksum: a damaged or foreign file is as good
+// as none. Files appear whole (written aside, then renamed), so two programs may share a folder. Beyond
+// `max_bytes` the longest unused are removed.
 //
 // Thread: one at a time. Waits for the disk.
 class SpeechCache {

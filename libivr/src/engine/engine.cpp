@@ -12,6 +12,7 @@
 
 #include "edge/call_journal.hpp"
 #include "edge/clock.hpp"
+#include "edge/codecs.hpp"
 #include "edge/curl_http.hpp"
 #include "edge/espeak.hpp"
 #include "edge/sofia_sip.hpp"
@@ -404,6 +405,12 @@ EngineStats Engine::Impl::stats() const {
 
 // ------------------------------------------------------------------------------------- the surface
 
+std::vector<Codec> default_codecs() {
+  std::vector<Codec> codecs = {Codec::pcmu, Codec::pcma, Codec::g722, Codec::opus, Codec::l16};
+  std::erase_if(codecs, [](Codec codec) { return !has_codec(codec); });
+  return codecs;
+}
+
 absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EnginePorts ports) {
   for (const Route& route : options.routes) {
     if (route.extension.empty()) return absl::InvalidArgumentError("a route has no extension");
@@ -415,6 +422,12 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, En
     }
   }
   if (options.codecs.empty()) return absl::InvalidArgumentError("no codec is allowed: codecs is empty");
+  for (const Codec codec : options.codecs) {
+    if (!has_codec(codec)) {
+      return absl::InvalidArgumentError("codec '" + std::string(format_of(codec).name) +
+                                        "': this library was built without it (IVR_WITH_OPUS=OFF)");
+    }
+  }
   if (options.limits.calls < 0) {
     return absl::InvalidArgumentError("limits.calls is " + std::to_string(options.limits.calls) +
                                       ", less than 0");

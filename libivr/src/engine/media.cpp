@@ -91,6 +91,14 @@ class RtpMedia final : public MediaPort {
     Entry* entry = find(id);
     if (entry == nullptr) return;
     entry->event_type = remote.telephone_event_type;
+    entry->event_clock_hz = remote.telephone_event_clock_hz;
+    std::unique_ptr<StreamCodec> codec;
+    if (remote.codec != entry->codec || remote.wishes != entry->wishes) {
+      codec = StreamCodec::create(remote.codec, remote.wishes);
+      if (!codec) return;  // nobody offers what this library does not have
+      entry->codec = remote.codec;
+      entry->wishes = remote.wishes;
+    }
     MediaStream::Remote known;
     const auto endpoint = [](const Address& address) {
       return address.port == 0 ? Endpoint{} : parse_endpoint(address.ip, address.port).value_or(Endpoint{});
@@ -103,15 +111,16 @@ class RtpMedia final : public MediaPort {
     known.address.signalling_ip = parse_endpoint(remote.signalling_ip, 0).value_or(Endpoint{}).ip;
     known.address.local_ip = local_ip_;
     known.address.symmetric = entry->symmetric;
-    known.codec = remote.codec;
     known.send_type = remote.payload_type;
     known.receive_type = remote.receive_payload_type < 0 ? remote.payload_type : remote.receive_payload_type;
     known.send_event_type = remote.telephone_event_type;
     known.receive_event_type = remote.receive_telephone_event_type < 0 ? remote.telephone_event_type
                                                                        : remote.receive_telephone_event_type;
+    known.event_clock_hz = remote.telephone_event_clock_hz;
+    known.comfort_noise_type = remote.comfort_noise_type;
     known.send = remote.send;
     known.receive = remote.receive;
-    post(*entry, MediaCommand::SetRemote{known});
+    post(*entry, MediaCommand::SetRemote{known, std::move(codec)});
   }
 
   void play(StreamId id, PlayId play, std::vector<ClipPtr> clips, int loops, Millis from) override {
@@ -137,6 +146,7 @@ class RtpMedia final : public MediaPort {
     gap = std::max<Millis>(gap, 40ms);
     if (entry->event_type >= 0) {
       TelephoneEventSenderOptions options;
+      options.clock_rate_hz = entry->event_clock_hz;
       options.tone = tone;
       options.gap = gap;
       auto sender = TelephoneEventSender::create(options);
@@ -271,7 +281,9 @@ class RtpMedia final : public MediaPort {
   struct Entry {
     std::unique_ptr<MediaStream> stream;
     std::size_t home = 0;
-    int event_type = -1;
+    int event_type = -1, event_clock_hz = kSampleRateHz;
+    Codec codec = Codec::pcmu;  // that the stream has
+    CodecWishes wishes;
     bool symmetric = true;
     bool closing = false;
     bool moving = false;                   // on its way to `home`

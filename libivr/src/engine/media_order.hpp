@@ -19,7 +19,7 @@ class InOrder {
   static constexpr int kHeld = 2;
   static constexpr Micros kWait = 50ms;
   static constexpr std::size_t kMaxPayload =
-      320;                              // a longer one does not wait: the hole before it is given up
+      640;                              // a longer one does not wait: the hole before it is given up
   static constexpr int kRestart = 128;  // a jump further than this is a new beginning
 
   // deliver(const RtpFrame& frame, int lost): `lost` packets are missing before it.

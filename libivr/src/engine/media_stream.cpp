@@ -5,13 +5,16 @@
 #include <random>
 #include <utility>
 
-#include "engine/media_payload.hpp"
-
 namespace ivr {
 namespace {
 
 constexpr Micros kQuiet = 200ms;          // no audio for so long is silence, and the end of a tone
 constexpr int kMostLost = kSampleRateHz;  // a hole is no longer to those who listen
+constexpr int kMostMadeUp = 3 * kFrameSamples, kMadeUpStep = kFrameSamples / 2;  // samples
+constexpr int kComfortLag = kFrameSamples;  // noise is made so late: what is spoken next may come early
+constexpr int kQuietFrames = 10,
+              kStillEvery = 50;     // of silence before it is left out, and what goes even then
+constexpr int kLeastComfort = -90;  // dBov: we have no noise of our own
 constexpr std::size_t kUsualRecordings = 2;
 
 // One writer, so no read-modify-write is needed.
@@ -52,6 +55,7 @@ MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::P
       options_(options),
       ports_(std::move(ports)),
       link_(ports_.rtp, ports_.rtcp),
+      codec_(StreamCodec::create(Codec::pcmu, {})),
       keys_(*TelephoneEventReceiver::create()),
       clock_(std::random_device{}()) {
   recordings_.reserve(kUsualRecordings);
@@ -69,12 +73,18 @@ void MediaStream::tell(media::Event event) noexcept {
   host_->tell(std::move(notice));
 }
 
-void MediaStream::set_remote(const Remote& remote, Time now) noexcept {
+void MediaStream::set_remote(const Remote& remote, std::unique_ptr<StreamCodec> codec, Time now) noexcept {
   const bool expected = negotiated_ && remote_.receive;
+  if (codec) change_codec(std::move(codec));
+  if (remote.event_clock_hz != remote_.event_clock_hz) {
+    report_keys(keys_.tick(now + kQuiet * 5));  // a key that is down will not be let go by the old clock
+    keys_ = *TelephoneEventReceiver::create({.clock_rate_hz = remote.event_clock_hz});
+  }
   remote_ = remote;
   negotiated_ = true;
+  if (!remote.receive) comforted_ = false;
   source_.negotiate(remote.address);
-  link_.set_payload_type(remote.receive_type);
+  link_.set_payload_type(remote.receive_type, codec_->clock_hz());
   const bool inband = options_.inband_always || (options_.inband_dtmf && remote.receive_event_type < 0);
   if (!inband) {
     tones_.reset();
@@ -84,13 +94,27 @@ void MediaStream::set_remote(const Remote& remote, Time now) noexcept {
   if (!expected || !remote.receive) heard_ = now, timed_out_ = false;
 }
 
+// Both directions begin anew, and so does what is relayed either way.
+void MediaStream::change_codec(std::unique_ptr<StreamCodec> codec) noexcept {
+  codec_.swap(codec);
+  scale_.set_ticks(codec_->ticks());
+  followed_ = comforted_ = false;
+  framed_ = 0;
+  relay_.anchored = false;
+  if (peer_ != nullptr) peer_->relay_.anchored = false;
+  Notice notice;
+  notice.codec = std::move(codec);
+  host_->tell(std::move(notice));
+}
+
 // -------------------------------------------------------------------------------- receiving
 
 void MediaStream::received(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept {
   RtpFrame frame;
   if (cut || parse_rtp(packet, frame) != RtpParse::ok) return add<std::uint64_t>(counters_.malformed);
   const bool event = frame.header.payload_type == remote_.receive_event_type;
-  const bool audio = frame.header.payload_type == remote_.receive_type && !frame.payload.empty();
+  const bool audio = !frame.payload.empty() && (frame.header.payload_type == remote_.receive_type ||
+                                                frame.header.payload_type == remote_.comfort_noise_type);
   if (!negotiated_) return add<std::uint64_t>(counters_.foreign);
   if (!event && !audio) {
     return add<std::uint64_t>(from == source_.rtp_to() ? counters_.malformed : counters_.foreign);
@@ -101,11 +125,13 @@ void MediaStream::received(std::span<const std::uint8_t> packet, bool cut, Endpo
   heard_ = now;
   timed_out_ = false;
   link_.received(packet, from, now);
+  const RtpFrame by_their_clock = frame;
+  frame.header.timestamp = scale_(frame.header.timestamp);
   reception_.receive(frame.header, now);
   link_.send_to(source_.rtp_to(), source_.rtcp_to());
   if (!remote_.receive) return;
   if (peer_ != nullptr && !muted_) peer_->relay(frame, event, now);
-  if (event) report_keys(keys_.push(frame, now));
+  if (event) report_keys(keys_.push(by_their_clock, now));
   order_.push(frame, now, [&](const RtpFrame& next, int lost) { hear(next, lost, now); });
 }
 
@@ -119,36 +145,89 @@ void MediaStream::received_rtcp(std::span<const std::uint8_t> packet, bool cut, 
   link_.received_rtcp(packet, from, now);
 }
 
+bool MediaStream::listens() const noexcept { return tones_ || voice_ || !recordings_.empty() || shared(); }
+
 // In order. What is missing before a packet shows in its timestamp.
 void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
+  if (frame.header.payload_type == remote_.comfort_noise_type) return hear_comfort(frame, now);
   if (frame.header.payload_type != remote_.receive_type) return;
   const std::uint32_t timestamp = frame.header.timestamp;
-  const auto hole = followed_ ? later_by(timestamp, next_timestamp_) : 0;
+  auto hole = followed_ ? later_by(timestamp, next_timestamp_) : 0;
+  if (std::exchange(comforted_, false) && lost == 0 && hole > 0 && hole <= kMostLost) {
+    make_comfort(static_cast<int>(hole), now);
+    hole = 0;
+  }
   followed_ = true;
   audio_heard_ = now;
-  next_timestamp_ =
-      timestamp + static_cast<std::uint32_t>(frame.payload.size() / sample_bytes(remote_.codec));
-  const bool to_others = shared();
-  if (!tones_ && !voice_ && recordings_.empty() && !to_others) return;
-  Samples buffer;
-  const auto pcm = decoded(remote_.codec, frame.payload, buffer);
+  next_timestamp_ = timestamp + static_cast<std::uint32_t>(codec_->length(frame.payload));
+  if (!listens()) return;
   // A jump with no packet missing is the sender's pause or a new clock, and its length says nothing.
-  const int missing = hole > 0 && (lost > 0 || hole <= kMostLost)
-                          ? static_cast<int>(std::min<std::int64_t>(hole, kMostLost))
-                          : 0;
+  int missing = hole > 0 && (lost > 0 || hole <= kMostLost)
+                    ? static_cast<int>(std::min<std::int64_t>(hole, kMostLost))
+                    : 0;
+  AudioBuffer buffer;
+  if (lost > 0 && missing >= kMadeUpStep) {
+    const int made_up = std::min(missing, kMostMadeUp) / kMadeUpStep * kMadeUpStep;
+    const Audio audio = codec_->conceal(frame.payload, static_cast<std::size_t>(made_up), buffer);
+    if (!audio.narrow.empty()) {
+      RtpHeader header = frame.header;
+      header.timestamp -= static_cast<std::uint32_t>(made_up);
+      take(header, audio, Piece::made_up, missing - made_up, 0, now);
+      missing = lost = 0;
+    }
+  }
+  take(frame.header, codec_->decode(frame.payload, buffer), Piece::heard, missing, lost, now);
+}
+
+// To all who listen: what came, or what was made up for it, `missing` samples after what they had before.
+void MediaStream::take(const RtpHeader& header, const Audio& audio, Piece piece, int missing, int lost,
+                       Time now) noexcept {
+  const int unheard = missing + (piece == Piece::made_up ? static_cast<int>(audio.narrow.size()) : 0);
   if (tones_) {
     DtmfEvents& events = host_->scratch();
-    if (missing > 0) tones_->lost(missing, events);
-    tones_->process(pcm, events);
+    if (unheard > 0) tones_->lost(unheard, events);
+    if (piece == Piece::heard) tones_->process(audio.narrow, events);
     report_tones(events);
   }
   if (voice_) {
-    if (missing > 0) report_voice(voice_->lost(missing));
-    report_voice(voice_->process(pcm));
+    if (unheard > 0) report_voice(voice_->lost(unheard));
+    if (piece == Piece::heard) report_voice(voice_->process(audio.narrow));
   }
-  if (to_others) share(frame.header, pcm, missing, now);
-  if (muted_) std::fill_n(buffer.begin(), pcm.size(), std::int16_t{0});
-  for (auto& recording : recordings_) recording->heard(timestamp, pcm, *host_);
+  if (shared()) share(header, audio, missing, lost, now);
+  if (recordings_.empty()) return;
+  if (!muted_) {
+    for (auto& recording : recordings_) recording->heard(header.timestamp, audio.narrow, *host_);
+    return;
+  }
+  static constexpr std::array<std::int16_t, kMostSamples> kNothing{};
+  for (auto& recording : recordings_)
+    recording->heard(header.timestamp, std::span(kNothing).first(audio.narrow.size()), *host_);
+}
+
+// The peer has stopped sending audio, and says what its line sounds like until it begins again.
+void MediaStream::hear_comfort(const RtpFrame& frame, Time now) noexcept {
+  comfort_.update(frame.payload);
+  if (!followed_ || later_by(frame.header.timestamp, next_timestamp_) > kMostLost) {
+    next_timestamp_ = frame.header.timestamp;
+    followed_ = true;
+  }
+  comforted_ = true;
+  comfort_header_ = frame.header;
+  comfort_at_ = audio_heard_ = now;
+}
+
+void MediaStream::make_comfort(int samples, Time now) noexcept {
+  RtpHeader header = comfort_header_;
+  while (samples > 0) {
+    std::array<std::int16_t, kFrameSamples> pcm;
+    const auto piece = std::span(pcm).first(static_cast<std::size_t>(std::min(samples, kFrameSamples)));
+    header.timestamp = next_timestamp_;
+    next_timestamp_ += static_cast<std::uint32_t>(piece.size());
+    samples -= static_cast<int>(piece.size());
+    if (!listens()) continue;
+    comfort_.read(piece);
+    take(header, {piece, {}}, Piece::heard, 0, 0, now);
+  }
 }
 
 void MediaStream::report_tones(DtmfEvents& events) noexcept {
@@ -202,22 +281,62 @@ void MediaStream::report_keys(std::span<const TelephoneEvent> events) noexcept {
 
 // -------------------------------------------------------------------------------- sending
 
-void MediaStream::send_audio(bool marker, std::uint32_t timestamp,
+void MediaStream::send_audio(bool marker, std::uint32_t timestamp, const Audio& audio) noexcept {
+  Bytes bytes;
+  send(remote_.send_type, marker, timestamp, codec_->encode(audio, bytes),
+       static_cast<int>(audio.narrow.size()));
+  record(timestamp, audio.narrow);
+}
+
+// As it is. Of a codec with a memory, what is sent so is recorded by who knows its sound.
+void MediaStream::send_bytes(bool marker, std::uint32_t timestamp,
                              std::span<const std::uint8_t> payload) noexcept {
-  send(remote_.send_type, marker, timestamp, payload, payload.size() / sample_bytes(remote_.codec));
+  send(remote_.send_type, marker, timestamp, payload, codec_->length(payload));
+  if (!record_sent_ || !codec_->memoryless()) return;
+  AudioBuffer buffer;
+  record(timestamp, codec_->decode(payload, buffer).narrow);
+}
+
+void MediaStream::record(std::uint32_t timestamp, std::span<const std::int16_t> pcm) noexcept {
   if (!record_sent_) return;
-  Samples buffer;
-  const auto pcm = decoded(remote_.codec, payload, buffer);
   for (auto& recording : recordings_) recording->sent(timestamp, pcm, *host_);
 }
 
 void MediaStream::send(int type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload,
-                       std::size_t samples) noexcept {
-  link_.send_to(source_.rtp_to(), source_.rtcp_to());
-  if (link_.send(type, marker || !started_, timestamp, payload)) add<std::uint64_t>(counters_.sent);
+                       int samples) noexcept {
+  send_packet(type, marker, timestamp * codec_->ticks(), payload);
   const std::uint32_t until = timestamp + static_cast<std::uint32_t>(samples);
   if (!started_ || later_by(until, sent_until_) > 0) sent_until_ = until;
   started_ = true;
+}
+
+void MediaStream::send_packet(int type, bool marker, std::uint32_t rtp_timestamp,
+                              std::span<const std::uint8_t> payload) noexcept {
+  link_.send_to(source_.rtp_to(), source_.rtcp_to());
+  if (link_.send(type, marker || !started_, rtp_timestamp, payload)) add<std::uint64_t>(counters_.sent);
+}
+
+// Nothing to say: a frame of silence, so that peers and NATs see one steady stream, or where both sides want
+// it so nothing but now and then how quiet it is.
+void MediaStream::send_silence() noexcept {
+  ++quiet_;
+  const bool sparse = options_.dtx && (remote_.comfort_noise_type >= 0 || codec_->codec() == Codec::opus);
+  talking_ = false;
+  if (sparse && quiet_ > kQuietFrames) {
+    if ((quiet_ - kQuietFrames) % kStillEvery != 1) return;
+    if (remote_.comfort_noise_type >= 0) {
+      return send(remote_.comfort_noise_type, false, clock_, write_comfort_noise(kLeastComfort), 0);
+    }
+  }
+  Bytes bytes;
+  send(remote_.send_type, false, clock_, codec_->silence(bytes), kFrameSamples);
+  static constexpr std::array<std::int16_t, kFrameSamples> kNothing{};
+  record(clock_, kNothing);
+}
+
+void MediaStream::send_pcm(std::span<const std::int16_t> pcm) noexcept {
+  send_audio(!talking_, clock_, {pcm, {}});
+  talking_ = true;
 }
 
 void MediaStream::tick(Time now) noexcept {
@@ -238,6 +357,13 @@ void MediaStream::tick(Time now) noexcept {
 void MediaStream::tick_hearing(Time now) noexcept {
   if (keys_.key_down()) report_keys(keys_.tick(now));
   order_.tick(now, [&](const RtpFrame& next, int lost) { hear(next, lost, now); });
+  if (comforted_) {
+    const auto behind = later_by(comfort_header_.timestamp, next_timestamp_) +
+                        (now - comfort_at_) / (1'000'000us / kSampleRateHz) - kComfortLag;
+    if (behind >= kFrameSamples)
+      make_comfort(static_cast<int>(std::min<std::int64_t>(behind, kMostLost)), now);
+    return;
+  }
   if (now - audio_heard_ < kQuiet) return;
   // Nothing comes: that is silence.
   if (tone_down_ && tones_) {
@@ -265,23 +391,21 @@ bool MediaStream::send_dialling() noexcept {
   if (!dialling_) return false;
   bool sent = false, done = true;
   if (dialling_->events && remote_.send_event_type >= 0) {
-    const auto payload = dialling_->events->next(clock_);
+    const auto payload = dialling_->events->next(clock_ * codec_->ticks());
     done = dialling_->events->done();
     if (payload) {
-      send(remote_.send_event_type, payload->marker, payload->timestamp, payload->bytes, 0);
-      sent = true;
+      send_packet(remote_.send_event_type, payload->marker, payload->timestamp, payload->bytes);
+      started_ = sent = true;
+      sent_until_ = clock_;
     } else if (!done) {
-      send_audio(false, clock_, silence(remote_.codec));
+      send_silence();
       sent = true;
     }
   } else if (dialling_->tones) {
     std::array<std::int16_t, kFrameSamples> pcm;
-    std::array<std::uint8_t, kMaxFrameBytes> bytes;
     sent = dialling_->tones->read(pcm) > 0;
     done = dialling_->tones->done();
-    if (sent)
-      send_audio(!talking_, clock_,
-                 {bytes.data(), encode(remote_.codec, pcm, bytes) * sample_bytes(remote_.codec)});
+    if (sent) send_pcm(pcm);
   }
   if (sent) talking_ = false;
   if (!done) return true;
@@ -305,6 +429,7 @@ bool MediaStream::send_playing() noexcept {
       if (play.clips.empty()) break;
     }
     const Clip& clip = *play.clips[play.clip];
+    const std::size_t frame = frame_samples(clip.codec);
     const std::size_t size = frame_bytes(clip.codec);
     const std::size_t at = play.frame * size;
     if (at + size > clip.bytes.size()) {
@@ -313,17 +438,16 @@ bool MediaStream::send_playing() noexcept {
       continue;
     }
     const std::span<const std::uint8_t> bytes{clip.bytes.data() + at, size};
-    if (clip.codec == remote_.codec) {
-      send_audio(!talking_, clock_, bytes);
-    } else {  // made before the codec changed
-      std::array<std::uint8_t, kMaxFrameBytes> other;
-      Samples buffer;
-      encode(remote_.codec, decoded(clip.codec, bytes, buffer), other);
-      send_audio(!talking_, clock_, {other.data(), frame_bytes(remote_.codec)});
+    if (clip.codec == codec_->codec() && (codec_->memoryless() || !record_sent_)) {
+      send_bytes(!talking_, clock_, bytes);
+    } else {  // coded as it is sent, or made before the codec changed
+      AudioBuffer buffer;
+      send_audio(!talking_, clock_, codec_->read_clip(clip.codec, bytes, buffer));
     }
     talking_ = true;
-    const auto left = clip.samples - static_cast<std::int64_t>(play.frame) * kFrameSamples;
-    play.samples += std::clamp<std::int64_t>(left, 0, kFrameSamples);
+    const auto left = clip.samples - static_cast<std::int64_t>(play.frame * frame);
+    const auto played = std::clamp<std::int64_t>(left, 0, static_cast<std::int64_t>(frame));
+    play.samples += played * kFrameSamples / static_cast<std::int64_t>(frame);
     ++play.frame;
     return true;
   }

@@ -13,7 +13,9 @@
 #include "engine/media_order.hpp"
 #include "engine/media_source.hpp"
 #include "engine/recording.hpp"
+#include "engine/stream_codec.hpp"
 #include "ivr/audio.hpp"
+#include "ivr/comfort_noise.hpp"
 #include "ivr/dtmf.hpp"
 #include "ivr/key_relay.hpp"
 #include "ivr/playout_line.hpp"
@@ -44,7 +46,7 @@ struct Dialling {
   std::unique_ptr<Dialling> next;
 };
 
-// What a media thread tells control. `playing` and `dialling` only come home to be freed.
+// What a media thread tells control. `playing`, `dialling` and `codec` only come home to be freed.
 struct Notice {
   struct Released {
     StreamId stream = 0;
@@ -56,6 +58,7 @@ struct Notice {
   What what;
   std::unique_ptr<Playing> playing;
   std::unique_ptr<Dialling> dialling;
+  std::unique_ptr<StreamCodec> codec;
 };
 
 // What a stream needs of the thread it lives in. Never waits, never loses a notice.
@@ -77,7 +80,26 @@ struct StreamCounters {
   StreamStats read() const noexcept;
 };
 
-// One stream: what arrives is judged, put in order and heard; every 20 ms one packet leaves.
+// Keys on their way to a stream whose telephone-event has another clock: the durations in the packets, and a
+// long press, which is in pieces of 65,535 ticks (RFC 4733, 2.5.1.3), in one.
+//
+// Thread:   one at a time.
+// Realtime: bounded, never allocates.
+class EventScale {
+ public:
+  using Payload = std::array<std::uint8_t, 32>;
+
+  // Of one packet: what is to be sent in place of it. Its timestamp becomes that of the press.
+  std::span<const std::uint8_t> operator()(RtpFrame& frame, int from_hz, int to_hz, Payload& into) noexcept;
+
+ private:
+  bool known_ = false, ended_ = false;
+  std::uint32_t ssrc_ = 0, press_ = 0, piece_ = 0;  // timestamps in samples at 8 kHz
+  std::int64_t before_ = 0;                         // ticks of the pieces that are over
+};
+
+// One stream: what arrives is judged, put in order and heard; every 20 ms one packet leaves. Whatever clock a
+// codec has, times in here are samples at 8 kHz: they become the codec's own where packets come and go.
 //
 // Thread:   made and destroyed by control; in between its media thread's alone, but for counters().
 // Realtime: everything but the constructor and the destructor.
@@ -85,9 +107,10 @@ class MediaStream {
  public:
   struct Remote {  // RemoteMedia with addresses that need no parsing
     SourceGuard::Negotiated address;
-    Codec codec = Codec::pcmu;
     int send_type = 0, receive_type = 0;
     int send_event_type = -1, receive_event_type = -1;
+    int event_clock_hz = kSampleRateHz;
+    int comfort_noise_type = -1;
     bool send = true, receive = true;
   };
 
@@ -101,7 +124,8 @@ class MediaStream {
   void close_sockets() noexcept;
 
   void set_host(MediaHost* host) noexcept { host_ = host; }
-  void set_remote(const Remote& remote, Time now) noexcept;
+  void set_remote(const Remote& remote, std::unique_ptr<StreamCodec> codec,
+                  Time now) noexcept;  // null: as it was
   void play(std::unique_ptr<Playing> playing) noexcept;
   void stop_play(PlayId play) noexcept;
   void dial(std::unique_ptr<Dialling> dialling) noexcept;
@@ -129,7 +153,14 @@ class MediaStream {
   std::chrono::steady_clock::time_point due{};  // of the next tick, from one thread to another
 
  private:
+  void change_codec(std::unique_ptr<StreamCodec> codec) noexcept;
   void hear(const RtpFrame& frame, int lost, Time now) noexcept;
+  bool listens() const noexcept;
+  enum class Piece { heard, made_up };
+  void take(const RtpHeader& header, const Audio& audio, Piece piece, int missing, int lost,
+            Time now) noexcept;
+  void hear_comfort(const RtpFrame& frame, Time now) noexcept;
+  void make_comfort(int samples, Time now) noexcept;
   void report_keys(std::span<const TelephoneEvent> events) noexcept;
   void report_tones(DtmfEvents& events) noexcept;
   void report_voice(VoiceChange change) noexcept;
@@ -139,16 +170,20 @@ class MediaStream {
   void tick_numbers() noexcept;
   // Of what it received, to those it is connected with; the other side of it on the listener.
   bool shared() const noexcept;
-  void share(const RtpHeader& header, std::span<const std::int16_t> pcm, int missing, Time now) noexcept;
-  void share_piece(const RtpHeader& header, std::span<const std::int16_t> pcm, Time now) noexcept;
+  bool relays_packets() const noexcept;
+  void share(const RtpHeader& header, const Audio& audio, int missing, int lost, Time now) noexcept;
+  void share_piece(const RtpHeader& header, const Audio& audio, int lost, Time now) noexcept;
   void relay(const RtpFrame& frame, bool event, Time now) noexcept;
   void relay_audio(const RtpFrame& frame, Time now) noexcept;
-  void relay_event(const RtpFrame& frame, Time now) noexcept;
-  void relay_cut(const RtpHeader& header, std::span<const std::int16_t> pcm, Time now) noexcept;
+  void relay_event(RtpFrame frame, Time now) noexcept;
+  void relay_pcm(const RtpHeader& header, const Audio& audio, int lost, Time now) noexcept;
+  void relay_frames(bool marker, std::uint32_t timestamp, const Audio& audio) noexcept;
+  bool records_relayed() const noexcept;
   void relay_key(const TelephoneEvent& event) noexcept;
   bool may_send() const noexcept;
   bool speaks_itself() const noexcept;  // in place of what is relayed
   bool relaying(Time now) const noexcept;
+  bool comfort_passes() const noexcept;
   void anchor(const RtpHeader& header) noexcept;
   void tick_sending(Time now) noexcept;
   // Supervision: who is heard in a mix, and who hears one.
@@ -159,10 +194,16 @@ class MediaStream {
   void tick_line(Time now) noexcept;
   bool send_keys() noexcept;
   bool send_mix() noexcept;
-  bool send_pcm(std::span<const std::int16_t> pcm, bool talking) noexcept;
-  void send_audio(bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload) noexcept;
+  bool send_comfort() noexcept;
+  void send_silence() noexcept;
+  void send_pcm(std::span<const std::int16_t> pcm) noexcept;
+  void send_audio(bool marker, std::uint32_t timestamp, const Audio& audio) noexcept;
+  void send_bytes(bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload) noexcept;
+  void record(std::uint32_t timestamp, std::span<const std::int16_t> pcm) noexcept;
   void send(int type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload,
-            std::size_t samples) noexcept;
+            int samples) noexcept;
+  void send_packet(int type, bool marker, std::uint32_t rtp_timestamp,
+                   std::span<const std::uint8_t> payload) noexcept;
   bool send_dialling() noexcept;
   bool send_playing() noexcept;
   void finish_play(bool completed) noexcept;
@@ -176,6 +217,8 @@ class MediaStream {
   StreamCounters counters_;
 
   Remote remote_;
+  std::unique_ptr<StreamCodec> codec_;
+  TimestampScale scale_;  // of what comes
   bool negotiated_ = false;
   SourceGuard source_;
   InOrder order_;
@@ -189,6 +232,10 @@ class MediaStream {
   bool followed_ = false;             // next_timestamp_ is known
   std::uint32_t next_timestamp_ = 0;  // of the audio after what was heard
   Time audio_heard_{};
+  ComfortNoise comfort_;
+  bool comforted_ = false;    // the peer sends noise only (RFC 3389)
+  RtpHeader comfort_header_;  // of what said so last
+  Time comfort_at_{};
   std::vector<std::unique_ptr<Recording>> recordings_;
   bool record_sent_ = false;  // one of them has both sides
   Time heard_{};              // the last packet, or when we began to expect one
@@ -197,6 +244,7 @@ class MediaStream {
 
   std::uint32_t clock_ = 0;  // RTP timestamp of the next tick
   bool talking_ = false;     // the last packet was no silence
+  int quiet_ = 0;            // ticks of silence in a row
   bool started_ = false;
   std::uint32_t sent_until_ = 0;
   std::unique_ptr<Playing> playing_;
@@ -216,6 +264,10 @@ class MediaStream {
     bool known = false;
     std::uint32_t ssrc = 0, theirs = 0, ours = 0;  // timestamps
   } event_relay_;
+  EventScale event_scale_;
+  std::array<std::int16_t, 2 * kFrameSamples> frame_{};  // of what is coded anew: it begins here
+  std::size_t framed_ = 0;
+  std::uint32_t frame_from_ = 0;
   KeySounder sounder_;                 // the peer's keys, for a listener without events
   std::unique_ptr<KeyCutter> cutter_;  // for what the others hear of us
   std::unique_ptr<PlayoutLine> line_;  // the same, in frames

@@ -236,7 +236,9 @@ void MediaThread::handle(MediaCommand& command) {
             notice.what = Notice::Detached{stream->id()};
             tell(std::move(notice));
           },
-          [&](MediaCommand::SetRemote& set) { stream->set_remote(set.remote, clock_.now()); },
+          [&](MediaCommand::SetRemote& set) {
+            stream->set_remote(set.remote, std::move(set.codec), clock_.now());
+          },
           [&](MediaCommand::Play& play) { stream->play(std::move(play.playing)); },
           [&](MediaCommand::StopPlay& stop_play) { stream->stop_play(stop_play.play); },
           [&](MediaCommand::Dial& dial) { stream->dial(std::move(dial.dialling)); },

@@ -140,7 +140,7 @@ class PromptLibrary::SpeechWorker {
  private:
   void run() {
     while (auto job = jobs_.pop(0ms)) {
-      auto samples = speak(job->prompt);
+      auto samples = speak(job->prompt, format_of(job->codec).sample_rate_hz);
       if (samples.ok()) {
         outbox_.push({std::move(job->key), make_clip(job->codec, *samples)});
       } else {
@@ -149,9 +149,10 @@ class PromptLibrary::SpeechWorker {
     }
   }
 
-  absl::StatusOr<std::vector<std::int16_t>> speak(const Prompt& prompt) {
+  absl::StatusOr<std::vector<std::int16_t>> speak(const Prompt& prompt, int rate_hz) {
     const bool cached = cache_ && !prompt.secret;
-    const std::string key = prompt.language + '\0' + prompt.voice + '\0' + prompt.value;
+    std::string key = prompt.language + '\0' + prompt.voice + '\0' + prompt.value;
+    if (rate_hz != kSampleRateHz) key.append(1, '\0').append(std::to_string(rate_hz));
     if (cached) {
       if (auto found = cache_->find(key)) return *std::move(found);
     }
@@ -165,7 +166,7 @@ class PromptLibrary::SpeechWorker {
       return failed(absl::FailedPreconditionError("there is no speech in this program"));
     auto pcm = speech_->speak(prompt.value, prompt.language, prompt.voice);
     if (!pcm.ok()) return failed(pcm.status());
-    auto samples = resample(pcm->samples, pcm->sample_rate_hz, kSampleRateHz);
+    auto samples = resample(pcm->samples, pcm->sample_rate_hz, rate_hz);
     if (!samples.ok()) return failed(samples.status());
     normalise(*samples);
     // A cache that cannot be written costs time at the next start, nothing now.
@@ -224,6 +225,7 @@ class PromptLibrary::FileWorker {
       watched_.erase(job.key);
     } else if (job.prompt.kind == Prompt::Kind::tone) {
       auto samples = make_tone(job.prompt.value, job.prompt.length);
+      if (samples.ok()) samples = resample(*samples, kSampleRateHz, format_of(job.codec).sample_rate_hz);
       if (samples.ok()) {
         outbox_.push({std::move(job.key), make_clip(job.codec, *samples)});
       } else {
@@ -280,6 +282,7 @@ void PromptLibrary::preload(const Prompts& prompts, Codec codec) { ask(prompts, 
 
 std::optional<PromptLibrary::Clips> PromptLibrary::ask(const Prompts& prompts, Codec codec,
                                                        std::uint64_t ticket, PlayId play, bool silent) {
+  codec = clip_codec(codec);
   std::shared_ptr<Asked> asked;  // made with the first piece that is missing
   std::vector<ClipPtr> clips;
   clips.reserve(prompts.size() + 1);
@@ -358,7 +361,8 @@ absl::Status PromptLibrary::silence(Codec codec, Millis length, std::vector<Clip
       clips.push_back(found->second->clip);
       continue;
     }
-    clips.push_back(make_clip(codec, std::vector<std::int16_t>(static_cast<std::size_t>(piece.count()) * 8)));
+    clips.push_back(make_clip(codec, std::vector<std::int16_t>(static_cast<std::size_t>(piece.count()) *
+                                                               frame_samples(codec) / 20)));
     keep(key_, clips.back(), false);
   }
   return absl::OkStatus();

@@ -32,10 +32,10 @@ struct PromptStats {
   std::string last_error;
 };
 
-// Turns prompts into clips of a codec: text is spoken, brought to 8 kHz and an even loudness; files are read
-// from the folder; tones and silence are made. What was made once is kept (the longest unused goes first),
-// what is asked for twice at the same time is made once, and a file that changes on disk is read again; when
-// the new one cannot be read, the old one stays. Secret text never reaches the cache folder.
+// Turns prompts into clips for a codec: text is spoken, brought to its rate and an even loudness; files are
+// read from the folder; tones and silence are made. What was made once is kept (the longest unused goes
+// first), what is asked for twice at the same time is made once, and a file that changes on disk is read
+// again; when the new one cannot be read, the old one stays. Secret text never reaches the cache folder.
 //
 // Two threads of its own do the work: one speaks, one reads files, so neither waits for the other.
 //

@@ -173,7 +173,8 @@ absl::Status Switchboard::open_stream(ActiveCall& call, LegNumber number) {
   auto negotiator = MediaNegotiator::create({.local = *local,
                                              .session_id = stream,
                                              .codecs = std::move(codecs),
-                                             .telephone_event = options_.telephone_event});
+                                             .telephone_event = options_.telephone_event,
+                                             .comfort_noise = options_.comfort_noise});
   if (!negotiator.ok()) return negotiator.status();
   leg.sdp = *std::move(negotiator);
   return absl::OkStatus();
