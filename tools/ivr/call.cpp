@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "ivr/codec.hpp"
 #include "ivr/engine.hpp"
 #include "narrator.hpp"
 #include "robot.hpp"
@@ -16,6 +17,12 @@ namespace {
 std::atomic<bool> interrupted{false};
 
 using json = nlohmann::ordered_json;
+
+std::vector<std::string> codec_names() {
+  std::vector<std::string> names;
+  for (const ivr::CodecFormat& format : ivr::kCodecFormats) names.emplace_back(format.name);
+  return names;
+}
 
 // One call as the robot lived it.
 struct Caller {
@@ -97,7 +104,7 @@ int call_main(int argc, char** argv) {
   app.add_option("--record", record,
                  "folder for the stereo recording (left what we hear, right what we send)");
   app.add_option("--codec", codec, "the only codec to offer")
-      ->check(CLI::IsMember({"pcmu", "pcma", "l16"}))
+      ->check(CLI::IsMember(codec_names()))
       ->capture_default_str();
   app.add_option("--language", language, "of say \"text\"")->capture_default_str();
   app.add_option("--from", from, "From URI");
@@ -131,7 +138,7 @@ int call_main(int argc, char** argv) {
   options.media.port_min = 30000;
   options.media.port_max = 39999;
   options.media.threads = 1;
-  options.codecs = {codec == "pcma" ? ivr::Codec::pcma : codec == "l16" ? ivr::Codec::l16 : ivr::Codec::pcmu};
+  options.codecs = {*ivr::codec_named(codec)};
   options.telephone_event = !inband;
   options.stream.measure_voice = true;
   options.prompts = "/";

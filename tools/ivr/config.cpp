@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "ivr/codec.hpp"
 #include "ivr/flow.hpp"
 #include "ivr/flow_route.hpp"
 #include "ivr/site_setup.hpp"
@@ -145,6 +146,28 @@ absl::Status parse_ports(std::string_view text, ivr::EngineOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status parse_codecs(std::string_view text, ivr::EngineOptions& options) {
+  std::vector<ivr::Codec> codecs;
+  while (true) {
+    const auto comma = std::min(text.find(','), text.size());
+    const std::string_view name = text.substr(0, comma);
+    const auto codec = ivr::codec_named(name);
+    if (!codec) {
+      std::string known;
+      for (const ivr::CodecFormat& format : ivr::kCodecFormats)
+        known += (known.empty() ? "" : ", ") + std::string(format.name);
+      return absl::InvalidArgumentError("codec '" + std::string(name) + "': there are " + known);
+    }
+    if (std::find(codecs.begin(), codecs.end(), *codec) != codecs.end())
+      return absl::InvalidArgumentError("codec '" + std::string(name) + "' is named twice");
+    codecs.push_back(*codec);
+    if (comma == text.size()) break;
+    text.remove_prefix(comma + 1);
+  }
+  options.codecs = std::move(codecs);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::pair<std::string, std::string>> parse_variable(std::string_view text) {
   const auto equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0) {
@@ -207,6 +230,12 @@ absl::Status read_config(const std::string& path, ServeConfig& config) {
     s.text("bind_ip", o.media.bind_ip);
     s.text("external_ip", o.media.external_ip);
     s.count("threads", o.media.threads);
+    s.custom("codecs", [&](const json& x) {
+      return x.is_string() ? nested(parse_codecs(x.get<std::string>(), o))
+                           : "codecs, best first: \"g722,pcmu\"";
+    });
+    s.flag("comfort_noise", o.comfort_noise);
+    s.flag("dtx", o.stream.dtx);
     s.flag("symmetric", o.stream.symmetric);
     s.flag("inband_dtmf", o.stream.inband_dtmf);
     s.flag("inband_always", o.stream.inband_always);

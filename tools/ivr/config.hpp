@@ -30,6 +30,8 @@ absl::Status parse_listen(std::string_view text, ivr::EngineOptions& options);
 absl::Status parse_allow(const std::vector<std::string>& networks, ivr::EngineOptions& options);
 // "10000-20000"
 absl::Status parse_ports(std::string_view text, ivr::EngineOptions& options);
+// "g722,pcmu": names of ivr/codec.hpp, best first
+absl::Status parse_codecs(std::string_view text, ivr::EngineOptions& options);
 // "name=value": the value is JSON when it reads as JSON, else a string
 absl::StatusOr<std::pair<std::string, std::string>> parse_variable(std::string_view text);
 

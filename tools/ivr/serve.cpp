@@ -19,7 +19,7 @@ std::atomic<int> signals{0};
 
 int serve_main(int argc, char** argv) {
   ServeConfig config;
-  std::string file, listen, ports, database, recordings, prompts, cache, external_ip, refusal_log;
+  std::string file, listen, ports, codecs, database, recordings, prompts, cache, external_ip, refusal_log;
   std::vector<std::string> flows, variables, allow;
   int port = -1, threads = -1, calls = -1, drain_s = 5;
   bool narrate = false, as_json = false, record = false, board = false, demo_users = false;
@@ -41,6 +41,8 @@ int serve_main(int argc, char** argv) {
   app.add_option("--refusal-log", refusal_log,
                  "append a line for each refused request to this file, for fail2ban; -: standard error");
   app.add_option("--rtp-ports", ports, "LOW-HIGH (default 10000-20000)");
+  app.add_option("--codecs", codecs,
+                 "taken, and offered in this order (default pcmu,pcma,g722,opus,l16); there is l16-16k too");
   app.add_option("--media-threads", threads, "0: one a core")->check(CLI::Range(0, 256));
   app.add_option("--max-calls", calls, "at once; more get 503")->check(CLI::Range(1, 1000000));
   app.add_option("--db", database, "SQLite file for records and events; none: nothing is kept");
@@ -77,6 +79,9 @@ int serve_main(int argc, char** argv) {
   if (!refusal_log.empty()) config.refusal_log = refusal_log;
   if (!ports.empty()) {
     if (auto parsed = parse_ports(ports, o); !parsed.ok()) return fail(parsed, 2);
+  }
+  if (!codecs.empty()) {
+    if (auto parsed = parse_codecs(codecs, o); !parsed.ok()) return fail(parsed, 2);
   }
   if (port >= 0) o.sip.port = static_cast<std::uint16_t>(port);
   if (threads >= 0) o.media.threads = threads;
