@@ -10,8 +10,9 @@
 
 namespace ivr {
 
-// Networks of IPv4 and IPv6: "192.0.2.7", "192.0.2.0/24", "2001:db8::/32" (RFC 4632, RFC 4291). An IPv4 address
-// is the same written as ::ffff:192.0.2.7. No names: a list must not change with what a name server says.
+// Networks of IPv4 and IPv6: "192.0.2.7", "192.0.2.0/24", "2001:db8::/32" (RFC 4632, RFC 4291). An IPv4
+// address is the same written as ::ffff:192.0.2.7. No names: a list must not change with what a name server
+// says.
 //
 // Thread: any, it never changes.
 class AddressList {
