@@ -62,8 +62,9 @@ struct Party {
   Peer peer;
   std::vector<std::int16_t> says;
   bool silent = false;  // sends nothing
-  bool echo = false;    // says what it heard last
+  bool echo = false;    // says what it hears
   std::vector<Heard> heard;
+  std::size_t echoed = 0;  // of those
   std::size_t said = 0;
   std::unique_ptr<StreamCodec> coder;
 
@@ -79,9 +80,9 @@ struct Party {
 
   void speak() {
     if (silent) return;
+    if (echo) return say_back();
     std::vector<std::int16_t> pcm = tone(hz, 160, kLoud, said);
     if (hz == 0) std::fill(pcm.begin(), pcm.end(), std::int16_t{0});
-    if (echo) pcm = heard.empty() ? std::vector<std::int16_t>(160) : audio_of(heard.back());
     if (!says.empty()) {
       says.resize(std::max<std::size_t>(says.size(), 160));
       std::copy_n(says.begin(), 160, pcm.begin());
@@ -91,6 +92,18 @@ struct Party {
     Bytes bytes;
     peer.send(static_cast<std::uint8_t>(remote.payload_type), coder->encode({pcm, {}}, bytes));
     peer.timestamp += 160 * coder->ticks();
+  }
+  // Every packet that came since, at the time it had: however many a busy machine lets come at once, none is
+  // said twice and none is left out.
+  void say_back() {
+    for (; echoed < heard.size(); ++echoed) {
+      const std::vector<std::int16_t>& pcm = audio_of(heard[echoed]);
+      if (pcm.empty()) continue;
+      Bytes bytes;
+      peer.timestamp = heard[echoed].header.timestamp;
+      peer.send(static_cast<std::uint8_t>(remote.payload_type), coder->encode({pcm, {}}, bytes));
+    }
+    said += 160;
   }
   void listen() {
     while (const auto packet = peer.packet(std::chrono::milliseconds(0))) {
