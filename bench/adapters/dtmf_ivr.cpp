@@ -36,17 +36,21 @@ void lost(void* handle, int n) {
   channel.detector.lost(n, channel.events);
 }
 
-// A row of channels: they lie one behind the other in memory.
+// A row of channels, a tick of all of them at a time.
 struct Batch {
+  ivr::DtmfBank bank;
   std::vector<ivr::DtmfDetector> detectors;
-  ivr::DtmfEvents events;
+  std::vector<ivr::DtmfPiece> pieces;
+  std::vector<ivr::DtmfHeard> heard;
 };
 
 void* create_batch(int /*sample_rate*/, int channels) {
   auto detector = ivr::DtmfDetector::create();
   if (!detector.ok()) return nullptr;
-  auto* batch = new Batch{std::vector<ivr::DtmfDetector>(static_cast<std::size_t>(channels), *detector), {}};
-  batch->events.reserve(1024);
+  auto* batch = new Batch;
+  batch->detectors.assign(static_cast<std::size_t>(channels), *detector);
+  for (ivr::DtmfDetector& d : batch->detectors) batch->pieces.push_back({.detector = &d});
+  batch->heard.reserve(1024);
   return batch;
 }
 
@@ -54,10 +58,11 @@ void destroy_batch(void* handle) { delete static_cast<Batch*>(handle); }
 
 int feed_batch(void* handle, const std::int16_t* const* pcm, int n) {
   auto& batch = *static_cast<Batch*>(handle);
-  batch.events.clear();
-  for (std::size_t i = 0; i < batch.detectors.size(); ++i)
-    batch.detectors[i].process({pcm[i], static_cast<std::size_t>(n)}, batch.events);
-  return static_cast<int>(batch.events.size());
+  for (std::size_t i = 0; i < batch.pieces.size(); ++i)
+    batch.pieces[i].pcm = {pcm[i], static_cast<std::size_t>(n)};
+  batch.heard.clear();
+  batch.bank.process(batch.pieces, batch.heard);
+  return static_cast<int>(batch.heard.size());
 }
 
 constexpr dtmf_adapter kAdapter = {DTMF_ADAPTER_ABI, "libivr",      0,         1, create, destroy, feed, lost,

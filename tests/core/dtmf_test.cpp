@@ -426,7 +426,7 @@ TEST(DtmfDetector, EveryBeginHasItsEnd) {
   EXPECT_EQ(sounding, 0);
 }
 
-TEST(DtmfDetector, IsSmallEnoughForThousandsInACache) { EXPECT_LE(sizeof(DtmfDetector), 3072u); }
+TEST(DtmfDetector, IsSmallEnoughForThousandsInACache) { EXPECT_LE(sizeof(DtmfDetector), 2048u); }
 
 TEST(DtmfDetector, RefusesOptionsThatCannotBe) {
   EXPECT_EQ(DtmfDetector::create({.floor_dbm0 = 0}).status().code(), absl::StatusCode::kInvalidArgument);

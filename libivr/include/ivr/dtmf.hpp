@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -69,6 +70,23 @@ struct DtmfEvent {
 };
 using DtmfEvents = std::vector<DtmfEvent>;
 
+struct DtmfRoutines;
+
+// What a detector remembers of the sound: for each of its steps of 5 ms the tones as complex numbers, against
+// one clock, and the energy. Of interest to core/dtmf_routines.hpp only.
+struct DtmfSpectra {
+  static constexpr int kTones = 8;
+  static constexpr int kHop = 40;          // samples: 5 ms
+  static constexpr int kSlots = 32;        // hops: 160 ms
+  static constexpr int kNotReceived = -1;  // an energy
+
+  struct Number {
+    std::int16_t re = 0, im = 0;
+  };
+  alignas(64) std::array<std::array<Number, kTones>, kSlots> tone{};
+  std::array<std::int32_t, kSlots> energy{};
+};
+
 // Hears keys in 8 kHz audio. `began` comes about 28 ms after the onset of a clean tone and later when speech
 // or noise lies over it; it is the moment to act. `ended` follows once the tone has been away for 25 ms, so a
 // drop-out of 20 ms does not make two keys of one. A key is never begun twice without an end between.
@@ -79,14 +97,13 @@ using DtmfEvents = std::vector<DtmfEvent>;
 //
 // Thread:   one at a time.
 // Realtime: process() and lost() are bounded; they allocate only where `out` has too little capacity (at most
-// two
-//           events for every 5 ms of audio).
+//           two events for every 5 ms of audio).
 class DtmfDetector {
  public:
   // Refuses a floor above -25 dBm0 or below -60, and twist limits outside 0 to 20 dB.
   static absl::StatusOr<DtmfDetector> create(const DtmfOptions& options = {});
 
-  // Appends to `out`. Any number of samples a call.
+  // Appends to `out`. Any number of samples a call; multiples of 160 are the fastest.
   void process(std::span<const std::int16_t> pcm, DtmfEvents& out) noexcept;
 
   // `samples` were never received. A key that sounds goes on, for up to 200 ms; nothing is concluded from the
@@ -97,63 +114,108 @@ class DtmfDetector {
   void finish(DtmfEvents& out) noexcept;
 
  private:
-  static constexpr int kTones = 8;
-  static constexpr int kHop = 40;    // samples: 5 ms
-  static constexpr int kSlots = 32;  // hops remembered: 160 ms
+  friend class DtmfBank;
+  struct Window;
+  struct Tone;
+
   static constexpr int kPackets = 3;
 
-  struct Bank;   // tables, the same for all
-  struct Slot {  // what one hop says about each tone: amplitude and phase, all against one clock
-    alignas(16) std::array<float, kTones> re{}, im{};
-    float energy = 0;  // sum of squares; below 0: not received
-  };
-  struct Tone {  // one tone in a window
-    float amplitude = 0;
-    float step = 0;    // radians a hop: how far it is off...
-    float off = 0;     // ...in parts of what is allowed
-    float phase = 0;   // in the middle of the window, against the tone's own clock
-    float bend = 0;    // radians by which the middle leaves the straight line
-    float ripple = 0;  // weakest third against the strongest: 0 is level, 1 is gone
-  };
-
-  DtmfDetector(const DtmfOptions& options, const Bank& bank);
-  void hop(DtmfEvents& out) noexcept;
-  void look(DtmfEvents& out) noexcept;
-  void look_at_packets(int low, int high, DtmfEvents& out) noexcept;
+  DtmfDetector(const DtmfOptions& options, const DtmfRoutines& routines);
+  void process(std::span<const std::int16_t> pcm, const DtmfRoutines& routines, DtmfEvents& out) noexcept;
+  void flush(const DtmfRoutines& routines, DtmfEvents& out) noexcept;
+  void hear(const std::int16_t* pcm, int hops, const DtmfRoutines& routines, DtmfEvents& out) noexcept;
+  void advance(int hops) noexcept;
   void follow(DtmfEvents& out) noexcept;
-  void part(int low, Tone& row, int high, Tone& column, int slots) const noexcept;
-  Tone measure(int tone, int slots, int valid) const noexcept;
+  void look(int low, int high, DtmfEvents& out) noexcept;
+  void look_at_packets(int low, int high, DtmfEvents& out) noexcept;
+  static std::pair<Tone, Tone> measure(const Window& window, int low, int high) noexcept;
   std::array<Tone, kPackets> measure_packets(int tone) const noexcept;
-  bool loud_enough(char digit, const Tone& row, const Tone& column) const noexcept;
+  void part(int low, Tone& row, int high, Tone& column, int slots) const noexcept;
+  bool loud_enough(char digit, float row, float column) const noexcept;
   bool in_limits(const Tone& row, const Tone& column) const noexcept;
   static float oddness(const Tone& row, const Tone& column) noexcept;
+  static float share_of(const Tone& row, const Tone& column, int hops, float energy) noexcept;
+  void set_levels(float low, float high) noexcept;
   void begin(int low, int high, float low_amplitude, float high_amplitude, DtmfEvents& out) noexcept;
   void end(std::int64_t at, DtmfEvents& out) noexcept;
-  const Slot& back(int n) const noexcept {
-    return ring_[static_cast<std::size_t>((newest_ + kSlots - n) % kSlots)];
+  std::size_t place(int n) const noexcept {  // of the n-th hop back
+    return static_cast<std::size_t>((newest_ - n) & (DtmfSpectra::kSlots - 1));
   }
+  const std::array<DtmfSpectra::Number, DtmfSpectra::kTones>& back(int n) const noexcept {
+    return spectra_.tone[place(n)];
+  }
+  std::int32_t energy(int n) const noexcept { return spectra_.energy[place(n)]; }
 
-  const Bank* bank_;
-  float quiet_energy_ = 0;  // a hop with less is silence
-  float floor_ = 0;         // amplitude
+  const DtmfRoutines* routines_;
+  float floor_ = 0;  // amplitude
   float low_over_high_ = 0, high_over_low_ = 0;
+  std::int32_t quiet_energy_ = 0;  // a hop with no more is silence
 
-  std::array<std::int16_t, kHop> staged_{};
-  int staged_count_ = 0, staged_lost_ = 0;
-  std::array<Slot, kSlots> ring_{};
-  int newest_ = 0;
-  int since_ = 0;        // hops that belong to no earlier key
-  int phase_ = 0;        // hop number on the tones' common period
+  int newest_ = 0;  // in the spectra
+  int since_ = 0;   // hops that belong to no earlier key
+  int phase_ = 0;   // hop number on the tones' common period
+  std::int16_t staged_count_ = 0, staged_lost_ = 0;
   std::int64_t at_ = 0;  // end of the newest hop
 
   char digit_ = 0;  // that sounds, or 0
-  int low_tone_ = 0, high_tone_ = 0;
-  float low_ = 0, high_ = 0;  // its amplitudes
-  bool settled_ = false;      // they are known as well as they will be
-  std::int64_t onset_ = 0, heard_until_ = 0;
-  int away_ = 0, lost_ = 0;  // hops in a row
   char last_digit_ = 0;
+  bool settled_ = false;  // its levels are known as well as they will be
+  std::int8_t low_tone_ = 0, high_tone_ = 0;
+  std::int16_t away_ = 0, lost_ = 0;          // hops in a row
+  float low_ = 0, high_ = 0;                  // its amplitudes
+  float low_present_ = 0, high_present_ = 0;  // powers in a hop: the tone is still there
+  std::int64_t onset_ = 0, heard_until_ = 0;
   std::int64_t last_end_ = -kSampleRateHz;
+
+  DtmfSpectra spectra_;
+  std::array<std::int16_t, DtmfSpectra::kHop> staged_{};
+};
+
+// ------------------------------------------------------------------------------------ many channels
+
+// With what the sound is taken apart. All give the same numbers to the last bit; they differ in speed.
+enum class DtmfKernel { scalar, avx2, avx512, neon };
+std::string_view to_string(DtmfKernel kernel);
+
+// The next piece of one channel: what was lost before it, and then what came, as samples or in G.711's bytes
+// as they stood in the packet. Of the three spans one is filled.
+struct DtmfPiece {
+  DtmfDetector* detector = nullptr;
+  int lost = 0;  // samples
+  std::span<const std::int16_t> pcm;
+  std::span<const std::uint8_t> ulaw;
+  std::span<const std::uint8_t> alaw;
+};
+
+struct DtmfHeard {
+  std::size_t piece = 0;  // its place among the pieces
+  DtmfEvent event;
+};
+
+// Hears many channels one after the other, each with its own DtmfDetector: what came for all of them within a
+// tick, in one call. The next channel is fetched from memory while one is heard, and nothing is decoded that
+// only the detector wants.
+//
+// Thread:   one at a time; so do the detectors it is given.
+// Realtime: process() is bounded; it allocates only where `out` has too little capacity.
+class DtmfBank {
+ public:
+  DtmfBank();  // with the fastest kernel of this build and machine
+
+  // Refuses a kernel that this build has not or this machine cannot run.
+  static absl::StatusOr<DtmfBank> create(DtmfKernel kernel);
+
+  // Those that can be had here, the fastest first; the last is DtmfKernel::scalar.
+  static std::vector<DtmfKernel> kernels();
+  DtmfKernel kernel() const noexcept;
+
+  // Appends to `out` what was heard, piece by piece. A channel may have several pieces, in order.
+  void process(std::span<const DtmfPiece> pieces, std::vector<DtmfHeard>& out) noexcept;
+
+ private:
+  explicit DtmfBank(const DtmfRoutines& routines);
+  const DtmfRoutines* routines_;
+  DtmfEvents events_;  // of one stretch
 };
 
 }  // namespace ivr

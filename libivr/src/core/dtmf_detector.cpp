@@ -1,17 +1,26 @@
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numbers>
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/dtmf_routines.hpp"
 #include "core/level.hpp"
 #include "ivr/dtmf.hpp"
+
+// What the spectra mean. dtmf_routines.hpp makes them, and says which hops are worth the trouble here.
 
 namespace ivr {
 namespace {
 
-constexpr double kFrequencies[] = {697, 770, 852, 941, 1209, 1336, 1477, 1633};  // Q.23
+constexpr int kTones = DtmfSpectra::kTones, kHop = DtmfSpectra::kHop, kSlots = DtmfSpectra::kSlots;
+constexpr int kNotReceived = DtmfSpectra::kNotReceived;
+constexpr int kRemembered = kSlots - DtmfRoutines::kHops;  // hops: others are written over while one is heard
+
 constexpr double kMaxOffset = 0.024;  // of a frequency: taken to 1.8 %, refused from 3.0 % (ES 201 235-3)
 
 // Two tones that explain `share` of the sound for `hops` hops are a key: a clean one early, a doubtful one
@@ -29,7 +38,7 @@ constexpr Evidence kEvidence[] = {{6, 0.89f}, {7, 0.82f}, {9, 0.68f}, {11, 0.62f
 constexpr float kClean = 0.97f;
 constexpr float kOddOff = 1.0f;     // for a tone at the limit of its frequency
 constexpr float kOddTwist = 0.2f;   // for a neper squared
-constexpr float kOddBend = 0.8f;    // for a radian squared
+constexpr float kOddBend = 31.6f;   // for a turn squared
 constexpr float kOddRipple = 1.0f;  // for a tone gone in one third
 constexpr int kOddHops = 7;         // and has to hold so long
 
@@ -38,15 +47,12 @@ constexpr int kOddHops = 7;         // and has to hold so long
 constexpr int kPacketHops = 4;  // 20 ms
 constexpr float kPacketShare = 0.85f;
 
-constexpr int kGlance = 4;            // hops of the first look...
-constexpr float kGlanceShare = 0.2f;  // ...and what the best two tones make there, 1.8 % off and doubtful
-constexpr int kMaxHole = 8;           // hops missing from a window: two packets
-constexpr int kLostHops = 40;         // what a hole may hide of a key that sounds
-constexpr float kNotReceived = -1;    // for an energy
-constexpr int kSettle = 8;            // a window for the levels
-constexpr float kPresent = 0.35f;     // of a tone's amplitude: still there
-constexpr float kFull = 0.7f;         // of a hop: the tone fills it
-constexpr int kAwayHops = 5;          // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
+constexpr int kMaxHole = 8;        // hops missing from a window: two packets
+constexpr int kLostHops = 40;      // what a hole may hide of a key that sounds
+constexpr int kSettle = 8;         // a window for the levels
+constexpr float kPresent = 0.35f;  // of a tone's amplitude: still there
+constexpr float kFull = 0.7f;      // of a hop: the tone fills it
+constexpr int kAwayHops = 5;       // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
 
 constexpr std::int64_t kAgain = 60 * kSampleRateHz / 1000;  // the same key sooner than this after its end...
 constexpr int kAgainHops = 8;  // ...has to hold so long: packets may have been lost
@@ -62,80 +68,94 @@ float dbm0(float amplitude) {  // a full-scale sine is +3.14 dBm0 (G.711)
   return 20.0f * std::log10(std::max(amplitude, 1e-3f) / 32768.0f) + 3.14f;
 }
 
-struct Complex {
-  float re = 0, im = 0;
-  Complex conjugate() const noexcept { return {re, -im}; }
-  float length() const noexcept { return std::sqrt(re * re + im * im); }
-  friend Complex operator+(Complex a, Complex b) noexcept { return {a.re + b.re, a.im + b.im}; }
-  friend Complex operator*(Complex a, Complex b) noexcept {
-    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-  }
-};
+float square(float x) { return x * x; }
+float power_of(DtmfSpectra::Number z) { return static_cast<float>(z.re * z.re + z.im * z.im); }
+
+// A row's complex number and a column's; the compiler has registers for that on every machine we build for.
+using Four = float __attribute__((vector_size(16)));
+using Shorts = std::int16_t __attribute__((vector_size(8)));
+using Words = std::int32_t __attribute__((vector_size(16)));
+
+Four swap(Four z) { return __builtin_shufflevector(z, z, 1, 0, 3, 2); }
+Four conjugate(Four z) { return z * Four{1, -1, 1, -1}; }
+Four times(Four a, Four b) {
+  const Four re = __builtin_shufflevector(b, b, 0, 0, 2, 2), im = __builtin_shufflevector(b, b, 1, 1, 3, 3);
+  return a * re + swap(a) * (im * Four{-1, 1, -1, 1});
+}
+float row_power(Four z) { return z[0] * z[0] + z[1] * z[1]; }
+float column_power(Four z) { return z[2] * z[2] + z[3] * z[3]; }
+
+Four magnitude(Four x) { return reinterpret_cast<Four>(reinterpret_cast<Words>(x) & 0x7fffffff); }
+Four with_sign_of(Four positive, Four sign) {
+  constexpr std::int32_t kSign = std::numeric_limits<std::int32_t>::min();
+  return reinterpret_cast<Four>(reinterpret_cast<Words>(positive) | (reinterpret_cast<Words>(sign) & kSign));
+}
+
+// Of turns of a circle; within 1e-6. The polynomial is the best of its degree over a quarter of one.
+Four sine(Four turns) {
+  constexpr float kNearest = 12582912;  // 1.5 * 2^23: adding it leaves whole numbers
+  turns -= (turns + kNearest) - kNearest;
+  const Four folded = with_sign_of(0.25f - magnitude(magnitude(turns) - 0.25f), turns);
+  const Four s = folded * folded;
+  return folded * (6.28316404f + s * (-41.3371424f + s * (81.3407689f + s * -70.9934333f)));
+}
+
+// In turns, -0.5 to 0.5; within 1e-6. The polynomial is the best of its degree over an eighth of one.
+Four arctangent(Four y, Four x) {
+  const Four across = magnitude(x), up = magnitude(y);
+  const Four small = across < up ? across : up, large = across < up ? up : across;
+  const Four ratio = small / (large + std::numeric_limits<float>::min());
+  const Four s = ratio * ratio;
+  Four angle =
+      ratio *
+      (0.15915132f +
+       s * (-0.05293857f + s * (0.03080291f + s * (-0.01852985f + s * (0.00837909f + s * -0.00186516f)))));
+  angle = across < up ? 0.25f - angle : angle;
+  angle = x < 0.0f ? 0.5f - angle : angle;
+  return with_sign_of(angle, y);
+}
 
 }  // namespace
 
-// Four tones side by side; the compiler has registers for that on every machine we build for.
-using Four = float __attribute__((vector_size(16)));
+// The newest hops as one row and one column see them, newest first.
+struct DtmfDetector::Window {
+  static constexpr int kMost = 24;
+  Four number[kMost];
+  bool heard[kMost];
+  int slots = 0, valid = 0;  // hops in it, and how many of them were received
+  float energy = 0;
+  float power = 0;  // of both tones, whatever their phases do: what a coherent look can find is no more
 
-// The tones are whole numbers of hertz and a hop is 1/200 s, so after 200 hops every tone is where it began.
-struct DtmfDetector::Bank {
-  static constexpr int kPeriod = kSampleRateHz / kHop;
-  // Cosines and sines about the middle of a hop: even and odd, so one half of each is enough.
-  struct Row {
-    Four even[2], odd[2];
-  };
-  struct Turn {
-    Four re[2], im[2];
-  };
-  Row row[kHop / 2];
-  Turn turn[kPeriod];
-  float limit[kTones];  // radians a hop at kMaxOffset
-
-  Bank() {
-    for (int t = 0; t < kTones; ++t) {
-      const double w = 2 * std::numbers::pi * kFrequencies[t] / kSampleRateHz;
-      limit[t] = static_cast<float>(kMaxOffset * w * kHop);
-      for (int i = 0; i < kHop / 2; ++i) {
-        row[i].even[t / 4][t % 4] = static_cast<float>(std::cos(w * (i + 0.5)));
-        row[i].odd[t / 4][t % 4] = static_cast<float>(-std::sin(w * (i + 0.5)));
-      }
-      for (int p = 0; p < kPeriod; ++p) {
-        turn[p].re[t / 4][t % 4] = static_cast<float>(std::cos(w * kHop * p));
-        turn[p].im[t / 4][t % 4] = static_cast<float>(-std::sin(w * kHop * p));
-      }
-    }
+  void add(const std::array<DtmfSpectra::Number, kTones>& hop, std::int32_t e, int low, int high) noexcept {
+    std::array<DtmfSpectra::Number, 2> two = {hop[static_cast<std::size_t>(low)],
+                                              hop[static_cast<std::size_t>(high)]};
+    Shorts z;
+    std::memcpy(&z, &two, sizeof z);
+    number[slots] = __builtin_convertvector(z, Four);
+    heard[slots] = e > 0;
+    ++slots;
+    if (e <= 0) return;
+    ++valid;
+    energy += static_cast<float>(e);
+    power += power_of(two[0]) + power_of(two[1]);
   }
+};
 
-  // Sum of x[n] exp(-jwn) for the eight tones over one hop, against the common clock.
-  void project(const std::int16_t* x, int phase, Slot& slot) const noexcept {
-    float sum[kHop / 2], difference[kHop / 2];
-    for (int i = 0; i < kHop / 2; ++i) {
-      const int ahead = x[kHop / 2 + i], behind = x[kHop / 2 - 1 - i];
-      sum[i] = static_cast<float>(ahead + behind);
-      difference[i] = static_cast<float>(ahead - behind);
-    }
-    Four c0{}, c1{}, s0{}, s1{};
-    for (int i = 0; i < kHop / 2; ++i) {
-      c0 += sum[i] * row[i].even[0];
-      c1 += sum[i] * row[i].even[1];
-      s0 += difference[i] * row[i].odd[0];
-      s1 += difference[i] * row[i].odd[1];
-    }
-    const Turn& t = turn[phase];
-    const Four re[] = {c0 * t.re[0] - s0 * t.im[0], c1 * t.re[1] - s1 * t.im[1]};
-    const Four im[] = {c0 * t.im[0] + s0 * t.re[0], c1 * t.im[1] + s1 * t.re[1]};
-    std::memcpy(slot.re.data(), re, sizeof re);
-    std::memcpy(slot.im.data(), im, sizeof im);
+struct DtmfDetector::Tone {  // one tone in a window
+  float amplitude = 0;
+  float turn = 0;    // of a circle, a hop: how far it is off...
+  float off = 0;     // ...in parts of what is allowed
+  float phase = 0;   // turns, in the middle of the window, against the tone's own clock
+  float bend = 0;    // turns by which the middle leaves the straight line
+  float ripple = 0;  // weakest third against the strongest: 0 is level, 1 is gone
+
+  // Turns a hop to what is allowed for that tone.
+  static float off_by(float turn, int tone) noexcept {
+    return turn / static_cast<float>(kMaxOffset * kDtmfTonesHz[tone] * kHop / kSampleRateHz);
   }
-
-  static float energy(const std::int16_t* x) noexcept {
-    Four sum{};
-    for (int i = 0; i < kHop; i += 4) {
-      const Four v = {static_cast<float>(x[i]), static_cast<float>(x[i + 1]), static_cast<float>(x[i + 2]),
-                      static_cast<float>(x[i + 3])};
-      sum += v * v;
-    }
-    return sum[0] + sum[1] + sum[2] + sum[3];
+  // A tone that is off loses a little within each hop: undo that.
+  static float sinc(float turn) noexcept {
+    return 1 + turn * turn * static_cast<float>(square(2 * std::numbers::pi_v<float>) / 24);
   }
 };
 
@@ -150,25 +170,35 @@ absl::StatusOr<DtmfDetector> DtmfDetector::create(const DtmfOptions& options) {
     return refuse("max_low_over_high_db", options.max_low_over_high_db, "0 to 20");
   if (!(options.max_high_over_low_db >= 0 && options.max_high_over_low_db <= 20))
     return refuse("max_high_over_low_db", options.max_high_over_low_db, "0 to 20");
-  static const Bank bank;
-  return DtmfDetector(options, bank);
+  return DtmfDetector(options, DtmfRoutines::best());
 }
 
-DtmfDetector::DtmfDetector(const DtmfOptions& options, const Bank& bank)
-    : bank_(&bank),
+DtmfDetector::DtmfDetector(const DtmfOptions& options, const DtmfRoutines& routines)
+    : routines_(&routines),
       floor_(static_cast<float>(amplitude_of(options.floor_dbm0))),
       low_over_high_(static_cast<float>(std::pow(10.0, options.max_low_over_high_db / 20))),
       high_over_low_(static_cast<float>(std::pow(10.0, options.max_high_over_low_db / 20))) {
-  quiet_energy_ = 0.25f * floor_ * floor_ * kHop / 2;
+  quiet_energy_ = static_cast<std::int32_t>(0.25f * floor_ * floor_ * kHop / 2 / kDtmfEnergyUnit);
 }
 
 void DtmfDetector::process(std::span<const std::int16_t> pcm, DtmfEvents& out) noexcept {
+  process(pcm, *routines_, out);
+}
+
+void DtmfDetector::process(std::span<const std::int16_t> pcm, const DtmfRoutines& routines,
+                           DtmfEvents& out) noexcept {
   while (!pcm.empty()) {
+    if (staged_count_ == 0 && pcm.size() >= kHop) {
+      const int hops = static_cast<int>(std::min<std::size_t>(pcm.size() / kHop, DtmfRoutines::kHops));
+      hear(pcm.data(), hops, routines, out);
+      pcm = pcm.subspan(static_cast<std::size_t>(hops) * kHop);
+      continue;
+    }
     const auto n = std::min<std::size_t>(pcm.size(), static_cast<std::size_t>(kHop - staged_count_));
     std::copy_n(pcm.begin(), n, staged_.begin() + staged_count_);
-    staged_count_ += static_cast<int>(n);
+    staged_count_ = static_cast<std::int16_t>(staged_count_ + static_cast<int>(n));
     pcm = pcm.subspan(n);
-    if (staged_count_ == kHop) hop(out);
+    if (staged_count_ == kHop) flush(routines, out);
   }
 }
 
@@ -176,10 +206,10 @@ void DtmfDetector::lost(int samples, DtmfEvents& out) noexcept {
   while (samples > 0) {
     const int n = std::min(samples, kHop - staged_count_);
     std::fill_n(staged_.begin() + staged_count_, n, std::int16_t{0});
-    staged_count_ += n;
-    staged_lost_ += n;
+    staged_count_ = static_cast<std::int16_t>(staged_count_ + n);
+    staged_lost_ = static_cast<std::int16_t>(staged_lost_ + n);
     samples -= n;
-    if (staged_count_ == kHop) hop(out);
+    if (staged_count_ == kHop) flush(*routines_, out);
   }
 }
 
@@ -188,45 +218,58 @@ void DtmfDetector::finish(DtmfEvents& out) noexcept {
   since_ = 0;
 }
 
-void DtmfDetector::hop(DtmfEvents& out) noexcept {
-  newest_ = (newest_ + 1) % kSlots;
-  Slot& slot = ring_[static_cast<std::size_t>(newest_)];
-  slot.energy = staged_lost_ == 0 ? Bank::energy(staged_.data()) : kNotReceived;
-  if (slot.energy > quiet_energy_) {
-    bank_->project(staged_.data(), phase_, slot);
-  } else {
-    slot.re.fill(0);
-    slot.im.fill(0);
-  }
+// A hop that came in parts; one that did not come whole counts for nothing.
+void DtmfDetector::flush(const DtmfRoutines& routines, DtmfEvents& out) noexcept {
+  const bool whole = staged_lost_ == 0;
   staged_count_ = staged_lost_ = 0;
-  if (++phase_ == Bank::kPeriod) phase_ = 0;
-  at_ += kHop;
-  since_ = std::min(since_ + 1, kSlots);
+  if (whole) return hear(staged_.data(), 1, routines, out);
+  advance(1);
+  spectra_.tone[static_cast<std::size_t>(newest_)].fill({});
+  spectra_.energy[static_cast<std::size_t>(newest_)] = kNotReceived;
   if (digit_) follow(out);
-  if (slot.energy > quiet_energy_) look(out);
+}
+
+void DtmfDetector::hear(const std::int16_t* pcm, int hops, const DtmfRoutines& routines,
+                        DtmfEvents& out) noexcept {
+  const DtmfGlance glance =
+      routines.analyse(*routines.basis, pcm, hops, newest_, phase_, quiet_energy_, spectra_);
+  if (glance.look == 0 && !digit_) return advance(hops);
+  for (int k = 0; k < hops; ++k) {
+    advance(1);
+    if (digit_) follow(out);
+    if (!(glance.look >> k & 1)) continue;
+    const unsigned strongest = glance.strongest[static_cast<std::size_t>(k)];
+    look(std::countr_zero(strongest), std::countr_zero(strongest & 0xf0), out);
+  }
+}
+
+void DtmfDetector::advance(int hops) noexcept {
+  newest_ = (newest_ + hops) & (kSlots - 1);
+  phase_ += hops;
+  if (phase_ >= DtmfBasis::kPeriod) phase_ -= DtmfBasis::kPeriod;
+  at_ += hops * kHop;
+  since_ = std::min(since_ + hops, kRemembered);
 }
 
 // Is the key that sounds still there?
 void DtmfDetector::follow(DtmfEvents& out) noexcept {
-  const Slot& slot = back(0);
-  if (slot.energy == kNotReceived) {
+  if (energy(0) == kNotReceived) {
     settled_ = true;  // a window with a hole would say too little
     if (++lost_ > kLostHops) end(heard_until_, out);
     return;
   }
   lost_ = 0;
-  const auto amplitude = [&](int t) {
-    const auto i = static_cast<std::size_t>(t);
-    return std::sqrt(slot.re[i] * slot.re[i] + slot.im[i] * slot.im[i]) * (2.0f / kHop);
-  };
-  const float low = amplitude(low_tone_), high = amplitude(high_tone_);
-  if (low > kPresent * low_ && high > kPresent * high_) {
+  const auto& hop = back(0);
+  if (power_of(hop[static_cast<std::size_t>(low_tone_)]) > low_present_ &&
+      power_of(hop[static_cast<std::size_t>(high_tone_)]) > high_present_) {
     away_ = 0;
     heard_until_ = at_;
     // Its levels, as soon as a window lies whole within the key.
     if (!settled_ && at_ - onset_ > (kSettle + 1) * kHop) {
-      low_ = measure(low_tone_, kSettle, kSettle).amplitude;
-      high_ = measure(high_tone_, kSettle, kSettle).amplitude;
+      Window window;
+      for (int n = 0; n < kSettle; ++n) window.add(back(n), energy(n), low_tone_, high_tone_);
+      const auto [row, column] = measure(window, low_tone_, high_tone_);
+      set_levels(row.amplitude, column.amplitude);
       settled_ = true;
     }
     return;
@@ -235,56 +278,28 @@ void DtmfDetector::follow(DtmfEvents& out) noexcept {
   if (++away_ >= kAwayHops) end(heard_until_, out);
 }
 
-// Has a key begun?
-void DtmfDetector::look(DtmfEvents& out) noexcept {
-  // Which tones? A short window tells the rows and the columns apart even when they are 1.8 % off.
-  float power[kTones];
-  {
-    float re[kTones] = {}, im[kTones] = {};
-    float energy = 0;
-    for (int n = 0; n < kGlance; ++n) {
-      const Slot& s = back(n);
-      for (std::size_t t = 0; t < kTones; ++t) re[t] += s.re[t];
-      for (std::size_t t = 0; t < kTones; ++t) im[t] += s.im[t];
-      energy += std::max(s.energy, 0.0f);
-    }
-    float most[2] = {};
-    for (int t = 0; t < kTones; ++t) {
-      power[t] = re[t] * re[t] + im[t] * im[t];
-      most[t / 4] = std::max(most[t / 4], power[t]);
-    }
-    if (most[0] + most[1] < kGlanceShare * energy * (kGlance * kHop / 2.0f)) return;
-  }
-  const auto low = static_cast<int>(std::max_element(power, power + 4) - power);
-  const auto high = static_cast<int>(std::max_element(power + 4, power + 8) - power);
+// Has a key begun? These are the strongest tones of the newest hops.
+void DtmfDetector::look(int low, int high, DtmfEvents& out) noexcept {
   if (digit_ && low == low_tone_ && high == high_tone_) return;
+  if (since_ < kEvidence[0].hops) return;
   const char digit = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
   const bool again = digit == last_digit_ && at_ - last_end_ < kAgain;
 
   // Longer and longer windows. Hops that were lost count for nothing, and so does digital silence: it is how
-  // others conceal lost packets. Amplitudes added without regard to phase bound what a coherent look can
-  // find.
-  const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
-  float row_sum = 0, column_sum = 0, energy = 0;
-  int valid = 0, slots = 0;
+  // others conceal lost packets.
+  Window window;
   for (const Evidence& e : kEvidence) {
-    while (valid < e.hops) {
-      if (slots == since_ || slots - valid > kMaxHole) return look_at_packets(low, high, out);
-      const Slot& s = back(slots++);
-      if (s.energy <= 0) continue;
-      ++valid;
-      row_sum += std::sqrt(s.re[l] * s.re[l] + s.im[l] * s.im[l]);
-      column_sum += std::sqrt(s.re[h] * s.re[h] + s.im[h] * s.im[h]);
-      energy += s.energy;
+    while (window.valid < e.hops) {
+      if (window.slots == since_ || window.slots - window.valid > kMaxHole)
+        return look_at_packets(low, high, out);
+      window.add(back(window.slots), energy(window.slots), low, high);
     }
-    const auto samples = static_cast<float>(kHop * valid);
-    if (row_sum * row_sum + column_sum * column_sum < e.share * 0.95f * energy * samples / 2) continue;
+    if (window.power < e.share * 0.95f * kDtmfFull * window.energy) continue;
     if (again && e.hops < kAgainHops) continue;
-    Tone row = measure(low, slots, valid), column = measure(high, slots, valid);
-    if (slots == valid) part(low, row, high, column, slots);
-    if (!loud_enough(digit, row, column) || !in_limits(row, column)) continue;
-    const float share =
-        (row.amplitude * row.amplitude + column.amplitude * column.amplitude) * samples / (2 * energy);
+    auto [row, column] = measure(window, low, high);
+    if (window.slots == window.valid) part(low, row, high, column, window.slots);
+    if (!loud_enough(digit, row.amplitude, column.amplitude) || !in_limits(row, column)) continue;
+    const float share = share_of(row, column, window.valid, window.energy);
     const float odd = oddness(row, column);
     if (odd > 1 && e.hops < kOddHops) continue;
     if (share < share_wanted(e.share, odd)) continue;
@@ -297,38 +312,31 @@ void DtmfDetector::look(DtmfEvents& out) noexcept {
 // Is each of the newest packets a key, whatever the phase does between them?
 void DtmfDetector::look_at_packets(int low, int high, DtmfEvents& out) noexcept {
   if (since_ < kPackets * kPacketHops) return;
-  const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
-  float energy[kPackets];
+  float energies[kPackets];
   for (int p = 0; p < kPackets; ++p) {
-    float tones = 0;  // their energy without regard to phase, which bounds what is found with it
-    energy[p] = 0;
-    for (int n = p * kPacketHops; n < (p + 1) * kPacketHops; ++n) {
-      const Slot& s = back(n);
-      if (s.energy <= 0) return;
-      energy[p] += s.energy;
-      tones += s.re[l] * s.re[l] + s.im[l] * s.im[l] + s.re[h] * s.re[h] + s.im[h] * s.im[h];
-    }
-    if (tones < kPacketShare * 0.9f * energy[p] * kHop / 2) return;
+    Window packet;
+    for (int n = p * kPacketHops; n < (p + 1) * kPacketHops; ++n) packet.add(back(n), energy(n), low, high);
+    if (packet.valid < kPacketHops || packet.power < kPacketShare * 0.9f * kDtmfFull * packet.energy) return;
+    energies[p] = packet.energy;
   }
   const auto rows = measure_packets(low), columns = measure_packets(high);
-  Tone row, column;  // of the loudest
+  float loudest_row = 0, loudest_column = 0;
   for (std::size_t p = 0; p < kPackets; ++p) {
     if (!in_limits(rows[p], columns[p])) return;
-    const float a = rows[p].amplitude, b = columns[p].amplitude;
-    const float share = (a * a + b * b) * (kHop * kPacketHops) / (2 * energy[p]);
+    const float share = share_of(rows[p], columns[p], kPacketHops, energies[p]);
     if (share < share_wanted(kPacketShare, oddness(rows[p], columns[p]))) return;
-    if (a > row.amplitude) row = rows[p];
-    if (b > column.amplitude) column = columns[p];
+    loudest_row = std::max(loudest_row, rows[p].amplitude);
+    loudest_column = std::max(loudest_column, columns[p].amplitude);
   }
   const char digit = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
-  if (loud_enough(digit, row, column)) begin(low, high, row.amplitude, column.amplitude, out);
+  if (loud_enough(digit, loudest_row, loudest_column)) begin(low, high, loudest_row, loudest_column, out);
 }
 
-bool DtmfDetector::loud_enough(char digit, const Tone& row, const Tone& column) const noexcept {
-  if (row.amplitude < floor_ || column.amplitude < floor_) return false;
+bool DtmfDetector::loud_enough(char digit, float row, float column) const noexcept {
+  if (row < floor_ || column < floor_) return false;
   // What an echo canceller lets through of the key that has just ended is no key.
   const bool soon = digit == last_digit_ && at_ - last_end_ < kEcho;
-  return !soon || row.amplitude >= kEchoLevel * low_ || column.amplitude >= kEchoLevel * high_;
+  return !soon || row >= kEchoLevel * low_ || column >= kEchoLevel * high_;
 }
 
 bool DtmfDetector::in_limits(const Tone& row, const Tone& column) const noexcept {
@@ -339,136 +347,149 @@ bool DtmfDetector::in_limits(const Tone& row, const Tone& column) const noexcept
 
 // How unlike a key two tones are.
 float DtmfDetector::oddness(const Tone& row, const Tone& column) noexcept {
-  const auto square = [](float x) { return x * x; };
   return kOddOff * (square(row.off) + square(column.off)) +
          kOddTwist * square(std::log(row.amplitude / column.amplitude)) +
          kOddBend * (square(row.bend) + square(column.bend)) +
          kOddRipple * (square(row.ripple) + square(column.ripple));
 }
 
-// One tone through the newest `slots` hops, `valid` of which were received: how strong, how far off, how
-// steady.
-DtmfDetector::Tone DtmfDetector::measure(int tone, int slots, int valid) const noexcept {
-  const auto t = static_cast<std::size_t>(tone);
-  float zr[kSlots], zi[kSlots];  // oldest first
-  for (int n = 0; n < slots; ++n) {
-    const Slot& s = back(slots - 1 - n);
-    zr[n] = s.re[t];
-    zi[n] = s.im[t];
-  }
+// How much of the sound two tones are.
+float DtmfDetector::share_of(const Tone& row, const Tone& column, int hops, float energy) noexcept {
+  const float power = square(row.amplitude) + square(column.amplitude);
+  return power * static_cast<float>(kHop * hops) / (2 * kDtmfEnergyUnit * energy);
+}
+
+// Both tones through a window: how strong, how far off, how steady.
+std::pair<DtmfDetector::Tone, DtmfDetector::Tone> DtmfDetector::measure(const Window& window, int low,
+                                                                        int high) noexcept {
+  const int slots = window.slots;
+  const auto z = [&](int n) { return window.number[slots - 1 - n]; };  // oldest first
 
   // How far the phase turns from hop to hop is how far the tone is off. Neighbours are averaged first: what
   // leaks in from the other tone turns fast and goes away.
-  float sr = 0, si = 0, pr = 0, pi = 0;
+  Four same{}, crossed{}, before{};
   for (int n = 1; n + 1 < slots; ++n) {
-    const float yr = zr[n - 1] + 2 * zr[n] + zr[n + 1], yi = zi[n - 1] + 2 * zi[n] + zi[n + 1];
-    sr += yr * pr + yi * pi;
-    si += yi * pr - yr * pi;
-    pr = yr;
-    pi = yi;
+    const Four mean = z(n - 1) + 2 * z(n) + z(n + 1);
+    same += mean * before;
+    crossed += swap(mean) * before;
+    before = mean;
   }
-  Complex turn = {sr, -si};  // one hop back
-  const float length = std::sqrt(sr * sr + si * si);
-  if (length <= 0) return {};
-  turn = {turn.re / length, turn.im / length};
-  float step = -std::atan2(turn.im, turn.re);
+  const Four turned = {same[0] + same[1], crossed[0] - crossed[1], same[2] + same[3],
+                       crossed[2] - crossed[3]};
+  const float row_length = row_power(turned), column_length = column_power(turned);
+  if (row_length <= 0 || column_length <= 0) return {};
+  const float r = 1 / std::sqrt(row_length), c = 1 / std::sqrt(column_length);
+  const Four back_a_hop = turned * Four{r, -r, c, -c};
 
   // With that undone, each third of the window is one number.
   const int third = slots / 3;
   const int from[] = {0, third, slots - third, slots};
-  Complex part[3];
-  int heard[3] = {};
-  Complex clock = {1, 0};
+  Four part[3] = {};
+  float heard[3] = {};
+  Four clock = {1, 0, 1, 0};
   for (int k = 0; k < 3; ++k) {
     for (int n = from[k]; n < from[k + 1]; ++n) {
-      part[k].re += zr[n] * clock.re - zi[n] * clock.im;
-      part[k].im += zr[n] * clock.im + zi[n] * clock.re;
-      clock = clock * turn;
-      heard[k] += back(slots - 1 - n).energy > 0;
+      part[k] += times(z(n), clock);
+      clock = times(clock, back_a_hop);
+      heard[k] += window.heard[slots - 1 - n];
     }
   }
 
   // Between the first and the last third lies the rest of the turn; what the middle one adds is curvature:
   // the pitch of a voice glides, a key's does not.
-  const Complex across = part[2] * part[0].conjugate();
-  const float angle = std::atan2(across.im, across.re);
-  const Complex half = {std::cos(angle / 2), std::sin(angle / 2)};
-  step += angle / static_cast<float>(slots - third);
-  const Complex first = part[0] * half, last = part[2] * half.conjugate();
-  const Complex sum = first + part[1] + last;
+  const Four across = times(part[2], conjugate(part[0]));
+  const Four angles = arctangent(Four{across[1], across[3], turned[1], turned[3]},
+                                 Four{across[0], across[2], turned[0], turned[2]});
+  const Four halves = sine(Four{angles[0] / 2 + 0.25f, angles[0] / 2, angles[1] / 2 + 0.25f, angles[1] / 2});
+  const Four first = times(part[0], halves), last = times(part[2], conjugate(halves));
+  const Four sum = first + part[1] + last;
+  const Four bend = times(first + last, conjugate(part[1]));
+  const Four at = arctangent(Four{sum[1], sum[3], bend[1], bend[3]}, Four{sum[0], sum[2], bend[0], bend[2]});
 
-  Tone result;
-  result.phase =
-      std::atan2(sum.im, sum.re) - std::atan2(turn.im, turn.re) * static_cast<float>(slots - 1) / 2;
-  result.step = step;
-  result.off = step / bank_->limit[t];
-  // A tone that is off loses a little within each hop: undo that.
-  result.amplitude = sum.length() * (1 + step * step / 24) * 2 / static_cast<float>(kHop * valid);
-  if (heard[0] && heard[1] && heard[2]) {
-    const Complex bend = (first + last) * part[1].conjugate();
-    result.bend = std::atan2(bend.im, bend.re);
-    const float level[] = {part[0].length() / static_cast<float>(heard[0]),
-                           part[1].length() / static_cast<float>(heard[1]),
-                           part[2].length() / static_cast<float>(heard[2])};
-    const auto [weakest, strongest] = std::minmax_element(level, level + 3);
-    result.ripple = 1 - *weakest / *strongest;
-  }
-  return result;
+  const auto finish = [&](int which, int tone) {
+    const auto power = [which](Four v) { return which == 0 ? row_power(v) : column_power(v); };
+    Tone result;
+    result.turn = angles[2 + which] + angles[which] / static_cast<float>(slots - third);
+    result.off = Tone::off_by(result.turn, tone);
+    result.phase = at[which] + angles[2 + which] * static_cast<float>(slots - 1) / 2;
+    result.amplitude =
+        std::sqrt(power(sum)) * Tone::sinc(result.turn) / (kDtmfUnit * static_cast<float>(window.valid));
+    if (heard[0] > 0 && heard[1] > 0 && heard[2] > 0) {
+      result.bend = at[2 + which];
+      const float level[] = {power(part[0]) / square(heard[0]), power(part[1]) / square(heard[1]),
+                             power(part[2]) / square(heard[2])};
+      const auto [weakest, strongest] = std::minmax_element(level, level + 3);
+      result.ripple = 1 - std::sqrt(*weakest / *strongest);
+    }
+    return result;
+  };
+  return {finish(0, low), finish(1, high)};
 }
 
 // One tone in each of the newest packets, whatever its phase does between them.
-std::array<DtmfDetector::Tone, DtmfDetector::kPackets> DtmfDetector::measure_packets(
-    int tone) const noexcept {
-  const auto t = static_cast<std::size_t>(tone);
-  const auto z = [&](int n) { return Complex{back(n).re[t], back(n).im[t]}; };
+auto DtmfDetector::measure_packets(int tone) const noexcept -> std::array<Tone, kPackets> {
+  const auto z = [&](int n) {
+    const DtmfSpectra::Number number = back(n)[static_cast<std::size_t>(tone)];
+    return Four{static_cast<float>(number.re), static_cast<float>(number.im)};
+  };
   // How far the phase turns from the first half of a packet to the second is how far the tone is off.
-  Complex turned;
+  Four turned{};
   for (int p = 0; p < kPackets * kPacketHops; p += kPacketHops)
-    turned = turned + (z(p + 1) + z(p)) * (z(p + 3) + z(p + 2)).conjugate();
-  const float step = std::atan2(turned.im, turned.re) / 2;
-  const Complex turn = {std::cos(step), std::sin(step)};
+    turned += times(z(p + 1) + z(p), conjugate(z(p + 3) + z(p + 2)));
+  const float turn = arctangent(Four{turned[1]}, Four{turned[0]})[0] / 2;
+  const Four ahead = sine(Four{turn + 0.25f, turn});
   std::array<Tone, kPackets> packets;
   for (int p = 0; p < kPackets; ++p) {
-    Complex sum;
-    for (int n = kPacketHops - 1; n >= 0; --n) sum = sum * turn + z(p * kPacketHops + n);
+    Four sum{};
+    for (int n = kPacketHops - 1; n >= 0; --n) sum = times(sum, ahead) + z(p * kPacketHops + n);
     Tone& packet = packets[static_cast<std::size_t>(p)];
-    packet.amplitude = sum.length() * (1 + step * step / 24) * 2 / (kHop * kPacketHops);
-    packet.step = step;
-    packet.off = step / bank_->limit[t];
+    packet.amplitude = std::sqrt(row_power(sum)) * Tone::sinc(turn) / (kDtmfUnit * kPacketHops);
+    packet.turn = turn;
+    packet.off = Tone::off_by(turn, tone);
   }
   return packets;
 }
 
 // What each tone sees of the other through the window's side lobes, taken away again.
 void DtmfDetector::part(int low, Tone& row, int high, Tone& column, int slots) const noexcept {
-  const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
-  const auto nominal =
-      static_cast<float>((kFrequencies[h] - kFrequencies[l]) * 2 * std::numbers::pi / kSampleRateHz);
+  const int apart = kDtmfTonesHz[high] - kDtmfTonesHz[low];
+  const float nominal = static_cast<float>(apart) / kSampleRateHz;  // turns a sample
   // Within a hop each tone was looked for at its nominal frequency, from hop to hop at the real one.
-  const auto comb = [](float n, float x) { return std::sin(n * x) / (n * std::sin(x)); };
-  const float hops = comb(static_cast<float>(slots), (nominal * kHop + column.step - row.step) / 2);
-  const float in_row = hops * comb(kHop, (nominal + column.step / kHop) / 2);
-  const float in_column = hops * comb(kHop, (nominal - row.step / kHop) / 2);
+  const float n = static_cast<float>(slots);
+  const float a_hop = (nominal * kHop + column.turn - row.turn) / 2;
+  const float seen_by_row = (nominal + column.turn / kHop) / 2;
+  const float seen_by_column = (nominal - row.turn / kHop) / 2;
   // The phases are against clocks of different frequencies: at the middle of the window the clocks are so far
   // apart.
-  const int half_hops = 2 * (phase_ + Bank::kPeriod - 1) - (slots - 1);
-  const double clocks = (kFrequencies[h] - kFrequencies[l]) * std::numbers::pi * half_hops / Bank::kPeriod;
-  const float angle =
-      column.phase - row.phase + static_cast<float>(std::remainder(clocks, 2 * std::numbers::pi));
-  const Complex between = {std::cos(angle), std::sin(angle)};
+  const int half_hops = 2 * (phase_ + DtmfBasis::kPeriod - 1) - (slots - 1);
+  const float clocks =
+      static_cast<float>(apart * half_hops % (2 * DtmfBasis::kPeriod)) / (2 * DtmfBasis::kPeriod);
+  const float angle = column.phase - row.phase + clocks;
+  const Four s = sine(Four{n * a_hop, a_hop, kHop * seen_by_row, seen_by_row});
+  const Four t = sine(Four{kHop * seen_by_column, seen_by_column, angle, angle + 0.25f});
+  // A comb of n teeth; where its denominator is nothing it is at a peak.
+  const float hops = std::fabs(s[1]) < 1e-4f ? 1 : s[0] / (n * s[1]);
+  const float in_row = hops * s[2] / (kHop * s[3]), in_column = hops * t[0] / (kHop * t[1]);
+  const float im = t[2], re = t[3];
   const float a = row.amplitude, b = column.amplitude, rest = 1 - in_row * in_column;
-  row.amplitude = Complex{a - in_row * b * between.re, -in_row * b * between.im}.length() / rest;
-  column.amplitude = Complex{b - in_column * a * between.re, in_column * a * between.im}.length() / rest;
+  row.amplitude = std::sqrt(square(a - in_row * b * re) + square(in_row * b * im)) / rest;
+  column.amplitude = std::sqrt(square(b - in_column * a * re) + square(in_column * a * im)) / rest;
+}
+
+void DtmfDetector::set_levels(float low, float high) noexcept {
+  low_ = low;
+  high_ = high;
+  low_present_ = square(kPresent * kDtmfUnit * low);
+  high_present_ = square(kPresent * kDtmfUnit * high);
 }
 
 void DtmfDetector::begin(int low, int high, float low_amplitude, float high_amplitude,
                          DtmfEvents& out) noexcept {
   if (digit_) end(heard_until_, out);
   digit_ = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
-  low_tone_ = low;
-  high_tone_ = high;
-  low_ = low_amplitude;
-  high_ = high_amplitude;
+  low_tone_ = static_cast<std::int8_t>(low);
+  high_tone_ = static_cast<std::int8_t>(high);
+  set_levels(low_amplitude, high_amplitude);
   away_ = lost_ = 0;
   settled_ = false;
 
@@ -477,15 +498,14 @@ void DtmfDetector::begin(int low, int high, float low_amplitude, float high_ampl
   onset_ = at_;
   int hole = 0;
   for (int n = 0; n < since_ && hole <= kMaxHole; ++n) {
-    const Slot& s = back(n);
-    if (s.energy <= 0) {
+    if (energy(n) <= 0) {
       ++hole;
       continue;
     }
-    const auto l = static_cast<std::size_t>(low), h = static_cast<std::size_t>(high);
-    const float seen =
-        std::sqrt(s.re[l] * s.re[l] + s.im[l] * s.im[l]) + std::sqrt(s.re[h] * s.re[h] + s.im[h] * s.im[h]);
-    const float full = std::min(1.0f, seen * 2 / (kHop * (low_ + high_)));
+    const auto& hop = back(n);
+    const float seen = std::sqrt(power_of(hop[static_cast<std::size_t>(low)])) +
+                       std::sqrt(power_of(hop[static_cast<std::size_t>(high)]));
+    const float full = std::min(1.0f, seen / (kDtmfUnit * (low_ + high_)));
     if (full < (hole ? kFull : 0.1f)) break;
     hole = 0;
     onset_ = at_ - n * kHop - static_cast<std::int64_t>(full * kHop);
@@ -502,7 +522,7 @@ void DtmfDetector::end(std::int64_t at, DtmfEvents& out) noexcept {
   last_digit_ = digit_;
   last_end_ = at;
   digit_ = 0;
-  since_ = std::min(since_, away_);
+  since_ = std::min<int>(since_, away_);
   away_ = lost_ = 0;
 }
 

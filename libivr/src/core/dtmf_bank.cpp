@@ -1,0 +1,84 @@
+#include <algorithm>
+#include <string>
+
+#include "absl/status/status.h"
+#include "core/dtmf_routines.hpp"
+#include "ivr/dtmf.hpp"
+
+namespace ivr {
+namespace {
+
+constexpr std::size_t kStretch = DtmfRoutines::kHops * DtmfSpectra::kHop;  // samples: 20 ms
+constexpr std::size_t kMostEvents = 64;  // of a stretch: two a hop, and what a loss ends
+
+// So that its lines are on their way while another is heard.
+void fetch(const DtmfDetector* detector) noexcept {
+  const char* p = reinterpret_cast<const char*>(detector);
+  for (std::size_t line = 0; line < sizeof(DtmfDetector); line += 64) __builtin_prefetch(p + line);
+}
+
+}  // namespace
+
+std::string_view to_string(DtmfKernel kernel) {
+  switch (kernel) {
+    case DtmfKernel::scalar: return "scalar";
+    case DtmfKernel::avx2: return "avx2";
+    case DtmfKernel::avx512: return "avx512";
+    case DtmfKernel::neon: return "neon";
+  }
+  return "";
+}
+
+DtmfBank::DtmfBank() : DtmfBank(DtmfRoutines::best()) {}
+DtmfBank::DtmfBank(const DtmfRoutines& routines) : routines_(&routines) { events_.reserve(kMostEvents); }
+
+absl::StatusOr<DtmfBank> DtmfBank::create(DtmfKernel kernel) {
+  const DtmfRoutines* routines = DtmfRoutines::find(kernel);
+  if (routines != nullptr) return DtmfBank(*routines);
+  std::string have;
+  for (const DtmfKernel k : kernels()) have += (have.empty() ? "" : ", ") + std::string(to_string(k));
+  return absl::UnavailableError("the DTMF kernel " + std::string(to_string(kernel)) +
+                                " cannot be had here; there is " + have);
+}
+
+std::vector<DtmfKernel> DtmfBank::kernels() {
+  std::vector<DtmfKernel> have;
+  for (const DtmfKernel kernel : {DtmfKernel::avx512, DtmfKernel::avx2, DtmfKernel::neon, DtmfKernel::scalar})
+    if (DtmfRoutines::find(kernel) != nullptr) have.push_back(kernel);
+  return have;
+}
+
+DtmfKernel DtmfBank::kernel() const noexcept { return routines_->kernel; }
+
+void DtmfBank::process(std::span<const DtmfPiece> pieces, std::vector<DtmfHeard>& out) noexcept {
+  std::int16_t expanded[kStretch];
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (i + 1 < pieces.size()) fetch(pieces[i + 1].detector);
+    const DtmfPiece& piece = pieces[i];
+    DtmfDetector& detector = *piece.detector;
+    const auto report = [&] {
+      for (const DtmfEvent& event : events_) out.push_back({i, event});
+      events_.clear();
+    };
+    if (piece.lost > 0) {
+      detector.lost(piece.lost, events_);
+      report();
+    }
+    for (auto pcm = piece.pcm; !pcm.empty(); pcm = pcm.subspan(std::min(pcm.size(), kStretch))) {
+      detector.process(pcm.first(std::min(pcm.size(), kStretch)), *routines_, events_);
+      if (!events_.empty()) report();
+    }
+    const auto hear = [&](std::span<const std::uint8_t> bytes, auto expand) {
+      for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kStretch))) {
+        const auto stretch = bytes.first(std::min(bytes.size(), kStretch));
+        expand(stretch, expanded);
+        detector.process({expanded, stretch.size()}, *routines_, events_);
+        if (!events_.empty()) report();
+      }
+    };
+    if (!piece.ulaw.empty()) hear(piece.ulaw, routines_->from_ulaw);
+    if (!piece.alaw.empty()) hear(piece.alaw, routines_->from_alaw);
+  }
+}
+
+}  // namespace ivr
