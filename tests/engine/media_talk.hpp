@@ -66,7 +66,7 @@ struct Party {
   std::vector<Heard> heard;
   std::size_t echoed = 0;  // of those
   std::size_t said = 0;
-  std::unique_ptr<StreamCodec> coder;
+  std::optional<StreamCodec> coder;
 
   Party(StreamId stream, double tone_hz, Codec codec = Codec::pcmu, bool events = true)
       : id(stream), hz(tone_hz), peer(static_cast<std::uint32_t>(stream * 7919)) {

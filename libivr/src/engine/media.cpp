@@ -92,7 +92,7 @@ class RtpMedia final : public MediaPort {
     if (entry == nullptr) return;
     entry->event_type = remote.telephone_event_type;
     entry->event_clock_hz = remote.telephone_event_clock_hz;
-    std::unique_ptr<StreamCodec> codec;
+    std::optional<StreamCodec> codec;
     if (remote.codec != entry->codec || remote.wishes != entry->wishes) {
       codec = StreamCodec::create(remote.codec, remote.wishes);
       if (!codec) return;  // nobody offers what this library does not have
@@ -126,12 +126,8 @@ class RtpMedia final : public MediaPort {
   void play(StreamId id, PlayId play, std::vector<ClipPtr> clips, int loops, Millis from) override {
     Entry* entry = find(id);
     if (entry == nullptr) return;
-    auto playing = std::make_unique<Playing>();
-    playing->id = play;
-    playing->clips = std::move(clips);
-    playing->loops = std::max(loops, 0);
-    playing->begin_at(from);
-    post(*entry, MediaCommand::Play{std::move(playing)});
+    post(*entry,
+         MediaCommand::Play{std::make_unique<Playing>(play, std::move(clips), std::max(loops, 0), from)});
   }
 
   void stop_play(StreamId id, PlayId play) override {

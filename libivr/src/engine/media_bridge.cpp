@@ -124,11 +124,11 @@ bool MediaStream::mixed() const noexcept {
 // What the peer gets is packets, as they come; else it is audio, in order.
 bool MediaStream::relays_packets() const noexcept {
   return bridge_.pass_digits &&
-         (codec_->codec() == peer_->codec_->codec() || (codec_->memoryless() && peer_->codec_->memoryless()));
+         (codec_.codec() == peer_->codec_.codec() || (codec_.memoryless() && peer_->codec_.memoryless()));
 }
 
 // The peer records what it is sent in packets, and only we know how that sounds.
-bool MediaStream::records_relayed() const noexcept { return peer_->record_sent_ && !codec_->memoryless(); }
+bool MediaStream::records_relayed() const noexcept { return peer_->record_sent_ && !codec_.memoryless(); }
 
 bool MediaStream::shared() const noexcept {
   return line_runs_ || (peer_ != nullptr && (!relays_packets() || records_relayed()));
@@ -240,12 +240,12 @@ void MediaStream::relay_audio(const RtpFrame& frame, Time now) noexcept {
     send(remote_.send_event_type, marker, timestamp, frame.payload, 0);
   } else if (header.payload_type == peer_->remote_.comfort_noise_type) {
     send(remote_.comfort_noise_type, marker, timestamp, frame.payload, 0);
-  } else if (codec_->codec() == peer_->codec_->codec()) {
+  } else if (codec_.codec() == peer_->codec_.codec()) {
     send_bytes(marker, timestamp, frame.payload);
   } else {
     AudioBuffer buffer;
     Bytes bytes;
-    send_bytes(marker, timestamp, codec_->encode(peer_->codec_->decode(frame.payload, buffer), bytes));
+    send_bytes(marker, timestamp, codec_.encode(peer_->codec_.decode(frame.payload, buffer), bytes));
   }
   if (newer_by(next, link_.next_sequence()) > 0) link_.set_next_sequence(next);
 }
@@ -320,7 +320,7 @@ void MediaStream::relay_pcm(const RtpHeader& header, const Audio& audio, int los
   relay_.at = now;
   talking_ = true;
   const std::uint32_t timestamp = header.timestamp + relay_.timestamp_offset;
-  if (codec_->plain()) {
+  if (codec_.plain()) {
     send_audio(joins, timestamp, audio);
   } else {
     record(timestamp, audio.narrow);
@@ -330,10 +330,10 @@ void MediaStream::relay_pcm(const RtpHeader& header, const Audio& audio, int los
 
 // Packets of any length as the frames that a codec with a memory wants.
 void MediaStream::relay_frames(bool marker, std::uint32_t timestamp, const Audio& audio) noexcept {
-  const std::uint32_t rate = codec_->wide() ? 2 : 1;  // samples to one at 8 kHz
+  const std::uint32_t rate = codec_.wide() ? 2 : 1;  // samples to one at 8 kHz
   const std::size_t size = kFrameSamples * rate;
   AudioBuffer buffer;
-  auto pcm = codec_->at_rate(audio, buffer);
+  auto pcm = codec_.at_rate(audio, buffer);
   if (timestamp != frame_from_ + static_cast<std::uint32_t>(framed_) / rate)
     framed_ = 0;  // it does not go on
   while (!pcm.empty()) {
@@ -348,7 +348,7 @@ void MediaStream::relay_frames(bool marker, std::uint32_t timestamp, const Audio
     const std::span<const std::int16_t> frame = std::span(frame_).first(size);
     Bytes bytes;
     send(remote_.send_type, std::exchange(marker, false), frame_from_,
-         codec_->encode(codec_->wide() ? Audio{{}, frame} : Audio{frame, {}}, bytes), kFrameSamples);
+         codec_.encode(codec_.wide() ? Audio{{}, frame} : Audio{frame, {}}, bytes), kFrameSamples);
   }
 }
 

@@ -25,13 +25,23 @@ void add(std::atomic<T>& counter, T by = 1) noexcept {
 
 }  // namespace
 
-void Playing::begin_at(Millis from) {
+Playing::Playing(PlayId play, std::vector<ClipPtr> of, int times, Millis from)
+    : id(play), clips(std::move(of)), loops(times) {
+  const auto wide = [](const ClipPtr& c) { return format_of(c->codec).sample_rate_hz != kSampleRateHz; };
+  if (std::any_of(clips.begin(), clips.end(), wide)) half = std::make_unique<HalfRate>();
   const auto frames = [](const Clip& c) { return c.bytes.size() / frame_bytes(c.codec); };
   std::size_t round = 0;
   for (const ClipPtr& each : clips) round += frames(*each);
   if (round == 0) return;
   frame = static_cast<std::size_t>(std::max(from, Millis{0}) / kFrame) % round;
-  for (clip = 0; frame >= frames(*clips[clip]); ++clip) frame -= frames(*clips[clip]);
+  for (; frame >= frames(*clips[clip]); ++clip) frame -= frames(*clips[clip]);
+}
+
+Audio Playing::read(const Clip& of, std::span<const std::uint8_t> bytes, AudioBuffer& into) noexcept {
+  if (format_of(of.codec).sample_rate_hz == kSampleRateHz)
+    return {{into.narrow.data(), decode(of.codec, bytes, into.narrow)}, {}};
+  const std::span<const std::int16_t> wide{into.wide.data(), decode(of.codec, bytes, into.wide)};
+  return {{into.narrow.data(), half->process(wide, into.narrow)}, wide};
 }
 
 StreamStats StreamCounters::read() const noexcept {
@@ -55,7 +65,6 @@ MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::P
       options_(options),
       ports_(std::move(ports)),
       link_(ports_.rtp, ports_.rtcp),
-      codec_(StreamCodec::create(Codec::pcmu, {})),
       keys_(*TelephoneEventReceiver::create()),
       clock_(std::random_device{}()) {
   recordings_.reserve(kUsualRecordings);
@@ -73,9 +82,9 @@ void MediaStream::tell(media::Event event) noexcept {
   host_->tell(std::move(notice));
 }
 
-void MediaStream::set_remote(const Remote& remote, std::unique_ptr<StreamCodec> codec, Time now) noexcept {
+void MediaStream::set_remote(const Remote& remote, std::optional<StreamCodec> codec, Time now) noexcept {
   const bool expected = negotiated_ && remote_.receive;
-  if (codec) change_codec(std::move(codec));
+  if (codec) change_codec(*std::move(codec));
   if (remote.event_clock_hz != remote_.event_clock_hz) {
     report_keys(keys_.tick(now + kQuiet * 5));  // a key that is down will not be let go by the old clock
     keys_ = *TelephoneEventReceiver::create({.clock_rate_hz = remote.event_clock_hz});
@@ -84,7 +93,7 @@ void MediaStream::set_remote(const Remote& remote, std::unique_ptr<StreamCodec> 
   negotiated_ = true;
   if (!remote.receive) comforted_ = false;
   source_.negotiate(remote.address);
-  link_.set_payload_type(remote.receive_type, codec_->clock_hz());
+  link_.set_payload_type(remote.receive_type, codec_.clock_hz());
   const bool inband = options_.inband_always || (options_.inband_dtmf && remote.receive_event_type < 0);
   if (!inband) {
     tones_.reset();
@@ -95,9 +104,9 @@ void MediaStream::set_remote(const Remote& remote, std::unique_ptr<StreamCodec> 
 }
 
 // Both directions begin anew, and so does what is relayed either way.
-void MediaStream::change_codec(std::unique_ptr<StreamCodec> codec) noexcept {
-  codec_.swap(codec);
-  scale_.set_ticks(codec_->ticks());
+void MediaStream::change_codec(StreamCodec codec) noexcept {
+  std::swap(codec_, codec);
+  scale_.set_ticks(codec_.ticks());
   followed_ = comforted_ = false;
   framed_ = 0;
   relay_.anchored = false;
@@ -159,7 +168,7 @@ void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
   }
   followed_ = true;
   audio_heard_ = now;
-  next_timestamp_ = timestamp + static_cast<std::uint32_t>(codec_->length(frame.payload));
+  next_timestamp_ = timestamp + static_cast<std::uint32_t>(codec_.length(frame.payload));
   if (!listens()) return;
   // A jump with no packet missing is the sender's pause or a new clock, and its length says nothing.
   int missing = hole > 0 && (lost > 0 || hole <= kMostLost)
@@ -168,7 +177,7 @@ void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
   AudioBuffer buffer;
   if (lost > 0 && missing >= kMadeUpStep) {
     const int made_up = std::min(missing, kMostMadeUp) / kMadeUpStep * kMadeUpStep;
-    const Audio audio = codec_->conceal(frame.payload, static_cast<std::size_t>(made_up), buffer);
+    const Audio audio = codec_.conceal(frame.payload, static_cast<std::size_t>(made_up), buffer);
     if (!audio.narrow.empty()) {
       RtpHeader header = frame.header;
       header.timestamp -= static_cast<std::uint32_t>(made_up);
@@ -176,7 +185,7 @@ void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
       missing = lost = 0;
     }
   }
-  take(frame.header, codec_->decode(frame.payload, buffer), Piece::heard, missing, lost, now);
+  take(frame.header, codec_.decode(frame.payload, buffer), Piece::heard, missing, lost, now);
 }
 
 // To all who listen: what came, or what was made up for it, `missing` samples after what they had before.
@@ -283,7 +292,7 @@ void MediaStream::report_keys(std::span<const TelephoneEvent> events) noexcept {
 
 void MediaStream::send_audio(bool marker, std::uint32_t timestamp, const Audio& audio) noexcept {
   Bytes bytes;
-  send(remote_.send_type, marker, timestamp, codec_->encode(audio, bytes),
+  send(remote_.send_type, marker, timestamp, codec_.encode(audio, bytes),
        static_cast<int>(audio.narrow.size()));
   record(timestamp, audio.narrow);
 }
@@ -291,10 +300,10 @@ void MediaStream::send_audio(bool marker, std::uint32_t timestamp, const Audio& 
 // As it is. Of a codec with a memory, what is sent so is recorded by who knows its sound.
 void MediaStream::send_bytes(bool marker, std::uint32_t timestamp,
                              std::span<const std::uint8_t> payload) noexcept {
-  send(remote_.send_type, marker, timestamp, payload, codec_->length(payload));
-  if (!record_sent_ || !codec_->memoryless()) return;
+  send(remote_.send_type, marker, timestamp, payload, codec_.length(payload));
+  if (!record_sent_ || !codec_.memoryless()) return;
   AudioBuffer buffer;
-  record(timestamp, codec_->decode(payload, buffer).narrow);
+  record(timestamp, codec_.decode(payload, buffer).narrow);
 }
 
 void MediaStream::record(std::uint32_t timestamp, std::span<const std::int16_t> pcm) noexcept {
@@ -304,7 +313,7 @@ void MediaStream::record(std::uint32_t timestamp, std::span<const std::int16_t> 
 
 void MediaStream::send(int type, bool marker, std::uint32_t timestamp, std::span<const std::uint8_t> payload,
                        int samples) noexcept {
-  send_packet(type, marker, timestamp * codec_->ticks(), payload);
+  send_packet(type, marker, timestamp * codec_.ticks(), payload);
   const std::uint32_t until = timestamp + static_cast<std::uint32_t>(samples);
   if (!started_ || later_by(until, sent_until_) > 0) sent_until_ = until;
   started_ = true;
@@ -320,7 +329,7 @@ void MediaStream::send_packet(int type, bool marker, std::uint32_t rtp_timestamp
 // it so nothing but now and then how quiet it is.
 void MediaStream::send_silence() noexcept {
   ++quiet_;
-  const bool sparse = options_.dtx && (remote_.comfort_noise_type >= 0 || codec_->codec() == Codec::opus);
+  const bool sparse = options_.dtx && (remote_.comfort_noise_type >= 0 || codec_.codec() == Codec::opus);
   talking_ = false;
   if (sparse && quiet_ > kQuietFrames) {
     if ((quiet_ - kQuietFrames) % kStillEvery != 1) return;
@@ -329,7 +338,7 @@ void MediaStream::send_silence() noexcept {
     }
   }
   Bytes bytes;
-  send(remote_.send_type, false, clock_, codec_->silence(bytes), kFrameSamples);
+  send(remote_.send_type, false, clock_, codec_.silence(bytes), kFrameSamples);
   static constexpr std::array<std::int16_t, kFrameSamples> kNothing{};
   record(clock_, kNothing);
 }
@@ -391,7 +400,7 @@ bool MediaStream::send_dialling() noexcept {
   if (!dialling_) return false;
   bool sent = false, done = true;
   if (dialling_->events && remote_.send_event_type >= 0) {
-    const auto payload = dialling_->events->next(clock_ * codec_->ticks());
+    const auto payload = dialling_->events->next(clock_ * codec_.ticks());
     done = dialling_->events->done();
     if (payload) {
       send_packet(remote_.send_event_type, payload->marker, payload->timestamp, payload->bytes);
@@ -438,11 +447,11 @@ bool MediaStream::send_playing() noexcept {
       continue;
     }
     const std::span<const std::uint8_t> bytes{clip.bytes.data() + at, size};
-    if (clip.codec == codec_->codec() && (codec_->memoryless() || !record_sent_)) {
+    if (clip.codec == codec_.codec() && (codec_.memoryless() || !record_sent_)) {
       send_bytes(!talking_, clock_, bytes);
     } else {  // coded as it is sent, or made before the codec changed
       AudioBuffer buffer;
-      send_audio(!talking_, clock_, codec_->read_clip(clip.codec, bytes, buffer));
+      send_audio(!talking_, clock_, play.read(clip, bytes, buffer));
     }
     talking_ = true;
     const auto left = clip.samples - static_cast<std::int64_t>(play.frame * frame);

@@ -29,14 +29,18 @@ class MediaStream;
 
 // A play on its way: made by control, run by the media thread, given back to be freed.
 struct Playing {
-  PlayId id = 0;
+  PlayId id;
   std::vector<ClipPtr> clips;
-  int loops = 1;             // 0: for ever
-  std::size_t clip = 0;      // the one that sounds
-  std::size_t frame = 0;     // the next of it
-  std::int64_t samples = 0;  // sent
+  int loops;                       // 0: for ever
+  std::size_t clip = 0;            // the one that sounds
+  std::size_t frame = 0;           // the next of it
+  std::int64_t samples = 0;        // sent
+  std::unique_ptr<HalfRate> half;  // for clips at 16 kHz; null: there are none
 
-  void begin_at(Millis from);  // of one round after the other
+  // `from` the beginning, as if one round came after the other.
+  Playing(PlayId play, std::vector<ClipPtr> of, int times, Millis from);
+  // Whole frames of one of the clips.
+  Audio read(const Clip& of, std::span<const std::uint8_t> bytes, AudioBuffer& into) noexcept;
 };
 
 // Keys on their way out, as events or as tones, whatever the peer takes.
@@ -58,7 +62,7 @@ struct Notice {
   What what;
   std::unique_ptr<Playing> playing;
   std::unique_ptr<Dialling> dialling;
-  std::unique_ptr<StreamCodec> codec;
+  StreamCodec codec;
 };
 
 // What a stream needs of the thread it lives in. Never waits, never loses a notice.
@@ -124,8 +128,8 @@ class MediaStream {
   void close_sockets() noexcept;
 
   void set_host(MediaHost* host) noexcept { host_ = host; }
-  void set_remote(const Remote& remote, std::unique_ptr<StreamCodec> codec,
-                  Time now) noexcept;  // null: as it was
+  void set_remote(const Remote& remote, std::optional<StreamCodec> codec,
+                  Time now) noexcept;  // nothing: as it was
   void play(std::unique_ptr<Playing> playing) noexcept;
   void stop_play(PlayId play) noexcept;
   void dial(std::unique_ptr<Dialling> dialling) noexcept;
@@ -153,7 +157,7 @@ class MediaStream {
   std::chrono::steady_clock::time_point due{};  // of the next tick, from one thread to another
 
  private:
-  void change_codec(std::unique_ptr<StreamCodec> codec) noexcept;
+  void change_codec(StreamCodec codec) noexcept;
   void hear(const RtpFrame& frame, int lost, Time now) noexcept;
   bool listens() const noexcept;
   enum class Piece { heard, made_up };
@@ -217,7 +221,7 @@ class MediaStream {
   StreamCounters counters_;
 
   Remote remote_;
-  std::unique_ptr<StreamCodec> codec_;
+  StreamCodec codec_;
   TimestampScale scale_;  // of what comes
   bool negotiated_ = false;
   SourceGuard source_;

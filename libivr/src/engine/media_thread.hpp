@@ -21,7 +21,7 @@ struct MediaCommand {
   struct Detach {};
   struct SetRemote {
     MediaStream::Remote remote;
-    std::unique_ptr<StreamCodec> codec;  // null: the same as before
+    std::optional<StreamCodec> codec;  // nothing: the same as before
   };
   struct Play {
     std::unique_ptr<Playing> playing;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "edge/udp.hpp"
@@ -28,23 +29,25 @@ struct AudioBuffer {
 };
 using Bytes = std::array<std::uint8_t, DatagramBatch::kMaxBytes>;
 
-// The codec of one stream, both ways, with the memory that each way has.
+// The codec of one stream, both ways, with the memory that each way has. G.711 and L16 at 8 kHz have none
+// and cost the stream nothing.
 //
 // Thread:   made and destroyed by control; in between its media thread's.
 // Realtime: everything but create() and the destructor.
 class StreamCodec {
  public:
-  static std::unique_ptr<StreamCodec> create(Codec codec,
-                                             const CodecWishes& wishes);  // null: not in this library
+  StreamCodec() noexcept = default;  // G.711 u-law
+  static std::optional<StreamCodec> create(Codec codec,
+                                           const CodecWishes& wishes);  // nothing: not in this library
 
-  Codec codec() const noexcept { return format_.codec; }
+  Codec codec() const noexcept { return format_->codec; }
   const CodecWishes& wishes() const noexcept { return wishes_; }
-  int clock_hz() const noexcept { return format_.clock_hz; }
+  int clock_hz() const noexcept { return format_->clock_hz; }
   std::uint32_t ticks() const noexcept { return ticks_; }  // of the RTP clock, for a sample at 8 kHz
   // Neither a memory nor another rate: what it sends can be read, and coded anew, in any order.
-  bool memoryless() const noexcept { return format_.plain && !wide_; }
-  bool plain() const noexcept { return format_.plain; }
-  bool wide() const noexcept { return wide_; }
+  bool memoryless() const noexcept { return !coders_; }
+  bool plain() const noexcept { return format_->plain; }
+  bool wide() const noexcept { return format_->sample_rate_hz != kSampleRateHz; }
 
   // What came, in its order. Times are samples at 8 kHz.
   int length(std::span<const std::uint8_t> payload) const noexcept;
@@ -60,25 +63,24 @@ class StreamCodec {
   std::span<const std::uint8_t> silence(Bytes& into) noexcept;
   // `audio` at the rate that is coded.
   std::span<const std::int16_t> at_rate(const Audio& audio, AudioBuffer& into) noexcept;
-  // Whole frames of a clip, whatever it was made for.
-  Audio read_clip(Codec clip, std::span<const std::uint8_t> bytes, AudioBuffer& into) noexcept;
 
  private:
   static constexpr int kSettled = 50;  // frames of silence
 
-  StreamCodec(const CodecFormat& format, const CodecWishes& wishes) noexcept;
+  struct Coders {
+    std::unique_ptr<AudioDecoder> decoder;
+    std::unique_ptr<AudioEncoder> encoder;
+    HalfRate heard;
+    DoubleRate said;
+    int silent = 0;  // frames in a row
+    std::array<std::uint8_t, kMaxEncodedFrame> still{};
+    std::size_t still_bytes = 0;
+  };
 
-  const CodecFormat& format_;
-  const CodecWishes wishes_;
-  const std::uint32_t ticks_;
-  const bool wide_;
-  std::unique_ptr<AudioDecoder> decoder_;
-  std::unique_ptr<AudioEncoder> encoder_;
-  HalfRate heard_, clip_;
-  DoubleRate said_;
-  int silent_ = 0;  // frames in a row
-  std::array<std::uint8_t, kMaxEncodedFrame> still_{};
-  std::size_t still_bytes_ = 0;
+  const CodecFormat* format_ = &format_of(Codec::pcmu);
+  CodecWishes wishes_;
+  std::uint32_t ticks_ = 1;
+  std::unique_ptr<Coders> coders_;  // null: memoryless
 };
 
 // RTP timestamps of any clock as samples at 8 kHz, without a seam where 32 bits end.
