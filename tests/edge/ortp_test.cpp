@@ -122,6 +122,42 @@ TEST_F(Links, SaysGoodbyeByRtcp) {
   EXPECT_TRUE(bye);
 }
 
+// RFC 3550, 6.4.1: the numbers are those of all packets, whichever the library saw.
+TEST_F(Links, ReportEveryPacketThatWentAndEveryOneThatDidNotCome) {
+  const std::array<std::uint8_t, 160> payload{};
+  const std::uint16_t first = two.next_sequence();
+  std::uint32_t clock = 0xFFFFF000;  // both circles come round
+  for (int i = 0; i < 1000; ++i, clock += 160, now += 20ms) {
+    ASSERT_TRUE(one.send(0, i == 0, clock, payload));
+    ASSERT_TRUE(two.send(0, i == 0, clock, payload));
+    take(b.rtp);
+    for (const auto& packet : take(a.rtp)) {
+      RtpFrame frame;
+      ASSERT_EQ(parse_rtp(packet, frame), RtpParse::ok);
+      if (i < 2 || i % 10 != 0) one.received(packet, frame.header, at(b.port), now);
+    }
+  }
+  one.bye();
+  const auto reports = take(b.rtcp);
+  ASSERT_FALSE(reports.empty());
+  const auto& sr = reports.back();
+  ASSERT_GE(sr.size(), 52u);
+  const auto word = [&](std::size_t i) {
+    return std::uint32_t{sr[i]} << 24 | std::uint32_t{sr[i + 1]} << 16 | std::uint32_t{sr[i + 2]} << 8 |
+           sr[i + 3];
+  };
+  ASSERT_EQ(sr[0], 0x81);  // one report block
+  ASSERT_EQ(sr[1], 200);
+  EXPECT_EQ(word(4), one.ssrc());
+  EXPECT_EQ(word(16), clock - 160);
+  EXPECT_EQ(word(20), 1000u);
+  EXPECT_EQ(word(24), 160'000u);
+  EXPECT_EQ(word(28), two.ssrc());
+  EXPECT_EQ(word(32) & 0xFFFFFF, 99u) << "all of 20, 30 ... 990 and 10";
+  EXPECT_EQ(static_cast<std::uint16_t>(word(36)), static_cast<std::uint16_t>(first + 999));
+  EXPECT_LT(word(40), 160u) << "jitter";
+}
+
 TEST_F(Links, SurviveWhatIsNoRtp) {
   const std::vector<std::vector<std::uint8_t>> junk = {{},
                                                        {0x80},
@@ -132,7 +168,7 @@ TEST_F(Links, SurviveWhatIsNoRtp) {
                                                        {0x81, 202, 0, 1, 0, 0, 0, 0},
                                                        {0xBF, 203, 0, 0, 9, 9, 9, 9}};
   for (const auto& bytes : junk) {
-    one.received(bytes, at(b.port), now += 20ms);
+    one.received(bytes, {0, false, 0, 0, static_cast<std::uint32_t>(bytes.size())}, at(b.port), now += 20ms);
     one.received_rtcp(bytes, at(b.port), now += 20ms);
   }
   const std::array<std::uint8_t, 160> payload{};

@@ -87,6 +87,7 @@ class RtpReceiverStats {
   // packet.
   bool receive(const RtpHeader& header, Time now) noexcept;
 
+  std::uint32_t ssrc() const noexcept { return ssrc_; }  // of the source
   std::uint64_t received() const noexcept { return received_; }
   std::uint64_t expected() const noexcept;
   std::int64_t lost() const noexcept;  // negative when duplicates outnumber losses

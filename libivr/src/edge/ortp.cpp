@@ -1,16 +1,29 @@
 #if IVR_WITH_ORTP
 #include "edge/ortp.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <random>
+#include <utility>
 
 #include <ortp/ortp.h>
 
 namespace ivr {
 namespace {
+
+// Between packets that oRTP sees, in time of the stream, once it has reported. With each it draws anew when
+// its report is due: the first should be soon.
+constexpr Micros kShown = 200ms;
+// Of a stream, in bit/s: how often reports are due follows from it (RFC 3550, 6.2), and oRTP cannot see it.
+constexpr int kBandwidth = 80'000;
+
+void write32(std::uint8_t* at, std::uint32_t value) noexcept {
+  for (int i = 0; i < 4; ++i) at[i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
+}
 
 // All 128 payload types are audio of one clock to oRTP: telephone events are ours, and the clock rate is all
 // it needs.
@@ -72,6 +85,8 @@ struct RtpTransportCalls {
   }
   static int rtcp_send(RtpTransport* t, mblk_t* m, int, const sockaddr*, socklen_t) {
     RtpLink& l = link(t);
+    if (m->b_cont != nullptr) msgpullup(m, static_cast<std::size_t>(-1));
+    l.complete({m->b_rptr, m->b_wptr});
     return send(l.rtcp_, l.rtcp_to_, m);
   }
   static int rtp_receive(RtpTransport* t, mblk_t* m, int, sockaddr* from, socklen_t* length) {
@@ -107,6 +122,7 @@ RtpLink::RtpLink(const UdpSocket& rtp, const UdpSocket& rtcp) : rtp_(rtp), rtcp_
   rtp_session_set_profile(session_, profile);
   rtp_session_set_payload_type(session_, 0);
   rtp_session_set_recv_buf_size(session_, static_cast<int>(DatagramBatch::kMaxBytes));
+  rtp_session_set_target_upload_bandwidth(session_, kBandwidth);
   rtp_session_set_ssrc_changed_threshold(session_, 0);  // our own judgement of the source comes first
 
   RtpTransport* rtp_meta = nullptr;
@@ -123,6 +139,7 @@ RtpLink::RtpLink(const UdpSocket& rtp, const UdpSocket& rtcp) : rtp_(rtp), rtcp_
   std::snprintf(cname, sizeof cname, "%08x%08x", random(), random());
   rtp_session_set_source_description(session_, cname, nullptr, nullptr, nullptr, nullptr, "libivr", nullptr);
   next_sequence_ = static_cast<std::uint16_t>(random());
+  ssrc_ = rtp_session_get_send_ssrc(session_);
 }
 
 RtpLink::~RtpLink() { rtp_session_destroy(session_); }
@@ -132,23 +149,83 @@ void RtpLink::set_payload_type(int payload_type, int clock_hz) noexcept {
     clock_hz_ = clock_hz;
     rtp_session_set_profile(session_, shared_profile(clock_hz));
     // One step of a generator of full period: an SSRC as random as the one before.
-    if (sent_) rtp_session_set_ssrc(session_, ssrc() * 1664525U + 1013904223U);
+    if (sent_) {
+      ssrc_ = ssrc_ * 1664525U + 1013904223U;
+      rtp_session_set_ssrc(session_, ssrc_);
+      packets_ = octets_ = 0;
+    }
   }
   rtp_session_set_payload_type(session_, payload_type);
 }
 
-bool RtpLink::send(int payload_type, bool marker, std::uint32_t timestamp,
-                   std::span<const std::uint8_t> payload) noexcept {
-  mblk_t* packet = rtp_session_create_packet(session_, RTP_FIXED_HEADER_SIZE, payload.data(), payload.size());
-  if (packet == nullptr) return false;
-  rtp_set_payload_type(packet, payload_type);
-  rtp_set_markbit(packet, marker ? 1 : 0);
-  rtp_set_seqnumber(packet, next_sequence_++);
-  sent_ = true;
-  return rtp_session_sendm_with_ts(session_, packet, timestamp) >= 0;
+void RtpLink::connect(bool on) noexcept {
+  const Endpoint wanted = on ? rtp_to_ : Endpoint{};
+  if (wanted != connected_) connected_ = rtp_.connect(wanted) ? wanted : Endpoint{};
 }
 
-void RtpLink::received(std::span<const std::uint8_t> packet, Endpoint from, Time now) noexcept {
+bool RtpLink::send(int payload_type, bool marker, std::uint32_t timestamp,
+                   std::span<const std::uint8_t> payload) noexcept {
+  const RtpHeader header{static_cast<std::uint8_t>(payload_type), marker, next_sequence_++, timestamp, ssrc_};
+  ++packets_;
+  octets_ += static_cast<std::uint32_t>(payload.size());
+  sent_at_ = timestamp;
+  sent_ = true;
+  const auto since = later_by(timestamp, shown_out_);
+  if (!reported_ || since < 0 || since >= clock_hz_ * kShown / 1s) {
+    shown_out_ = timestamp;
+    return send_by_ortp(header, payload);
+  }
+  if (!rtp_to_.usable()) return true;
+  std::array<std::uint8_t, kRtpHeaderBytes + DatagramBatch::kMaxBytes> packet;
+  const auto head = write_rtp_header(header);
+  const std::size_t size = std::min(payload.size(), DatagramBatch::kMaxBytes);
+  std::memcpy(packet.data(), head.data(), head.size());
+  std::memcpy(packet.data() + head.size(), payload.data(), size);
+  return rtp_.send(connected_.usable() ? Endpoint{} : rtp_to_, {packet.data(), head.size() + size});
+}
+
+bool RtpLink::send_by_ortp(const RtpHeader& header, std::span<const std::uint8_t> payload) noexcept {
+  mblk_t* packet = rtp_session_create_packet(session_, RTP_FIXED_HEADER_SIZE, payload.data(), payload.size());
+  if (packet == nullptr) return false;
+  rtp_set_payload_type(packet, header.payload_type);
+  rtp_set_markbit(packet, header.marker ? 1 : 0);
+  rtp_set_seqnumber(packet, header.sequence);
+  return rtp_session_sendm_with_ts(session_, packet, header.timestamp) >= 0;
+}
+
+// What oRTP says of the few packets it has seen becomes true of all.
+void RtpLink::complete(std::span<std::uint8_t> report) noexcept {
+  reported_ = true;
+  constexpr std::size_t kSenderReport = 28, kReceiverReport = 8, kBlock = 24;
+  for (std::size_t at = 0; at + kReceiverReport <= report.size();) {
+    std::uint8_t* const p = report.data() + at;
+    const std::size_t size = 4 * (1 + static_cast<std::size_t>(p[2] << 8 | p[3]));
+    if (size > report.size() - at) return;
+    const bool sender = p[1] == RTCP_SR;
+    if (sender && size >= kSenderReport) {
+      write32(p + 16, sent_at_);
+      write32(p + 20, packets_);
+      write32(p + 24, octets_);
+    }
+    const std::size_t block = sender ? kSenderReport : kReceiverReport;
+    if ((sender || p[1] == RTCP_RR) && (p[0] & 0x1F) > 0 && size >= block + kBlock) {
+      const RtpReceiverStats::Report of = reception_.report();
+      write32(p + block, reception_.ssrc());
+      write32(p + block + 4, static_cast<std::uint32_t>(of.fraction_lost) << 24 |
+                                 (static_cast<std::uint32_t>(of.cumulative_lost) & 0xFFFFFF));
+      write32(p + block + 8, of.highest_sequence);
+      write32(p + block + 12, of.jitter * static_cast<std::uint32_t>(clock_hz_ / kSampleRateHz));
+    }
+    at += size;
+  }
+}
+
+void RtpLink::received(std::span<const std::uint8_t> packet, const RtpHeader& header, Endpoint from,
+                       Time now) noexcept {
+  reception_.receive(header, now);
+  if (reported_ && header.ssrc == shown_from_ && now - shown_in_ < kShown) return;
+  shown_from_ = header.ssrc;
+  shown_in_ = now;
   rtp_in_ = packet;
   in_from_ = from;
   in_at_ = now;
@@ -181,13 +258,8 @@ void RtpLink::bye() noexcept {
   if (sent_) rtp_session_bye(session_, nullptr);
 }
 
-std::uint32_t RtpLink::ssrc() const noexcept { return rtp_session_get_send_ssrc(session_); }
-
-RtpReport RtpLink::report() const noexcept {
-  RtpReport report;
-  report.jitter_ms = rtp_session_get_jitter_stats(session_)->jitter * 1000.0 / clock_hz_;
-  report.round_trip_ms = rtp_session_get_round_trip_propagation(session_) * 1000.0;
-  return report;
+double RtpLink::round_trip_ms() const noexcept {
+  return rtp_session_get_round_trip_propagation(session_) * 1000.0;
 }
 
 }  // namespace ivr

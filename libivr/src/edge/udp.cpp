@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -51,6 +52,8 @@ absl::StatusOr<UdpSocket> UdpSocket::bind(Endpoint local, int receive_buffer_byt
     return absl::UnavailableError(absl::StrCat("no UDP socket: ", why));
   }
   setsockopt(made.fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+  const int on = 1;
+  setsockopt(made.fd_, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
   const sockaddr_in address = to_sockaddr(local);
   if (::bind(made.fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return absl::UnavailableError(absl::StrCat("cannot bind UDP ", dotted(local.ip), ":", local.port, ": ",
@@ -70,9 +73,21 @@ UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
 }
 
 bool UdpSocket::send(Endpoint to, std::span<const std::uint8_t> bytes) const noexcept {
-  const sockaddr_in address = to_sockaddr(to);
-  return ::sendto(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-                  reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (to.usable()) {
+    const sockaddr_in address = to_sockaddr(to);
+    return ::sendto(fd_, bytes.data(), bytes.size(), kFlags, reinterpret_cast<const sockaddr*>(&address),
+                    sizeof address) >= 0;
+  }
+  if (::send(fd_, bytes.data(), bytes.size(), kFlags) >= 0) return true;
+  // An ICMP error about what went before shows here once.
+  return errno == ECONNREFUSED && ::send(fd_, bytes.data(), bytes.size(), kFlags) >= 0;
+}
+
+bool UdpSocket::connect(Endpoint to) const noexcept {
+  sockaddr_in address = to_sockaddr(to);
+  if (!to.usable()) address.sin_family = AF_UNSPEC;
+  return ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 void UdpSocket::close() noexcept {
@@ -86,16 +101,33 @@ DatagramBatch::DatagramBatch() {
     headers_[i].msg_hdr.msg_iovlen = 1;
     headers_[i].msg_hdr.msg_name = &from_[i];
     headers_[i].msg_hdr.msg_namelen = sizeof from_[i];
+    headers_[i].msg_hdr.msg_control = notes_[i].bytes.data();
+    headers_[i].msg_hdr.msg_controllen = sizeof notes_[i].bytes;
   }
 }
 
-int DatagramBatch::receive(int fd) noexcept {
+int DatagramBatch::receive(int fd, int most) noexcept {
+  for (int i = 0; i < taken_; ++i) {
+    headers_[static_cast<std::size_t>(i)].msg_hdr.msg_controllen = sizeof(Note);
+  }
   int count;
   do {
-    count = recvmmsg(fd, headers_.data(), kSize, MSG_DONTWAIT, nullptr);
+    count = recvmmsg(fd, headers_.data(), static_cast<unsigned>(most), MSG_DONTWAIT, nullptr);
     // An ICMP error from a peer that has gone shows here once; behind it may be datagrams.
   } while (count < 0 && (errno == EINTR || errno == ECONNREFUSED));
-  return count < 0 ? 0 : count;
+  taken_ = std::max(count, 0);
+  return taken_;
+}
+
+Micros DatagramBatch::waited(int index, std::chrono::system_clock::time_point now) const noexcept {
+  const msghdr& message = headers_[static_cast<std::size_t>(index)].msg_hdr;
+  const cmsghdr* const note = CMSG_FIRSTHDR(&message);
+  if (note == nullptr || note->cmsg_type != SCM_TIMESTAMPNS) return {};
+  timespec at;
+  std::memcpy(&at, CMSG_DATA(note), sizeof at);
+  const auto came = std::chrono::seconds(at.tv_sec) + std::chrono::nanoseconds(at.tv_nsec);
+  const auto waited = std::chrono::duration_cast<Micros>(now.time_since_epoch() - came);
+  return waited > Micros{0} && waited < 1s ? waited : Micros{0};  // else the wall clock was set
 }
 
 std::span<const std::uint8_t> DatagramBatch::bytes(int index) const noexcept {

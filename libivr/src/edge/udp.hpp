@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <random>
@@ -43,7 +44,10 @@ class UdpSocket {
   UdpSocket& operator=(UdpSocket&& other) noexcept;
   ~UdpSocket() { close(); }
 
-  bool send(Endpoint to, std::span<const std::uint8_t> bytes) const noexcept;  // false: the system refused it
+  // To nobody in particular: to whom it is connected with. False: the system refused it.
+  bool send(Endpoint to, std::span<const std::uint8_t> bytes) const noexcept;
+  // The system keeps the way there, and drops what comes from elsewhere. With nobody: as before.
+  bool connect(Endpoint to) const noexcept;
   void close() noexcept;
   int fd() const noexcept { return fd_; }
 
@@ -61,17 +65,24 @@ class DatagramBatch {
   DatagramBatch(const DatagramBatch&) = delete;
   DatagramBatch& operator=(const DatagramBatch&) = delete;
 
-  // Takes what waits, at most kSize; 0 when nothing does. Fewer than kSize means that the socket is empty.
-  int receive(int fd) noexcept;
+  // Takes what waits, at most `most` of kSize; 0 when nothing does. Fewer mean that the socket is empty.
+  int receive(int fd, int most = kSize) noexcept;
 
   std::span<const std::uint8_t> bytes(int index) const noexcept;
   Endpoint from(int index) const noexcept { return to_endpoint(from_[static_cast<std::size_t>(index)]); }
   bool cut(int index) const noexcept;
+  // How long ago it came, by the system's own note.
+  Micros waited(int index, std::chrono::system_clock::time_point now) const noexcept;
 
  private:
   std::array<mmsghdr, kSize> headers_{};
   std::array<iovec, kSize> vectors_{};
   std::array<sockaddr_in, kSize> from_{};
+  struct alignas(cmsghdr) Note {
+    std::array<char, CMSG_SPACE(sizeof(timespec))> bytes;
+  };
+  std::array<Note, kSize> notes_{};
+  int taken_ = 0;  // the last time
   std::array<std::array<std::uint8_t, kMaxBytes>, kSize> buffers_;
 };
 

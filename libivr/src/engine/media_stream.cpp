@@ -16,6 +16,7 @@ constexpr int kQuietFrames = 10,
               kStillEvery = 50;     // of silence before it is left out, and what goes even then
 constexpr int kLeastComfort = -90;  // dBov: we have no noise of our own
 constexpr std::size_t kUsualRecordings = 2;
+constexpr Micros kSteady = 500ms;  // heard since then: the source will stay
 
 // One writer, so no read-modify-write is needed.
 template <class T>
@@ -133,10 +134,9 @@ void MediaStream::received(std::span<const std::uint8_t> packet, bool cut, Endpo
   add<std::uint64_t>(counters_.received);
   heard_ = now;
   timed_out_ = false;
-  link_.received(packet, from, now);
   const RtpFrame by_their_clock = frame;
   frame.header.timestamp = scale_(frame.header.timestamp);
-  reception_.receive(frame.header, now);
+  link_.received(packet, frame.header, from, now);
   link_.send_to(source_.rtp_to(), source_.rtcp_to());
   if (!remote_.receive) return;
   if (peer_ != nullptr && !muted_) peer_->relay(frame, event, now);
@@ -352,7 +352,7 @@ void MediaStream::tick(Time now) noexcept {
   if (!recordings_.empty()) tick_recordings();
   if (!negotiated_) return;
   tick_hearing(now);
-  if (++ticks_ % 50 == 0) tick_numbers();
+  if (++ticks_ % 50 == 0) tick_numbers(now);
   if (remote_.receive && options_.rtp_timeout > 0ms && !timed_out_ && now - heard_ >= options_.rtp_timeout) {
     timed_out_ = true;
     tell(media::TimedOut{id_});
@@ -384,13 +384,15 @@ void MediaStream::tick_hearing(Time now) noexcept {
   if (voice_) report_voice(voice_->process(kNothing));
 }
 
-void MediaStream::tick_numbers() noexcept {
+void MediaStream::tick_numbers(Time now) noexcept {
+  link_.connect(host_->crowded() && now - heard_ < kSteady);
   constexpr auto order = std::memory_order_relaxed;
-  const RtpReport report = link_.report();
-  counters_.jitter_ms.store(reception_.jitter_ms(), order);
-  counters_.round_trip_ms.store(report.round_trip_ms, order);
-  const Millis delay(static_cast<int>(report.round_trip_ms / 2) + kFrame.count());
-  counters_.mos.store(estimate_mos(reception_.loss_ratio(), delay), order);
+  const RtpReceiverStats& reception = link_.reception();
+  const double round_trip_ms = link_.round_trip_ms();
+  counters_.jitter_ms.store(reception.jitter_ms(), order);
+  counters_.round_trip_ms.store(round_trip_ms, order);
+  const Millis delay(static_cast<int>(round_trip_ms / 2) + kFrame.count());
+  counters_.mos.store(estimate_mos(reception.loss_ratio(), delay), order);
   counters_.lost.store(order_.lost(), order);
   counters_.late.store(order_.late(), order);
   counters_.voice_samples.store(voice_before_ + (voice_ ? voice_->voice_samples() : 0), order);
@@ -530,7 +532,7 @@ void MediaStream::end() noexcept {
   for (auto& recording : recordings_) Recording::finish(std::move(recording), *host_);
   recordings_.clear();
   record_sent_ = false;
-  tick_numbers();
+  tick_numbers(heard_);
   link_.bye();
 }
 

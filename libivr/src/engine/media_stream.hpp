@@ -70,6 +70,7 @@ class MediaHost : public RecordHost {
  public:
   virtual void tell(Notice&& notice) noexcept = 0;
   virtual DtmfEvents& scratch() noexcept = 0;  // empty, with room for what one packet can hold
+  virtual bool crowded() const noexcept = 0;   // so many streams that each has to cost less
 
  protected:
   ~MediaHost() = default;
@@ -151,9 +152,13 @@ class MediaStream {
   void received(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
   void received_rtcp(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
   void tick(Time now) noexcept;  // every 20 ms
+  bool alone() const noexcept {  // nobody waits for what it hears
+    return peer_ == nullptr && party_ == nullptr && supervisors_ == nullptr;
+  }
 
   int phase = 0;                                // the thread's notes: which of its 20 ms
   bool more_waits = false;                      // the socket was not emptied
+  bool polled = false;                          // with its phase, and not when something comes
   std::chrono::steady_clock::time_point due{};  // of the next tick, from one thread to another
 
  private:
@@ -171,7 +176,7 @@ class MediaStream {
   void tick_hearing(Time now) noexcept;
   void tick_recordings() noexcept;
   void forget_finished_recordings() noexcept;
-  void tick_numbers() noexcept;
+  void tick_numbers(Time now) noexcept;
   // Of what it received, to those it is connected with; the other side of it on the listener.
   bool shared() const noexcept;
   bool relays_packets() const noexcept;
@@ -226,7 +231,6 @@ class MediaStream {
   bool negotiated_ = false;
   SourceGuard source_;
   InOrder order_;
-  RtpReceiverStats reception_;
   TelephoneEventReceiver keys_;
   std::optional<DtmfDetector> tones_;
   bool tone_down_ = false;

@@ -153,7 +153,7 @@ void MediaThread::sleep() {
       } else if ((none.data.u64 & kRtcp) != 0) {
         receive_rtcp(stream);
       } else {
-        receive(stream);
+        receive(stream, instant());
       }
     }
   }
@@ -166,25 +166,45 @@ void MediaThread::send_due() {
   if (start - due_ > kGiveUp) due_ = start;
   const auto last = start;
   while (due_ <= last) {
+    read_phase((phase_ + kLead) % kPhases);
     auto& streams = phases_[static_cast<std::size_t>(phase_)];
     if (!streams.empty()) {
       const Time now = clock_.now();
-      for (MediaStream* stream : streams) stream->tick(now);
+      for (MediaStream* stream : streams) {
+        stream->tick(now);
+        if (stream->polled != (crowded_ && stream->alone())) choose_reading(stream);
+      }
     }
     phase_ = (phase_ + 1) % kPhases;
     due_ += kStep;
   }
 }
 
+void MediaThread::read_phase(int phase) {
+  const Instant at = instant();
+  for (MediaStream* stream : phases_[static_cast<std::size_t>(phase)]) {
+    if (stream->polled && !stream->more_waits) receive(stream, at);
+  }
+}
+
+void MediaThread::choose_reading(MediaStream* stream) {
+  stream->polled = crowded_ && stream->alone();
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = reinterpret_cast<std::uint64_t>(stream);
+  epoll_ctl(epoll_, stream->polled ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, stream->rtp_fd(), &event);
+}
+
 void MediaThread::receive_all() {
   // The ones that could not be emptied last time, then all that are new.
   const std::size_t left = unfinished_.size();
   for (std::size_t i = 0; i < left; ++i) unfinished_[i]->more_waits = false;
-  for (std::size_t i = 0; i < left; ++i) receive(unfinished_[i]);
+  for (std::size_t i = 0; i < left; ++i) receive(unfinished_[i], instant());
   unfinished_.erase(unfinished_.begin(), unfinished_.begin() + static_cast<std::ptrdiff_t>(left));
   std::array<epoll_event, 256> events;
   for (;;) {
     const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
+    const Instant at = instant();
     for (int i = 0; i < count; ++i) {
       const std::uint64_t data = events[static_cast<std::size_t>(i)].data.u64;
       auto* const stream = reinterpret_cast<MediaStream*>(data & ~kRtcp);
@@ -194,19 +214,25 @@ void MediaThread::receive_all() {
       } else if ((data & kRtcp) != 0) {
         receive_rtcp(stream);
       } else if (!stream->more_waits) {
-        receive(stream);
+        receive(stream, at);
       }
     }
     if (count < static_cast<int>(events.size())) return;
   }
 }
 
-void MediaThread::receive(MediaStream* stream) {
-  const Time now = clock_.now();
-  for (int round = 0; round < kMaxRounds; ++round) {
-    const int count = batch_.receive(stream->rtp_fd());
-    for (int i = 0; i < count; ++i) stream->received(batch_.bytes(i), batch_.cut(i), batch_.from(i), now);
-    if (count < DatagramBatch::kSize) return;
+// What is polled is expected to hold one packet. One that was there the last time already shows that more
+// wait.
+void MediaThread::receive(MediaStream* stream, const Instant& at) {
+  const int most = stream->polled ? 1 : DatagramBatch::kSize;
+  for (int left = kMostAtOnce; left > 0; left -= most) {
+    const int count = batch_.receive(stream->rtp_fd(), most);
+    Micros waited{};
+    for (int i = 0; i < count; ++i) {
+      waited = batch_.waited(i, at.wall);
+      stream->received(batch_.bytes(i), batch_.cut(i), batch_.from(i), at.now - waited);
+    }
+    if (count < most || (stream->polled && waited < kFrame)) return;
   }
   if (!std::exchange(stream->more_waits, true)) unfinished_.push_back(stream);
 }
@@ -277,10 +303,11 @@ void MediaThread::attach(MediaStream* stream) {
     stream->phase = static_cast<int>((phase_ + steps) % kPhases);
   }
   phases_[static_cast<std::size_t>(stream->phase)].push_back(stream);
-  ++streams_;
+  if (++streams_ > kCrowd) crowded_ = true;
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = reinterpret_cast<std::uint64_t>(stream);
+  stream->polled = false;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, stream->rtp_fd(), &event);
   event.data.u64 |= kRtcp;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, stream->rtcp_fd(), &event);
@@ -293,7 +320,7 @@ void MediaThread::detach(MediaStream* stream) {
   *found = streams.back();
   streams.pop_back();
   stream->due = due_ + (stream->phase - phase_ + kPhases) % kPhases * kStep;
-  --streams_;
+  if (--streams_ < kCrowd * 3 / 4) crowded_ = false;
   std::erase(unfinished_, stream);
   stream->more_waits = false;
   epoll_ctl(epoll_, EPOLL_CTL_DEL, stream->rtp_fd(), nullptr);

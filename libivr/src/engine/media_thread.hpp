@@ -67,7 +67,8 @@ struct MediaCommand {
 
 // One thread that serves many streams: it sleeps to the next millisecond that has work, sends what is due
 // there, and takes what has arrived. With few streams it also wakes for each packet; with many the
-// millisecond is the batch.
+// millisecond is the batch; in a crowd a stream that is connected with no other is read once in its 20 ms,
+// shortly before it speaks, and nobody is told of its packets.
 //
 // Thread:   start(), post(), next() and stop() by control.
 // Realtime: no allocation as long as control leaves no more than kNotices unread; then notices spill to the
@@ -76,6 +77,7 @@ struct MediaCommand {
 class MediaThread final : public MediaHost {
  public:
   static constexpr std::size_t kCommands = 4096, kNotices = 8192;
+  static constexpr std::size_t kCrowd = 128;  // streams; and three quarters of it are none again
 
   // `signalled`: set when `notify` was called and not all was read since.
   MediaThread(const SteadyClock& clock, RecordingWriter& writer, std::atomic<bool>& signalled,
@@ -94,10 +96,12 @@ class MediaThread final : public MediaHost {
   using Steady = std::chrono::steady_clock;
   static constexpr int kPhases = 20;
   static constexpr std::size_t kFewStreams = 32;
-  static constexpr int kMaxRounds = 4;  // batches from one socket before the others get their turn
+  static constexpr int kLead = 4;  // ms from what is read to what is said: control may answer in between
+  static constexpr int kMostAtOnce = 32;  // packets from one socket before the others get their turn
 
   void tell(Notice&& notice) noexcept override;
   DtmfEvents& scratch() noexcept override { return scratch_; }
+  bool crowded() const noexcept override { return crowded_; }
   void write(RecordJob&& job) noexcept override;
   void run();
   void take_commands();
@@ -105,7 +109,14 @@ class MediaThread final : public MediaHost {
   void attach(MediaStream* stream);
   void detach(MediaStream* stream);
   void receive_all();
-  void receive(MediaStream* stream);
+  struct Instant {
+    Time now;
+    std::chrono::system_clock::time_point wall;  // the same, as the system notes when a packet came
+  };
+  Instant instant() const noexcept { return {clock_.now(), std::chrono::system_clock::now()}; }
+  void receive(MediaStream* stream, const Instant& at);
+  void read_phase(int phase);
+  void choose_reading(MediaStream* stream);
   void receive_rtcp(MediaStream* stream);
   void send_due();
   void flush_notices();
@@ -126,6 +137,7 @@ class MediaThread final : public MediaHost {
   std::array<std::vector<MediaStream*>, kPhases> phases_;
   std::vector<MediaStream*> unfinished_;  // their sockets were not emptied
   std::size_t streams_ = 0;
+  bool crowded_ = false;
   DatagramBatch batch_;
   Steady::time_point due_;  // when phase_ is to be sent
   int phase_ = 0;

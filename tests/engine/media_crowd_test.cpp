@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include "engine/media_peer.hpp"
+#include "engine/media_thread.hpp"
+
+// With many streams a media thread reads each with its tick, and connects its socket. Nobody may notice.
+
+namespace ivr::test {
+namespace {
+
+constexpr int kStreams = static_cast<int>(MediaThread::kCrowd) + 32;
+constexpr int kBurst = 20;   // audio packets at once
+constexpr int kPressed = 8;  // packets of a key
+
+class MediaCrowd : public MediaFixture {
+ protected:
+  void SetUp() override {
+    start();
+    for (int i = 0; i < kStreams; ++i) {
+      peers.push_back(std::make_unique<Peer>(static_cast<std::uint32_t>(1000 + i)));
+      ports.push_back(open(id(i), *peers.back()).port);
+    }
+  }
+
+  std::uint16_t open_port(int i) const { return ports[static_cast<std::size_t>(i)]; }
+  static StreamId id(int i) { return static_cast<StreamId>(i + 1); }
+
+  // Every peer speaks and presses a key, all at once; each key comes once.
+  void everybody_presses(std::uint8_t key, int first = 0) {
+    std::map<StreamId, std::string> keys;
+    for (int i = first; i < kStreams; ++i) {
+      Peer& peer = *peers[static_cast<std::size_t>(i)];
+      for (int n = 0; n < kBurst; ++n) peer.audio();
+      peer.press(key);
+    }
+    ASSERT_TRUE(wait_event([&](const media::Event& event) {
+      if (const auto* ended = std::get_if<media::DigitEnded>(&event)) keys[ended->stream] += ended->digit;
+      return keys.size() == static_cast<std::size_t>(kStreams - first);
+    }));
+    for (const auto& [stream, pressed] : keys) {
+      EXPECT_EQ(pressed, std::string(1, static_cast<char>('0' + key))) << stream;
+    }
+  }
+  std::uint64_t received(int i) { return media->stats(id(i)).received; }
+
+  // Until the media thread has looked at every stream's numbers, which it does each second.
+  void let_a_second_pass(int first = 0) {
+    for (int n = 0; n < 55; ++n) {
+      for (int i = first; i < kStreams; ++i) peers[static_cast<std::size_t>(i)]->audio();
+      ASSERT_TRUE(peers[static_cast<std::size_t>(first)]->packet());
+      for (int i = first + 1; i < kStreams; ++i) peers[static_cast<std::size_t>(i)]->drain();
+    }
+  }
+
+  std::vector<std::unique_ptr<Peer>> peers;
+  std::vector<std::uint16_t> ports;
+};
+
+TEST_F(MediaCrowd, EveryPacketOfABurstIsHeardAndEveryKeyOnce) {
+  for (const std::uint8_t key : {1, 2, 3}) {
+    ASSERT_NO_FATAL_FAILURE(everybody_presses(key));
+    for (int i = 0; i < kStreams; ++i) {
+      const auto all = static_cast<std::uint64_t>(key * (kBurst + kPressed));
+      ASSERT_TRUE(wait_until([&] { return received(i) == all; })) << received(i) << " of " << all;
+    }
+  }
+}
+
+TEST_F(MediaCrowd, AStreamThatMovesElsewhereIsHeardThereAndSpokenToThere) {
+  ASSERT_NO_FATAL_FAILURE(let_a_second_pass());
+  Peer elsewhere(7777);
+  elsewhere.call({"127.0.0.1", open_port(0)});
+  media->set_remote(id(0), elsewhere.media());
+  ASSERT_TRUE(elsewhere.packet());
+  peers[0]->press(9);  // it is nobody any more
+  elsewhere.press(4);
+  const auto key = wait_for<media::DigitEnded>();
+  ASSERT_TRUE(key);
+  EXPECT_EQ(key->stream, id(0));
+  EXPECT_EQ(key->digit, '4');
+  ASSERT_NO_FATAL_FAILURE(let_a_second_pass(1));
+  ASSERT_NO_FATAL_FAILURE(everybody_presses(5, 1));
+}
+
+TEST_F(MediaCrowd, WhoIsConnectedWithAnotherIsHeardByHim) {
+  ASSERT_NO_FATAL_FAILURE(let_a_second_pass());
+  const auto hears = [&](int to, int from, std::uint8_t value) {
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (std::chrono::steady_clock::now() < until) {
+      peers[static_cast<std::size_t>(from)]->audio(value);
+      const auto heard = peers[static_cast<std::size_t>(to)]->packet();
+      if (heard && heard->payload == std::vector<std::uint8_t>(160, value)) return true;
+    }
+    return false;
+  };
+  media->bridge(id(0), id(1));
+  EXPECT_TRUE(hears(1, 0, 0x21));
+  EXPECT_TRUE(hears(0, 1, 0x42));
+  media->unbridge(id(0), id(1));
+  EXPECT_TRUE(
+      peers[1]->hears([](const Heard& h) { return h.payload == std::vector<std::uint8_t>(160, 0xff); }));
+  ASSERT_NO_FATAL_FAILURE(everybody_presses(6));
+}
+
+TEST_F(MediaCrowd, WhoIsLeftWhenItDispersesIsHeardAsBefore) {
+  ASSERT_NO_FATAL_FAILURE(let_a_second_pass());
+  const int left = 10;
+  for (int i = 0; i < kStreams - left; ++i) media->close(id(i));
+  ASSERT_TRUE(wait_until([&] { return count<media::Closed>() == kStreams - left; }));
+  ASSERT_NO_FATAL_FAILURE(everybody_presses(7, kStreams - left));
+  ASSERT_NO_FATAL_FAILURE(let_a_second_pass(kStreams - left));
+  ASSERT_NO_FATAL_FAILURE(everybody_presses(8, kStreams - left));
+  // Strangers are told apart again.
+  Peer stranger(9999);
+  stranger.call({"127.0.0.1", open_port(kStreams - 1)});
+  stranger.audio();
+  EXPECT_TRUE(wait_until([&] { return media->stats(id(kStreams - 1)).foreign == 1; }));
+}
+
+}  // namespace
+}  // namespace ivr::test
