@@ -23,6 +23,8 @@ class Checker : public World {
     accepted_ = 0;
     restarted_ = std::holds_alternative<acd::Restarted>(event);
     if (const auto* e = std::get_if<acd::Accepted>(&event)) accepted_ = e->offer;
+    const auto* move = std::get_if<acd::Move>(&event);
+    moved_to_ = move ? move->queue : std::string();
     const auto* leave = std::get_if<acd::Leave>(&event);
     gave_up_ = leave && leave->why == acd::Leave::Why::timeout ? leave->call : std::string();
     happened(event, now);
@@ -44,6 +46,10 @@ class Checker : public World {
     check_agents(router, now);
     check_lines(router, now);
     check_nobody_is_forgotten(now);
+    for (const auto& [id, entry] : entries)
+      if (entry.waits() && !entry.absent && queues.count(entry.queue) && ringing(id).empty() &&
+          past_all_steps(entry, now))
+        fault("entry ", id, " waits though all steps are skipped");
   }
 
   // Who comes first in a queue: who has been called back, then the higher score, then who joined first. All
@@ -186,6 +192,13 @@ class Checker : public World {
         fault("entry ", c.entry, " timed out after ", since(entry.joined, now), " us of ", limit.count(),
               " ms");
     }
+    if (c.exit == acd::Exit::unavailable && queues.count(c.queue)) {
+      const QueueOptions& queue = queues.at(c.queue).options;
+      const bool other = (queue.once && !entry.tried.empty()) || entry.asked.direct ||
+                         (!moved_to_.empty() && !queues.count(moved_to_)) || !queue.leave_empty.empty();
+      if (!other && !past_all_steps(entry, now))
+        fault("entry ", c.entry, " was sent away though a step is left in which it could be served");
+    }
     if (c.exit == acd::Exit::callback && (!entry.absent || entry.dialled == 0))
       fault("entry ", c.entry, " left as not called back without an attempt");
     if (c.waited < 0ms || c.talked < 0ms) fault("entry ", c.entry, " left with a negative wait");
@@ -322,7 +335,8 @@ class Checker : public World {
   OfferId accepted_ = 0, newest_offer_ = 0;
   EntryId newest_ = 0;
   bool restarted_ = false;
-  std::string gave_up_;  // a call that had its own limit
+  std::string gave_up_;   // a call that had its own limit
+  std::string moved_to_;  // a queue that may not be there
 };
 
 }  // namespace ivr::model

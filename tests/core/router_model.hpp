@@ -302,14 +302,46 @@ class World {
     std::optional<int> min_penalty, max_penalty, raise_penalty;
     std::vector<Skill> required, preferred;
   };
-  Needs needs(const Entry& entry, Time now) const {
+  Needs needs(const Entry& entry, Time now) const { return needs(entry, step(entry, now), now); }
+
+  // How many steps the caller has come to: the one that is due, or a later one if those until then are to be
+  // skipped, because nobody whom they let in is in any other state. One more than there are: all are skipped.
+  std::size_t due(const Entry& entry, Time now) const {
+    const auto& steps = queues.at(entry.queue).options.steps;
+    return static_cast<std::size_t>(std::count_if(
+        steps.begin(), steps.end(), [&](const QueueStep& s) { return now - entry.joined >= s.after; }));
+  }
+  std::size_t step(const Entry& entry, Time now) const {
+    const QueueOptions& queue = queues.at(entry.queue).options;
+    std::size_t step = due(entry, now);
+    if (entry.asked.direct || (entry.sticky && now < entry.joined + queue.sticky)) return step;
+    while (step > 0 && step <= queue.steps.size()) {
+      const std::vector<Unavailable>& skip_if = queue.steps[step - 1].skip_if;
+      if (skip_if.empty()) break;
+      const auto all = candidates(entry, needs(entry, step, now), now);
+      const bool somebody = std::any_of(all.begin(), all.end(), [&](const Candidate& c) {
+        for (const Unavailable never : {Unavailable::unknown, Unavailable::penalty, Unavailable::unskilled})
+          if (c.why.count(never)) return false;
+        return capacity(c.agent, entry.asked.channel) > 0 &&
+               std::none_of(skip_if.begin(), skip_if.end(), [&](Unavailable u) { return c.why.count(u); });
+      });
+      if (somebody) break;
+      ++step;
+    }
+    return step;
+  }
+  bool past_all_steps(const Entry& entry, Time now) const {
+    return step(entry, now) > queues.at(entry.queue).options.steps.size();
+  }
+
+  Needs needs(const Entry& entry, std::size_t steps, Time now) const {
     const QueueOptions& queue = queues.at(entry.queue).options;
     Needs out;
     out.required = queue.required;
     out.preferred = queue.preferred;
     bool preferring = true;
-    for (const QueueStep& step : queue.steps) {
-      if (now - entry.joined < step.after) break;
+    for (std::size_t i = 0; i < std::min(steps, queue.steps.size()); ++i) {
+      const QueueStep& step = queue.steps[i];
       if (step.min_penalty) out.min_penalty = step.min_penalty;
       if (step.max_penalty) out.max_penalty = step.max_penalty;
       if (step.raise_penalty) out.raise_penalty = step.raise_penalty;
@@ -357,10 +389,12 @@ class World {
   }
 
   std::vector<Candidate> candidates(const Entry& entry, Time now) const {
+    return candidates(entry, needs(entry, now), now);
+  }
+  std::vector<Candidate> candidates(const Entry& entry, const Needs& needed, Time now) const {
     const QueueOptions& queue = queues.at(entry.queue).options;
     std::vector<QueueMember> list = members(queue);
     if (entry.asked.direct) list = {{.agent = entry.asked.agent}};
-    const Needs needed = needs(entry, now);
     std::vector<Candidate> out;
     for (const QueueMember& member : list) {
       Candidate c;

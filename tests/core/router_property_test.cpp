@@ -220,6 +220,15 @@ class Life {
       out.steps.push_back({.after = 2s, .max_penalty = 1});
       out.steps.push_back({.after = 6s, .max_penalty = 9, .required = std::vector<Skill>{}});
     }
+    if (one_of(3)) {
+      if (one_of(2)) out.steps.insert(out.steps.begin(), {.after = 0ms, .max_penalty = 0});
+      for (QueueStep& step : out.steps) {
+        if (!one_of(3)) step.skip_if = {Unavailable::offline, Unavailable::paused, Unavailable::unreachable};
+        if (one_of(3)) step.skip_if.push_back(Unavailable::in_use);
+        if (one_of(3)) step.skip_if.push_back(Unavailable::ringing);
+        if (one_of(4)) step.skip_if.push_back(Unavailable::delayed);
+      }
+    }
     if (one_of(4)) out.max_size = 1 + static_cast<int>(more() % 5);
     if (one_of(3)) out.max_wait = Millis(5000 + more() % 30000);
     out.ring_limit = Millis(2000 + more() % 4 * 5000);

@@ -71,7 +71,7 @@ TEST(Site, ReadsEveryFieldOfAQueue) {
     "strategy": "round_robin", "members": ["a", {"agent": "b", "penalty": 2, "position": 1}], "department": "d",
     "required": {"s": 2}, "preferred": ["t"],
     "steps": [{"after": "30s", "min_penalty": 1, "max_penalty": 4, "raise_penalty": 2, "drop_preferred": true},
-              {"after": "1m", "required": []}],
+              {"after": "1m", "required": [], "skip_if": ["offline", "paused"]}],
     "tiers": {"apply": true, "wait": "10s", "multiply_by_level": true, "skip_empty": false},
     "max_size": 50, "max_wait": "600s", "ring_limit": "20s", "retry": "2s", "ring_progressively": "5s",
     "wrap_up": "3s", "weight": 7, "age_score": 0.5, "age_from_system": true, "autofill": false,
@@ -102,6 +102,8 @@ TEST(Site, ReadsEveryFieldOfAQueue) {
   EXPECT_FALSE(q.steps[0].required.has_value());
   EXPECT_FALSE(q.steps[1].max_penalty.has_value());
   EXPECT_TRUE(q.steps[1].required.has_value());
+  EXPECT_TRUE(q.steps[0].skip_if.empty());
+  EXPECT_EQ(q.steps[1].skip_if, (std::vector<Unavailable>{Unavailable::offline, Unavailable::paused}));
   EXPECT_TRUE(q.tiers.apply && q.tiers.multiply_by_level && !q.tiers.skip_empty);
   EXPECT_EQ(q.tiers.wait, 10s);
   EXPECT_EQ(q.max_size, 50);
@@ -198,6 +200,11 @@ constexpr Refused kRefused[] = {
     {R"("queues": {"q": {"ring_limit": "0s"}})", "/queues/q/ring_limit: ", "not between 1s and 3600s"},
     {R"("queues": {"q": {"steps": [{"max_penalty": 1}]}})", "/queues/q/steps/0: ", "no field 'after'"},
     {R"("queues": {"q": {"steps": [{"after": "9s"}, {"after": "3s"}]}})", "/queues/q", "3"},
+    {R"("queues": {"q": {"steps": [{"after": "9s", "skip_if": ["nobody"]}]}})",
+     "/queues/q/steps/0/skip_if/0: ", "\"nobody\" is none of paused"},
+    {R"("queues": {"q": {"steps": [{"after": "9s", "skip_if": "offline"}]}})",
+     "/queues/q/steps/0/skip_if: ", "a list of reasons"},
+    {R"("queues": {"q": {"steps": [{"after": "9s", "skip_if": ["tried"]}]}})", "/queues/q", "'tried'"},
     {R"("queues": {"q": {"join_empty": ["bored"]}})",
      "/queues/q/join_empty/0: ", "\"bored\" is none of paused"},
     {R"("queues": {"q": {"announce": {"evry": "1s"}}})", "/queues/q/announce/evry: ", "'every'"},

@@ -397,6 +397,33 @@ class DeskTools(unittest.TestCase):
                     ends[call] = ends.get(call, 0) + 1
         self.assertEqual(ends, {c["call"]: 1 for at, _, commands in log for c in commands if c["type"] == "joined"})
 
+    # P-29
+    def test_why_says_that_a_step_was_skipped(self):
+        self.load(DESK)
+        away = ["offline", "paused", "unreachable"]
+        agents = [{"type": "agent_set", "agent": {"id": a, "uri": f"sip:{a}@127.0.0.1"}} for a in ("ann", "bob")]
+        queue = {"id": "q", "members": [{"agent": "ann"}, {"agent": "bob", "penalty": 1}],
+                 "steps": [{"after": 0, "max_penalty": 0, "skip_if": away}, {"after": 30000, "max_penalty": 1, "skip_if": away}]}
+        join = {"type": "join", "call": "c1", "queue": "q"}
+        events = agents + [{"type": "queue_set", "queue": queue}, {"type": "agent_status", "agent": "bob", "state": "available"}]
+        for extra, words in (([], "by step 2 of the queue before its time"),
+                             ([{"type": "agent_status", "agent": "bob", "state": "on_break"}], "all steps of the queue that were left are skipped")):
+            steps = events + extra + [join]
+            with sqlite3.connect(self.db) as db:
+                db.execute("DELETE FROM router_log")
+                db.execute("DELETE FROM router_calls")
+                db.executemany("INSERT INTO router_log (sequence, at, event, commands) VALUES (?,?,?,'[]')",
+                               [(n, SINCE + n, json.dumps(e)) for n, e in enumerate(steps)])
+                db.execute("INSERT INTO router_calls (call, sequence) VALUES ('c1', ?)", (len(steps) - 1,))
+            said = self.ivr("why", "c1", "--db", self.db, code=1).stdout  # not what was logged: put that in its place
+            again = said.split("re-executed  [")[1].strip()
+            with sqlite3.connect(self.db) as db:
+                db.execute("UPDATE router_log SET commands = ? WHERE sequence = ?", ("[" + again, len(steps) - 1))
+            said = self.ivr("why", "c1", "--db", self.db).stdout
+            self.assertIn(words, said)
+            self.assertIn("ann", said)
+            self.assertIn("logged out", said)
+
     def test_a_report_says_what_it_cannot_do(self):
         self.assertIn("ivr.db", self.ivr("report", "--db", self.db, code=1).stderr)
         self.load(DESK)

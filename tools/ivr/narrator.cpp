@@ -87,6 +87,7 @@ std::string routed_text(const ivr::acd::Command& command) {
           },
           [](const acd::Decided& c) {
             std::string text = "queue " + c.queue + ": " + c.strategy + " chooses";
+            if (c.step) text += *c.step == 0 ? " nobody, all steps skipped:" : " by a step before its time:";
             for (const auto& candidate : c.candidates) {
               text += "  " + candidate.agent;
               if (candidate.rank > 0) {

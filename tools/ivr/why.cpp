@@ -67,6 +67,12 @@ std::optional<ivr::Time> parse_time(std::string text, ivr::Time near, absl::Time
 // ---------------------------------------------------------------------------------------------- shown
 
 void print(const ivr::acd::Decided& decided, const std::vector<std::string>& offered) {
+  if (decided.step && *decided.step == 0) {
+    std::printf("      all steps of the queue that were left are skipped: nobody is there for them\n");
+  } else if (decided.step) {
+    std::printf("      by step %d of the queue before its time: nobody is there for those before it\n",
+                *decided.step);
+  }
   for (const auto& candidate : decided.candidates) {
     const bool chosen = std::find(offered.begin(), offered.end(), candidate.agent) != offered.end();
     const std::string rank = candidate.rank > 0 ? std::to_string(candidate.rank) + "." : "";

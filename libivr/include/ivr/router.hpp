@@ -64,12 +64,21 @@ struct QueueMember {
 };
 
 // As a caller's wait grows: the window of penalties moves, optional skills are dropped, more agents count.
+//
+// A step that says so is skipped while nobody could serve in it: every agent whom it lets in (by penalty,
+// tier and skills, with a capacity on the caller's channel) is in one of the states of `skip_if`, or there is
+// none. Then the rules of the next step hold, before their time; those of the skipped one are what it goes on
+// from. A caller who is past the last step in this way leaves as unavailable (not a callback, nor one for
+// whom somebody rings); a last step without skip_if is waited in. When somebody is there again, and the next
+// step's time has not come, the step counts again. The queue's own settings are skipped by a first step after
+// 0 ms.
 struct QueueStep {
   Millis after{0};
   std::optional<int> min_penalty, max_penalty;  // what a step leaves out stays as it was
   std::optional<int> raise_penalty;             // members below it count as having it
   bool drop_preferred = false;                  // preferred skills count no more
   std::optional<std::vector<Skill>> required;   // in place of the queue's from then on (bullseye rings)
+  std::vector<Unavailable> skip_if;             // not penalty, unskilled or tried; empty: never
 };
 
 // The members of one penalty are a tier. The first is open at once, all others after `wait`; with
@@ -308,7 +317,7 @@ struct AgentChanged {
   int contacts = 0;
   std::string reason;
 };
-struct Decided {  // before its Offers: why this agent, why not another
+struct Decided {  // before its Offers: why this agent, why not another; or why nobody, before Left
   std::uint64_t decision = 0;
   EntryId entry = 0;
   std::string call, queue, strategy;
@@ -320,6 +329,9 @@ struct Decided {  // before its Offers: why this agent, why not another
   };
   std::vector<Candidate> candidates;  // the first explain_limit of them, those offered first
   int others = 0;                     // how many more there were: explain() has them all
+  // Of the queue's, 1 is the first: whose rules hold before their time, since those until then are skipped.
+  // 0: all are, and the last one's hold. None: those of the step that is due.
+  std::optional<int> step;
 };
 
 using Command =
@@ -352,7 +364,8 @@ struct RouterOptions {
 //
 // Cost: a decision grows no faster than the logarithm of the number of agents, whatever the strategy; ringall
 // costs what it rings. A combination of skills that is asked for the first time looks at all members once,
-// and so does a change of a queue or of an agent's skills.
+// and so does a change of a queue or of an agent's skills. An agent who comes into one of the states that a
+// queue's skip_if names, or out of it, costs a look at each caller of that queue.
 //
 // Thread: one at a time.
 class Router {

@@ -36,6 +36,18 @@ absl::Status check_skills(std::string_view owner, std::string_view what, const s
   return absl::OkStatus();
 }
 
+// Of the queues that wait for it, and of those that come to do so meanwhile. In the order of their numbers,
+// and not in that in which they were noted: that one is another after a restore.
+template <class F>
+void take_in_turn(std::vector<std::uint32_t>& queues, F&& f) {
+  while (!queues.empty()) {
+    std::vector<std::uint32_t> now;
+    std::swap(now, queues);
+    std::sort(now.begin(), now.end());
+    for (const std::uint32_t queue : now) f(queue);
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(Unavailable why) {
@@ -136,6 +148,12 @@ absl::Status Router::check(const QueueOptions& queue) {
     if (step.required) {
       if (auto s = check_skills(owner, "a step's", *step.required); !s.ok()) return s;
     }
+    for (const Unavailable why : step.skip_if) {
+      if (why != Unavailable::none && (bit(why) & kReasonsOfTheCaller) == 0) continue;
+      return refuse(name + ": skip_if has '" + std::string(to_string(why)) +
+                    "', which is no state of an agent; allowed are 'paused', 'in_use', 'ringing', "
+                    "'unreachable', 'offline', 'wrap_up', 'delayed' and 'unknown'");
+    }
   }
   if (!std::isfinite(queue.age_score) || queue.age_score < 0 || queue.age_score > 1000) {
     return refuse(owner + ": age_score is " + std::to_string(queue.age_score) + "; allowed are 0 to 1000");
@@ -235,12 +253,16 @@ void Router::Machine::settle(Time now, acd::Commands& out) {
       if (queues_[q].stale && !queues_[q].waiting.empty()) build(q, now);
     }
   }
-  for (std::size_t i = 0; i < looks_.size(); ++i) look_for_empty(looks_[i], now, out);
-  looks_.clear();
-  dispatch(now, out);
-  // Who is left over may ring for callers who are rung for already.
-  for (const EntryId entry : rings_more_) ring_one_more(entry, now, out);
-  rings_more_.clear();
+  for (;;) {
+    if (!restages_.empty()) take_in_turn(restages_, [&](std::uint32_t queue) { restage(queue, now); });
+    if (!looks_.empty()) take_in_turn(looks_, [&](std::uint32_t queue) { look_for_empty(queue, now, out); });
+    dispatch(now, out);
+    if (!restages_.empty()) continue;  // who rings now may have been the last who was there
+    // Who is left over may ring for callers who are rung for already.
+    for (const EntryId entry : rings_more_) ring_one_more(entry, now, out);
+    rings_more_.clear();
+    if (restages_.empty()) return;
+  }
 }
 
 std::optional<Time> Router::Machine::deadline() const {

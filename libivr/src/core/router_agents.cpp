@@ -130,6 +130,7 @@ void Router::Machine::reindex(std::uint32_t number, Time now) {
                                       [](int penalty, const Level& l) { return penalty < l.penalty; });
         (--level)->logged_in += logged_in ? 1 : -1;
         mark_all(queue);
+        restage_later(at.queue);
       }
     }
     if (const int capacity = capacity_at_work(agent); capacity != member.capacity) {
@@ -153,6 +154,7 @@ void Router::Machine::reindex(std::uint32_t number, Time now) {
         (queue.leave_empty & kReasonsOfTheCaller) != 0) {
       look_at(at.queue);
     }
+    if (!queue.skips.empty()) note_who_is_there(at.queue, at.member, why);
     for (Pool& pool : queue.pools) {
       const std::uint32_t slot = pool.slot(at.member);
       if (slot == kNone) continue;

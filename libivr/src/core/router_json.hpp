@@ -78,7 +78,7 @@ IVR_FIELDS(Skill, name, level);
 IVR_FIELDS(AgentOptions, id, name, department, uri, user, skills, capacity, score, wrap_up, no_answer_delay,
            busy_delay, reject_delay, max_misses, after_misses, standby, music);
 IVR_FIELDS(QueueMember, agent, penalty, position);
-IVR_FIELDS(QueueStep, after, min_penalty, max_penalty, raise_penalty, drop_preferred, required);
+IVR_FIELDS(QueueStep, after, min_penalty, max_penalty, raise_penalty, drop_preferred, required, skip_if);
 IVR_FIELDS(TierRules, apply, wait, multiply_by_level, skip_empty);
 IVR_FIELDS(QueueAnnouncements, first, every, at_least, only_when_improved, more_than, wait_time, rounding,
            periodic, periodic_messages, periodic_random);
@@ -115,7 +115,7 @@ IVR_FIELDS(acd::Announce, entry, call, position, more_than, wait, message);
 IVR_FIELDS(acd::DialCallback, entry, number, queue, attempt);
 IVR_FIELDS(acd::AgentChanged, agent, state, contacts, reason);
 IVR_FIELDS(acd::Decided::Candidate, agent, why, rank, metric);
-IVR_FIELDS(acd::Decided, decision, entry, call, queue, strategy, candidates, others);
+IVR_FIELDS(acd::Decided, decision, entry, call, queue, strategy, candidates, others, step);
 
 // ------------------------------------------------------------------------------------------- writing
 

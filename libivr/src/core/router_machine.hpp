@@ -122,6 +122,7 @@ class Router::Machine {
   std::uint32_t pool_for(std::uint32_t queue, const Entry& entry, int step, Time now);
   std::int64_t measure_of(const Queue& queue, const Pool& pool, const Agent& agent) const;
   std::int64_t key_of(const Queue& queue, const Pool& pool, const Agent& agent) const;
+  bool is_there(const Pool& pool, const Agent& agent, Reasons why, Reasons skip) const;
   void keep_round(Queue& queue, const QueueOptions& next);
   bool all_in(std::uint32_t queue, const Entry& entry, Reasons reasons, Time now);
   void look_for_empty(std::uint32_t queue, Time now, acd::Commands& out);
@@ -131,7 +132,11 @@ class Router::Machine {
   void out_of_lane(std::uint32_t entry);
   void open(std::uint32_t entry);
   void close(std::uint32_t entry);
-  void stage(const Entry& entry, Time now, int& step, int& tier) const;
+  void stage(const Entry& entry, Time now, int& due, int& tier) const;
+  void skip_steps(std::uint32_t entry, Time now, int& step, bool& past);
+  void note_who_is_there(std::uint32_t queue, std::uint32_t member, Reasons why);
+  void restage(std::uint32_t queue, Time now);
+  void restage_later(std::uint32_t queue);
   void set_timer(std::uint32_t entry);
   void leave(std::uint32_t entry, acd::Exit exit, Time now, acd::Commands& out);
   void erase(std::uint32_t entry);
@@ -145,7 +150,9 @@ class Router::Machine {
   void mark_all(Queue& queue);
 
   // router_rank
+  routing::Window window_of(const Queue& queue, int step, int tier) const;
   routing::Window window_of(const Queue& queue, const Lane& lane) const;
+  bool anybody_there(const Pool& pool, std::size_t skip, const routing::Window& window) const;
   bool feasible(const Lane& lane, const Entry& entry, Time now);
   Reasons reasons_for(const Entry& entry, const Lane& lane, const routing::Member& member, Time now) const;
   Reasons reasons_for(const Entry& entry, const Lane& lane, const routing::Member& member,
@@ -163,6 +170,8 @@ class Router::Machine {
   std::uint32_t head(Lane& lane, Time now);
   bool comes_before(const Entry& a, const Entry& b, Time now) const;
   void decide(std::uint32_t entry, Time now, acd::Commands& out);
+  void explain_next(const Entry& entry, std::size_t limit, Time now, acd::Commands& out);
+  void explain_nobody(const Entry& entry, Time now, acd::Commands& out);
   void offer(std::uint32_t entry, const Pick& pick, Time now, acd::Commands& out);
   void end_offer(std::uint32_t offer, Time now);
   void withdraw_all(std::uint32_t entry, std::string_view why, Time now, acd::Commands& out);
@@ -220,9 +229,10 @@ class Router::Machine {
   absl::flat_hash_map<std::string, std::uint64_t> place_of_call_;                 // gone with the call up
 
   routing::Deadlines agent_timers_, entry_timers_, offer_timers_;
-  std::vector<std::uint32_t> dirty_;  // lanes
-  std::vector<std::uint32_t> looks_;  // queues in which somebody may have to give up
-  std::vector<EntryId> rings_more_;   // who are due one more agent when the others are served
+  std::vector<std::uint32_t> dirty_;     // lanes
+  std::vector<std::uint32_t> looks_;     // queues in which somebody may have to give up
+  std::vector<std::uint32_t> restages_;  // queues of which other steps may be skipped
+  std::vector<EntryId> rings_more_;      // who are due one more agent when the others are served
   bool any_stale_ = false;
   Ranking ranking_;  // kept for its memory
 };

@@ -62,6 +62,14 @@ void Router::Machine::set_up(Queue& queue) {
   for (const QueueStep& step : options.steps) {
     queue.step_required.push_back(step.required ? needs_of(*step.required) : queue.required);
   }
+  queue.skips.clear();
+  queue.step_skips.clear();
+  for (const QueueStep& step : options.steps) {
+    const Reasons skip = set_of(step.skip_if);
+    const auto at = std::find(queue.skips.begin(), queue.skips.end(), skip);
+    queue.step_skips.push_back(skip == 0 ? -1 : static_cast<int>(at - queue.skips.begin()));
+    if (skip != 0 && at == queue.skips.end()) queue.skips.push_back(skip);
+  }
   queue.join_empty = set_of(options.join_empty);
   queue.leave_empty = set_of(options.leave_empty);
   // Members have their numbers from now on, known as agents or not: what is saved does not depend on when
@@ -239,6 +247,7 @@ void Router::Machine::build_pool(std::uint32_t number, Pool& pool, Time now) {
   pool.slots.assign(pool.whole ? 0 : queue.members.size(), kNone);
   pool.levels.clear();
   std::vector<std::int64_t> keys;
+  std::vector<std::vector<std::int64_t>> there(queue.skips.size());
   for (std::uint32_t i = 0; i < queue.members.size(); ++i) {
     const Member& member = queue.members[i];
     const Agent& agent = agents_[member.agent];
@@ -252,9 +261,24 @@ void Router::Machine::build_pool(std::uint32_t number, Pool& pool, Time now) {
       pool.levels.push_back({member.penalty, slot, slot});
     }
     ++pool.levels.back().end;
-    keys.push_back(reasons_of(agent, number, now) == 0 ? key_of(queue, pool, agent) : MinTree::kNone);
+    const Reasons why = reasons_of(agent, number, now);
+    keys.push_back(why == 0 ? key_of(queue, pool, agent) : MinTree::kNone);
+    for (std::size_t skip = 0; skip < there.size(); ++skip) {
+      there[skip].push_back(is_there(pool, agent, why, queue.skips[skip]) ? 0 : MinTree::kNone);
+    }
   }
   pool.tree.assign(keys);
+  pool.there.resize(there.size());
+  for (std::size_t skip = 0; skip < there.size(); ++skip) pool.there[skip].assign(there[skip]);
+}
+
+// Whether a step that is skipped for some reasons counts the agent, who has those of `why`.
+bool Router::Machine::is_there(const Pool& pool, const Agent& agent, Reasons why, Reasons skip) const {
+  const Contacts* contacts = agent.on(pool.key.channel);
+  if (!agent.known || !contacts || contacts->capacity == 0) return false;
+  why &= ~bit(Unavailable::in_use);  // that is of all channels
+  if (contacts->active() >= contacts->capacity) why |= bit(Unavailable::in_use);
+  return (why & skip) == 0;
 }
 
 std::uint32_t Router::Machine::pool_for(std::uint32_t number, const Entry& entry, int step, Time now) {

@@ -97,12 +97,7 @@ void Router::Machine::decide(std::uint32_t number, Time now, acd::Commands& out)
   const bool dice = queue.strategy == Strategy::random || queue.strategy == Strategy::weighted_random;
   const auto limit = static_cast<std::size_t>(std::max(1, options_.explain_limit));
   rank(entry, lanes_[lane], limit, dice ? random_.next() : 0, now, ranking_);
-  const std::uint64_t decision = next_decision_++;
-  if (options_.explain_limit > 0) {
-    auto& why = std::get<acd::Decided>(out.emplace_back(std::in_place_type<acd::Decided>));
-    why.decision = decision;
-    explain(entry, lanes_[lane], ranking_, limit, now, why);
-  }
+  explain_next(entry, limit, now, out);
   close(number);
   entry.state = EntryState::offered;
   entry.ring_next = now + queue.options.ring_progressively;
@@ -115,6 +110,20 @@ void Router::Machine::decide(std::uint32_t number, Time now, acd::Commands& out)
   }
   for (std::size_t i = 0; i < ranking_.at_once; ++i) offer(number, ranking_.picks[i], now, out);
   if (queue.strategy == Strategy::ring_progressively) set_timer(number);
+}
+
+// As one that chose somebody does: of whom it looked at, in which order, and why the others were not.
+void Router::Machine::explain_next(const Entry& entry, std::size_t limit, Time now, acd::Commands& out) {
+  const std::uint64_t decision = next_decision_++;
+  if (options_.explain_limit <= 0) return;
+  auto& why = std::get<acd::Decided>(out.emplace_back(std::in_place_type<acd::Decided>));
+  why.decision = decision;
+  explain(entry, lanes_[entry.lane], ranking_, limit, now, why);
+}
+
+void Router::Machine::explain_nobody(const Entry& entry, Time now, acd::Commands& out) {
+  ranking_.picks.clear();
+  explain_next(entry, static_cast<std::size_t>(std::max(1, options_.explain_limit)), now, out);
 }
 
 void Router::Machine::offer(std::uint32_t number, const Pick& pick, Time now, acd::Commands& out) {
@@ -183,7 +192,7 @@ void Router::Machine::failed(std::uint32_t number, std::uint32_t agent, bool at_
     entry.state = EntryState::retry;
     entry.retry_at = now + queue.options.retry;
   }
-  if (queue.options.once || queue.leave_empty != 0 || entry.direct) look_at(entry.queue);
+  if (queue.options.once || queue.leave_empty != 0 || entry.direct || entry.past) look_at(entry.queue);
   set_timer(number);
 }
 

@@ -33,6 +33,13 @@ void Router::Machine::look_at(std::uint32_t number) {
   looks_.push_back(number);
 }
 
+void Router::Machine::restage_later(std::uint32_t number) {
+  Queue& queue = queues_[number];
+  if (queue.restage || queue.skips.empty() || queue.waiting.empty()) return;
+  queue.restage = true;
+  restages_.push_back(number);
+}
+
 void Router::Machine::mark(std::uint32_t number) {
   Lane& lane = lanes_[number];
   if (lane.dirty || lane.open.empty()) return;
@@ -58,13 +65,13 @@ void Router::Machine::move_order(Entry& entry) const {
   entry.order = std::llround(age * since) - std::int64_t{entry.priority} * 1'000'000'000;
 }
 
-void Router::Machine::stage(const Entry& entry, Time now, int& step, int& tier) const {
+void Router::Machine::stage(const Entry& entry, Time now, int& due, int& tier) const {
   const QueueOptions& options = queues_[entry.queue].options;
   const Micros waited = now - entry.in_queue;
-  step = 0;
-  while (step < static_cast<int>(options.steps.size()) &&
-         options.steps[static_cast<std::size_t>(step)].after <= waited) {
-    ++step;
+  due = 0;
+  while (due < static_cast<int>(options.steps.size()) &&
+         options.steps[static_cast<std::size_t>(due)].after <= waited) {
+    ++due;
   }
   tier = 0;
   if (!options.tiers.apply) return;
@@ -77,10 +84,68 @@ void Router::Machine::stage(const Entry& entry, Time now, int& step, int& tier) 
   }
 }
 
+void Router::Machine::note_who_is_there(std::uint32_t number, std::uint32_t member, Reasons why) {
+  Queue& queue = queues_[number];
+  const Agent& agent = agents_[queue.members[member].agent];
+  for (Pool& pool : queue.pools) {
+    const std::uint32_t slot = pool.slot(member);
+    if (slot == kNone) continue;
+    for (std::size_t skip = 0; skip < queue.skips.size(); ++skip) {
+      const std::int64_t there = is_there(pool, agent, why, queue.skips[skip]) ? 0 : MinTree::kNone;
+      if (pool.there[skip].key(slot) == there) continue;
+      pool.there[skip].set(slot, there);
+      restage_later(number);
+    }
+  }
+}
+
+// From the step that is due, the first in which somebody could serve the caller, where it says that it is
+// skipped otherwise. Past the last one its rules hold until the caller has left.
+void Router::Machine::skip_steps(std::uint32_t number, Time now, int& step, bool& past) {
+  const Entry& entry = entries_[number];
+  step = entry.due;
+  past = false;
+  if (entry.direct || entry.sticky != kNone) return;
+  const int steps = static_cast<int>(queues_[entry.queue].step_skips.size());
+  for (; step > 0 && step <= steps; ++step) {
+    const int skip = queues_[entry.queue].step_skips[static_cast<std::size_t>(step - 1)];
+    if (skip < 0) return;
+    const std::uint32_t pool = pool_for(entry.queue, entry, step, now);
+    const Queue& queue = queues_[entry.queue];
+    const Window window = window_of(queue, step, entry.tier);
+    if (anybody_there(queue.pools[pool], static_cast<std::size_t>(skip), window)) return;
+  }
+  if (step > steps) {
+    step = steps;
+    past = true;
+  }
+}
+
+void Router::Machine::restage(std::uint32_t number, Time now) {
+  Queue& queue = queues_[number];
+  queue.restage = false;
+  std::vector<std::uint32_t> waiting;
+  for (const Line::Place& place : queue.waiting) waiting.push_back(place.slot);
+  for (const std::uint32_t slot : waiting) {
+    Entry& entry = entries_[slot];
+    int step = 0;
+    bool past = false;
+    skip_steps(slot, now, step, past);
+    if (step == entry.step && past == entry.past) continue;
+    out_of_lane(slot);
+    into_lane(slot, now);
+    if ((queue.leave_empty & kReasonsOfTheCaller) != 0) look_at(number);
+  }
+}
+
 void Router::Machine::into_lane(std::uint32_t number, Time now) {
   Entry& entry = entries_[number];
   const std::uint32_t q = entry.queue;
-  stage(entry, now, entry.step, entry.tier);
+  stage(entry, now, entry.due, entry.tier);
+  entry.step = entry.due;
+  entry.past = false;
+  if (!queues_[q].skips.empty()) skip_steps(number, now, entry.step, entry.past);
+  if (entry.past) look_at(q);
   LaneKey key{.step = entry.step, .tier = entry.tier, .channel = entry.channel};
   key.only = entry.direct ? entry.wanted : entry.sticky;
   if (key.only == kNone) {
@@ -163,8 +228,8 @@ void Router::Machine::set_timer(std::uint32_t number) {
     if (entry.state == EntryState::offered && queue.strategy == Strategy::ring_progressively) {
       at(entry.ring_next);
     }
-    if (entry.step < static_cast<int>(options.steps.size())) {
-      at(entry.in_queue + options.steps[static_cast<std::size_t>(entry.step)].after);
+    if (entry.due < static_cast<int>(options.steps.size())) {
+      at(entry.in_queue + options.steps[static_cast<std::size_t>(entry.due)].after);
     }
     if (options.tiers.apply && entry.tier < static_cast<int>(queue.levels.size())) {
       at(entry.in_queue + options.tiers.wait * (entry.tier + 1));
@@ -183,10 +248,10 @@ void Router::Machine::entry_due(std::uint32_t number, Time now, acd::Commands& o
   if ((entry.state == EntryState::retry || entry.state == EntryState::call_later) && now >= entry.retry_at) {
     open(number);
   }
-  int step = 0, tier = 0;
-  stage(entry, now, step, tier);
+  int due = 0, tier = 0;
+  stage(entry, now, due, tier);
   const bool waited_enough = entry.sticky != kNone && now >= entry.sticky_until;
-  if (waited_enough || step != entry.step || tier != entry.tier) {
+  if (waited_enough || due != entry.due || tier != entry.tier) {
     out_of_lane(number);
     if (waited_enough) entry.sticky = kNone;
     into_lane(number, now);
@@ -249,6 +314,11 @@ void Router::Machine::look_for_empty(std::uint32_t number, Time now, acd::Comman
   for (const std::uint32_t slot : waiting) {
     const Entry& entry = entries_[slot];
     if (!entry.offers.empty() || !on_the_line(entry)) continue;
+    if (entry.past) {
+      explain_nobody(entry, now, out);
+      leave(slot, acd::Exit::unavailable, now, out);
+      continue;
+    }
     bool gone = all_in(number, entry, queue.leave_empty, now);
     if (!gone && queue.options.once && !entry.tried.empty() && entry.sticky == kNone) {
       const Lane& lane = lanes_[entry.lane];

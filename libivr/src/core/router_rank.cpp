@@ -30,7 +30,7 @@ std::size_t slot_of(const std::vector<Level>& levels, std::int64_t penalty) {
 // The stretches of members that count as of one penalty, those who can be offered only, the best first, until
 // `f` says that it has enough.
 template <class F>
-void for_each_level(const Pool& pool, const Window& window, F&& f) {
+void for_each_level(const Pool& pool, const MinTree& tree, const Window& window, F&& f) {
   const std::size_t end = window.max == std::numeric_limits<int>::max()
                               ? slot_of(pool.levels, std::int64_t{1} << 40)
                               : slot_of(pool.levels, std::int64_t{window.max} + 1);
@@ -38,13 +38,13 @@ void for_each_level(const Pool& pool, const Window& window, F&& f) {
   if (window.raise != std::numeric_limits<int>::min()) {
     const std::size_t raised = slot_of(pool.levels, std::int64_t{window.raise} + 1);
     const bool inside = window.min <= window.raise && window.raise <= window.max;
-    if (inside && pool.tree.first_at_most(0, raised, MinTree::kNone - 1) < raised) {
+    if (inside && tree.first_at_most(0, raised, MinTree::kNone - 1) < raised) {
       if (!f(window.raise, std::size_t{0}, raised)) return;
     }
     at = std::max(at, raised);
   }
   for (;;) {
-    at = pool.tree.first_at_most(at, end, MinTree::kNone - 1);
+    at = tree.first_at_most(at, end, MinTree::kNone - 1);
     if (at >= end) return;
     const Level& level = pool.levels[level_at(pool.levels, at)];
     if (!f(level.penalty, std::size_t{level.begin}, std::size_t{level.end})) return;
@@ -82,16 +82,20 @@ std::optional<std::size_t> best_of(const MinTree& tree, const std::vector<Stretc
 }  // namespace
 
 Window Router::Machine::window_of(const Queue& queue, const Lane& lane) const {
+  return window_of(queue, lane.key.step, lane.key.tier);
+}
+
+Window Router::Machine::window_of(const Queue& queue, int step, int tier) const {
   Window window;
-  for (int i = 0; i < lane.key.step; ++i) {
-    const QueueStep& step = queue.options.steps[static_cast<std::size_t>(i)];
-    if (step.min_penalty) window.min = *step.min_penalty;
-    if (step.max_penalty) window.max = *step.max_penalty;
-    if (step.raise_penalty) window.raise = *step.raise_penalty;
+  for (int i = 0; i < step; ++i) {
+    const QueueStep& rules = queue.options.steps[static_cast<std::size_t>(i)];
+    if (rules.min_penalty) window.min = *rules.min_penalty;
+    if (rules.max_penalty) window.max = *rules.max_penalty;
+    if (rules.raise_penalty) window.raise = *rules.raise_penalty;
   }
   const TierRules& tiers = queue.options.tiers;
   if (!tiers.apply) return window;
-  int open = lane.key.tier;  // tiers beyond the first
+  int open = tier;  // tiers beyond the first
   for (const Level& level : queue.levels) {
     if (tiers.skip_empty && level.logged_in == 0) continue;
     if (open < 0) break;
@@ -99,6 +103,16 @@ Window Router::Machine::window_of(const Queue& queue, const Lane& lane) const {
     if (open < 0) window.max = std::min(window.max, level.penalty);
   }
   return window;
+}
+
+// Whether a step with this skip_if lets anybody in.
+bool Router::Machine::anybody_there(const Pool& pool, std::size_t skip, const Window& window) const {
+  bool any = false;
+  for_each_level(pool, pool.there[skip], window, [&](int, std::size_t, std::size_t) {
+    any = true;
+    return false;
+  });
+  return any;
 }
 
 bool Router::Machine::feasible(const Lane& lane, const Entry& entry, Time now) {
@@ -112,8 +126,9 @@ bool Router::Machine::feasible(const Lane& lane, const Entry& entry, Time now) {
     rank(entry, lane, 1, 0, now, ranking_);
     return !ranking_.picks.empty();
   }
+  const Pool& pool = queue.pools[lane.key.pool];
   bool any = false;
-  for_each_level(queue.pools[lane.key.pool], window_of(queue, lane), [&](int, std::size_t, std::size_t) {
+  for_each_level(pool, pool.tree, window_of(queue, lane), [&](int, std::size_t, std::size_t) {
     any = true;
     return false;
   });
@@ -238,7 +253,7 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
       std::vector<Ranking::Group>& groups = ranking.groups;
       groups.clear();
       stretches.clear();
-      for_each_level(pool, window, [&](int level, std::size_t begin, std::size_t end) {
+      for_each_level(pool, pool.tree, window, [&](int level, std::size_t begin, std::size_t end) {
         Ranking::Group group{level, stretches.size(), 0, {}};
         if (pass == 0) {
           add_stretch(stretches, begin, end, without);
@@ -290,7 +305,7 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
   // Those who were not tried in this round, level by level; then a new round begins.
   for (int pass = 0; pass < 2 && ranking.picks.size() < limit; ++pass) {
     if (pass == 1 && (once || tried.empty())) break;
-    for_each_level(pool, window, [&](int level, std::size_t begin, std::size_t end) {
+    for_each_level(pool, pool.tree, window, [&](int level, std::size_t begin, std::size_t end) {
       stretches.clear();
       const auto add = [&](std::size_t from, std::size_t to) {
         if (pass == 0) {
@@ -429,6 +444,7 @@ void Router::Machine::explain(const Entry& entry, const Lane& lane, const Rankin
   decided.call = entry.call;
   decided.queue = queue.options.id;
   decided.strategy = queue.options.strategy;
+  if (entry.past || entry.step != entry.due) decided.step = entry.past ? 0 : entry.step;
   const bool one = lane.key.only != kNone;
   const std::size_t all = one ? 1 : queue.members.size();
   decided.candidates.reserve(std::min(limit, all));

@@ -154,6 +154,8 @@ void Router::Machine::settle_marks() {
   dirty_.clear();
   for (const std::uint32_t queue : looks_) queues_[queue].look = false;
   looks_.clear();
+  for (const std::uint32_t queue : restages_) queues_[queue].restage = false;
+  restages_.clear();
   any_stale_ = false;
 }
 

@@ -160,6 +160,7 @@ struct Pool {
   std::vector<std::uint32_t> slots;    // the other way round; kNone: not of the pool
   std::vector<Level> levels;
   MinTree tree;
+  std::vector<MinTree> there;  // by Queue::skips: who is in none of those states, the others not to be found
   std::vector<std::uint32_t> lanes;
 
   std::uint32_t member(std::uint32_t slot) const { return whole ? slot : members[slot]; }
@@ -217,6 +218,9 @@ struct Queue {
   absl::flat_hash_map<LaneKey, std::uint32_t> lanes;
   Needs required, preferred;
   std::vector<Needs> step_required;  // by step, 0 is before the first
+  std::vector<Reasons> skips;        // what the steps' skip_if name, each set once
+  std::vector<int> step_skips;       // by step, one of those; -1: it is never skipped
+  bool restage = false;              // other steps may be skipped from now on
   Reasons join_empty = 0, leave_empty = 0;
   int logged_in = 0, blocking_join = 0, blocking_leave = 0;
   int capacity = 0;     // of those at work
@@ -242,13 +246,14 @@ struct Entry {
   bool absent = false;           // a callback: nobody is on the line
   bool callback = false;
   int attempt = 0;
-  Time since{};              // this stay began
-  Time in_queue{};           // came to this queue
-  Time first{};              // the call's first join of any queue
-  Time age_from{};           // what its place in the order counts from
-  bool under_way = false;    // a callback that is dialled, or answered and waits
-  bool first_place = false;  // a callback that was answered: before all others
-  int step = 0, tier = 0;
+  Time since{};                     // this stay began
+  Time in_queue{};                  // came to this queue
+  Time first{};                     // the call's first join of any queue
+  Time age_from{};                  // what its place in the order counts from
+  bool under_way = false;           // a callback that is dialled, or answered and waits
+  bool first_place = false;         // a callback that was answered: before all others
+  int due = 0, step = 0, tier = 0;  // due: the step by time; step: from there the first that is not skipped
+  bool past = false;                // there is none: the last one's rules hold
   Time sticky_until{}, retry_at{}, ring_next{};
   std::vector<std::uint32_t> tried;  // each once, in order
   std::vector<std::uint32_t> round;  // since all were tried last

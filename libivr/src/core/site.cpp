@@ -382,6 +382,7 @@ class SiteReader {
       penalty("raise_penalty", step.raise_penalty);
       step.drop_preferred = f.boolean("drop_preferred", false);
       if (const Json* required = f.get("required")) step.required = skills(required, here + "/required");
+      reasons(f.get("skip_if"), here + "/skip_if", step.skip_if);
       f.done();
     }
   }
