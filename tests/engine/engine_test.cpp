@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <mutex>
 
 #include "ivr/event_log.hpp"
 #include "ivr/store.hpp"
@@ -29,16 +31,38 @@ struct Told : Script {
   Step step_;
 };
 
-// Plays a list of intents and keeps the outcomes.
-struct Log {
-  std::vector<Outcome> outcomes;
-  template <class T>
-  const T* first() const {
-    for (const auto& o : outcomes) {
-      if (const T* x = std::get_if<T>(&o)) return x;
+// Plays a list of intents and keeps the outcomes, which the engine's thread writes.
+class Log {
+ public:
+  void add(const Outcome& outcome) {
+    {
+      const std::lock_guard lock(mutex_);
+      outcomes_.push_back(outcome);
     }
-    return nullptr;
+    added_.notify_all();
   }
+  // The first of its kind, or nothing when it does not come.
+  template <class T>
+  std::optional<T> first() {
+    std::optional<T> found;
+    std::unique_lock lock(mutex_);
+    added_.wait_for(lock, 10s, [&] {
+      for (const auto& o : outcomes_) {
+        if (const T* x = std::get_if<T>(&o); x != nullptr && !found) found = *x;
+      }
+      return found.has_value();
+    });
+    return found;
+  }
+  std::vector<Outcome> all() {
+    const std::lock_guard lock(mutex_);
+    return outcomes_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable added_;
+  std::vector<Outcome> outcomes_;
 };
 
 std::function<std::unique_ptr<Script>(const CallInfo&)> list(std::vector<Intent> intents,
@@ -46,7 +70,7 @@ std::function<std::unique_ptr<Script>(const CallInfo&)> list(std::vector<Intent>
   return [intents, log](const CallInfo&) {
     auto at = std::make_shared<std::size_t>(0);
     return std::make_unique<Told>([intents, log, at](const Outcome& outcome) -> std::optional<Intent> {
-      log->outcomes.push_back(outcome);
+      log->add(outcome);
       return *at < intents.size() ? std::optional<Intent>(intents[(*at)++]) : std::nullopt;
     });
   };
@@ -128,7 +152,7 @@ class EngineTest : public testing::Test {
 TEST_F(EngineTest, ACallIsAnsweredHearsAPromptAndIsHungUp) {
   serve({intent::Play{{tone("beep"), tone("beep")}}});
   const auto ended = call({intent::Listen{5s}, intent::Wait{60s}});
-  ASSERT_NE(robot->first<outcome::Listened>(), nullptr);
+  ASSERT_TRUE(robot->first<outcome::Listened>());
   EXPECT_TRUE(robot->first<outcome::Listened>()->voice);
   EXPECT_EQ(ended.record.cause, "caller");  // the far side, from where the robot stands
   EXPECT_GT(ended.media.voice_samples, 8 * 500);
@@ -141,7 +165,7 @@ TEST_F(EngineTest, ACallIsAnsweredHearsAPromptAndIsHungUp) {
 TEST_F(EngineTest, KeysArriveOnceEachInOrderByRfc4733) {
   serve({intent::Collect{.max = 20, .first_timeout = 10s, .digit_timeout = 5s}});
   call({intent::SendDigits{"0123456789*ABCD#"}, intent::Wait{60s}});
-  ASSERT_NE(heard->first<outcome::Collected>(), nullptr);
+  ASSERT_TRUE(heard->first<outcome::Collected>());
   EXPECT_EQ(heard->first<outcome::Collected>()->digits, "0123456789*ABCD");
 }
 
@@ -149,17 +173,17 @@ TEST_F(EngineTest, KeysArriveOnceEachInOrderAsTones) {
   serve({intent::Collect{.max = 20, .first_timeout = 10s, .digit_timeout = 5s}});
   call({intent::SendDigits{"0123456789*ABCD#"}, intent::Wait{60s}},
        [](EngineOptions& o) { o.telephone_event = false; });
-  ASSERT_NE(heard->first<outcome::Collected>(), nullptr);
+  ASSERT_TRUE(heard->first<outcome::Collected>());
   EXPECT_EQ(heard->first<outcome::Collected>()->digits, "0123456789*ABCD");
 }
 
 TEST_F(EngineTest, ADigitStopsThePromptThatLoopsForEver) {
   serve({intent::Play{{tone("ringback")}, 0}, intent::Collect{}});
   call({intent::Listen{5s}, intent::SendDigits{"7"}, intent::Wait{60s}});
-  ASSERT_NE(heard->first<outcome::Played>(), nullptr);
+  ASSERT_TRUE(heard->first<outcome::Played>());
   EXPECT_EQ(heard->first<outcome::Played>()->end, outcome::PlayEnd::interrupted);
   EXPECT_GT(heard->first<outcome::Played>()->heard, 0ms);
-  ASSERT_NE(heard->first<outcome::Collected>(), nullptr);
+  ASSERT_TRUE(heard->first<outcome::Collected>());
   EXPECT_EQ(heard->first<outcome::Collected>()->digits, "7");
 }
 
@@ -169,7 +193,7 @@ TEST_F(EngineTest, P_01_AVoiceStopsThePromptThatLoopsForEver) {
                       .barge_in = BargeIn::speech,
                       .min_speech = 300ms}});
   call({intent::Wait{300ms}, intent::Play{{tone("ringback", 2000ms)}}, intent::Wait{60s}});
-  ASSERT_NE(heard->first<outcome::Played>(), nullptr);
+  ASSERT_TRUE(heard->first<outcome::Played>());
   EXPECT_EQ(heard->first<outcome::Played>()->end, outcome::PlayEnd::interrupted);
   EXPECT_GE(heard->first<outcome::Played>()->heard, 300ms);
 }
@@ -178,10 +202,11 @@ TEST_F(EngineTest, P_38_TheScriptRunsBeforeTheCallIsAnswered) {
   serve({intent::Play{{tone("beep")}}, intent::Answer{}, intent::Collect{.first_timeout = 10s}},
         [](EngineOptions& o) { o.routes[0].answer_later = true; });
   call({intent::SendDigits{"7"}, intent::Wait{60s}});
-  ASSERT_EQ(heard->outcomes.size(), 5u);
-  EXPECT_EQ(std::get<outcome::Played>(heard->outcomes[1]).end, outcome::PlayEnd::completed);
-  EXPECT_TRUE(std::holds_alternative<outcome::Answered>(heard->outcomes[2]));
-  EXPECT_EQ(std::get<outcome::Collected>(heard->outcomes[3]).digits, "7");
+  const auto all = heard->all();
+  ASSERT_EQ(all.size(), 5u);
+  EXPECT_EQ(std::get<outcome::Played>(all[1]).end, outcome::PlayEnd::completed);
+  EXPECT_TRUE(std::holds_alternative<outcome::Answered>(all[2]));
+  EXPECT_EQ(std::get<outcome::Collected>(all[3]).digits, "7");
   const auto record = end_of(*server).record;
   EXPECT_GE(record.answered - record.started, 150ms);  // the beep came first
 }
@@ -191,7 +216,7 @@ TEST_F(EngineTest, P_38_ACallIsRefusedWithTheStatusOfTheScript) {
   const auto ended = call({intent::Wait{60s}});
   EXPECT_EQ(ended.record.status, "abandoned");
   EXPECT_EQ(ended.record.cause, "caller");
-  ASSERT_NE(robot->first<outcome::Ended>(), nullptr);
+  ASSERT_TRUE(robot->first<outcome::Ended>());
   EXPECT_EQ(robot->first<outcome::Ended>()->reason, "do not disturb");
   EXPECT_EQ(end_of(*server).record.answered, Time{});
 }
@@ -200,8 +225,8 @@ TEST_F(EngineTest, AMessageIsRecordedAndAsLongAsItWas) {
   serve({intent::Record{.beep = true, .max = 30s, .silence = 0s}});
   call({intent::Listen{5s, true}, intent::Play{{tone("ringback", 2000ms)}}, intent::SendDigits{"#"},
         intent::Wait{60s}});
-  const auto* recorded = heard->first<outcome::Recorded>();
-  ASSERT_NE(recorded, nullptr);
+  const auto recorded = heard->first<outcome::Recorded>();
+  ASSERT_TRUE(recorded);
   EXPECT_EQ(recorded->end, outcome::RecordEnd::finish_key);
   EXPECT_TRUE(fs::exists(recorded->file)) << recorded->file;
   EXPECT_NEAR(static_cast<double>(fs::file_size(recorded->file) - 44) / 16,
@@ -270,8 +295,8 @@ TEST_F(EngineTest, ATransferConnectsBothSidesAndRecordsThem) {
       {.uri = "sip:2001@127.0.0.1:" + port(*server), .script = list({intent::Wait{60s}}, robot)});
   ASSERT_TRUE(id.ok());
   end_of(*server);
-  const auto* transferred = heard->first<outcome::Transferred>();
-  ASSERT_NE(transferred, nullptr);
+  const auto transferred = heard->first<outcome::Transferred>();
+  ASSERT_TRUE(transferred);
   EXPECT_EQ(transferred->end, outcome::TransferEnd::completed);
   EXPECT_GT(transferred->talk, 1s);
   EXPECT_TRUE(fs::exists(transferred->recording)) << transferred->recording;
@@ -295,11 +320,11 @@ TEST_F(EngineTest, P_38_ADeskThatHasNotAnsweredIsHeardWhereItAsksForThat) {
                        .script = list({intent::Collect{.first_timeout = 25s}, intent::Wait{60s}}, robot)});
   ASSERT_TRUE(id.ok());
   end_of(*server);
-  const auto* collected = robot->first<outcome::Collected>();
-  ASSERT_NE(collected, nullptr);
+  const auto collected = robot->first<outcome::Collected>();
+  ASSERT_TRUE(collected);
   EXPECT_EQ(collected->digits, "7") << "the caller of 2001 hears the desk ring back by itself";
-  const auto* transferred = heard->first<outcome::Transferred>();
-  ASSERT_NE(transferred, nullptr);
+  const auto transferred = heard->first<outcome::Transferred>();
+  ASSERT_TRUE(transferred);
   EXPECT_EQ(transferred->end, outcome::TransferEnd::busy);
   EXPECT_EQ(transferred->talk, 0ms);
 }
