@@ -85,6 +85,8 @@ struct DtmfSpectra {
   };
   alignas(64) std::array<std::array<Number, kTones>, kSlots> tone{};
   std::array<std::int32_t, kSlots> energy{};
+  std::array<std::uint32_t, kTones>
+      present{};  // of each tone a bit a hop, the newest lowest: more than a trace
 };
 
 // Hears keys in 8 kHz audio. `began` comes about 28 ms after the onset of a clean tone and later when speech
@@ -126,9 +128,10 @@ class DtmfDetector {
   void hear(const std::int16_t* pcm, int hops, const DtmfRoutines& routines, DtmfEvents& out) noexcept;
   void advance(int hops) noexcept;
   void follow(DtmfEvents& out) noexcept;
-  void look(int low, int high, DtmfEvents& out) noexcept;
+  void look(int low, int high, int later, DtmfEvents& out) noexcept;
   void look_at_packets(int low, int high, DtmfEvents& out) noexcept;
   static std::pair<Tone, Tone> measure(const Window& window, int low, int high) noexcept;
+  void settle() noexcept;
   std::array<Tone, kPackets> measure_packets(int tone) const noexcept;
   void part(int low, Tone& row, int high, Tone& column, int slots) const noexcept;
   bool loud_enough(char digit, float row, float column) const noexcept;
@@ -136,8 +139,16 @@ class DtmfDetector {
   static float oddness(const Tone& row, const Tone& column) noexcept;
   static float share_of(const Tone& row, const Tone& column, int hops, float energy) noexcept;
   void set_levels(float low, float high) noexcept;
-  void begin(int low, int high, float low_amplitude, float high_amplitude, DtmfEvents& out) noexcept;
+  void begin(int low, const Tone& row, int high, const Tone& column, DtmfEvents& out) noexcept;
   void end(std::int64_t at, DtmfEvents& out) noexcept;
+  void fetch_state() const noexcept { fetch(this, reinterpret_cast<const char*>(&spectra_)); }
+  void fetch_hops() const noexcept {  // those heard last, those to be written, and what lies behind the hops
+    for (int n = 3; n >= -4; n -= 2) __builtin_prefetch(&spectra_.tone[place(n)]);
+    fetch(&spectra_.energy, &staged_);
+  }
+  static void fetch(const void* from, const void* to) noexcept {
+    for (auto* p = static_cast<const char*>(from); p < to; p += 64) __builtin_prefetch(p);
+  }
   std::size_t place(int n) const noexcept {  // of the n-th hop back
     return static_cast<std::size_t>((newest_ - n) & (DtmfSpectra::kSlots - 1));
   }
@@ -163,6 +174,7 @@ class DtmfDetector {
   std::int8_t low_tone_ = 0, high_tone_ = 0;
   std::int16_t away_ = 0, lost_ = 0;          // hops in a row
   float low_ = 0, high_ = 0;                  // its amplitudes
+  float low_turn_ = 0, high_turn_ = 0;        // how far they are off
   float low_present_ = 0, high_present_ = 0;  // powers in a hop: the tone is still there
   std::int64_t onset_ = 0, heard_until_ = 0;
   std::int64_t last_end_ = -kSampleRateHz;

@@ -1,70 +1,28 @@
-#include "core/dtmf_routines.hpp"
+#include "core/dtmf_x86.hpp"
 
-// The routines for x86 with AVX2: a hop's tones side by side, the four hops of 20 ms in turn. Compiled for it
-// function by function, chosen when the program runs.
+// The routines for x86 with AVX2.
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#include <bit>
-#include <cstring>
 
 namespace ivr {
 namespace {
 namespace avx2 {
 
-#define IVR_AVX2 __attribute__((target("avx2")))
-#define IVR_AVX2_INLINE __attribute__((target("avx2"), always_inline)) inline
-
-constexpr int kHop = DtmfSpectra::kHop, kSlots = DtmfSpectra::kSlots, kHops = DtmfRoutines::kHops;
+using namespace x86;
 
 // Two hops side by side.
 IVR_AVX2_INLINE __m256i two(const std::int16_t* a, const std::int16_t* b) {
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a))),
-                                 _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), 1);
-}
-IVR_AVX2_INLINE __m128i half(const std::int16_t* a) {
-  return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(a));
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(load_half(a)), load_half(b), 1);
 }
 
-// Sums and differences as pairs in turn: the two sums, the two differences, of samples 2j and 2j + 1 from the
-// middle.
-struct Folded {
-  alignas(32) std::int32_t pairs[kHops][DtmfBasis::kHalf];
-};
-
-// What samples as far from the middle of a hop make: half of their sum, half of their difference.
-struct Halves {
-  __m256i sum, difference;
-};
-IVR_AVX2_INLINE Halves halves(__m256i ahead, __m256i behind) {
-  // The machine averages unsigned numbers only, so they are moved by half of the range; and turned over one
-  // is less itself.
-  const __m256i bias = _mm256_set1_epi16(static_cast<short>(0x8000));
-  const __m256i a = _mm256_xor_si256(ahead, bias);
-  const __m256i b = _mm256_xor_si256(behind, bias);
-  const __m256i c = _mm256_xor_si256(behind, _mm256_set1_epi16(0x7fff));
-  return {_mm256_xor_si256(_mm256_avg_epu16(a, b), bias), _mm256_xor_si256(_mm256_avg_epu16(a, c), bias)};
-}
-IVR_AVX2_INLINE __m256i energy_of(const Halves& h) {
-  return _mm256_add_epi32(_mm256_srli_epi32(_mm256_madd_epi16(h.sum, h.sum), 4),
-                          _mm256_srli_epi32(_mm256_madd_epi16(h.difference, h.difference), 4));
-}
-
-// Four samples of each hop: 0 and 2 in the lower half, 1 and 3 in the upper one.
-IVR_AVX2_INLINE __m256i ends(const std::int16_t* pcm) {
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi64(half(pcm), half(pcm + 2 * kHop))),
-                                 _mm_unpacklo_epi64(half(pcm + kHop), half(pcm + 3 * kHop)), 1);
-}
-// Eight of one hop and of the next.
-IVR_AVX2_INLINE void store(const Halves& x, Folded& folded, int hop, int at) {
+// Eight samples of one hop and of the next.
+IVR_AVX2_INLINE void store_eight(const Halves& x, Folded& folded, int hop, int at) {
   const __m256i first = _mm256_unpacklo_epi32(x.sum, x.difference);
   const __m256i second = _mm256_unpackhi_epi32(x.sum, x.difference);
-  _mm_store_si128(reinterpret_cast<__m128i*>(folded.pairs[hop] + at), _mm256_castsi256_si128(first));
-  _mm_store_si128(reinterpret_cast<__m128i*>(folded.pairs[hop] + at + 4), _mm256_castsi256_si128(second));
-  _mm_store_si128(reinterpret_cast<__m128i*>(folded.pairs[hop + 1] + at), _mm256_extracti128_si256(first, 1));
-  _mm_store_si128(reinterpret_cast<__m128i*>(folded.pairs[hop + 1] + at + 4),
-                  _mm256_extracti128_si256(second, 1));
+  store_half(folded.pairs[hop] + at, _mm256_castsi256_si128(first));
+  store_half(folded.pairs[hop] + at + 4, _mm256_castsi256_si128(second));
+  store_half(folded.pairs[hop + 1] + at, _mm256_extracti128_si256(first, 1));
+  store_half(folded.pairs[hop + 1] + at + 4, _mm256_extracti128_si256(second, 1));
 }
 
 // Folds four hops and returns their energies.
@@ -76,27 +34,14 @@ IVR_AVX2_INLINE __m128i fold(const std::int16_t* pcm, Folded& folded) {
     const std::int16_t *a = pcm + h * kHop, *b = a + kHop;
     const Halves near = halves(two(a + 20, b + 20), _mm256_shuffle_epi8(two(a + 12, b + 12), reverse));
     const Halves far = halves(two(a + 28, b + 28), _mm256_shuffle_epi8(two(a + 4, b + 4), reverse));
-    store(near, folded, h, 0);
-    store(far, folded, h, 8);
+    store_eight(near, folded, h, 0);
+    store_eight(far, folded, h, 8);
     energy[h / 2] = _mm256_add_epi32(energy_of(near), energy_of(far));
   }
-  // The four samples at each end, of all hops at once.
-  const __m256i reverse_halves = _mm256_setr_epi8(6, 7, 4, 5, 2, 3, 0, 1, 14, 15, 12, 13, 10, 11, 8, 9,  //
-                                                  6, 7, 4, 5, 2, 3, 0, 1, 14, 15, 12, 13, 10, 11, 8, 9);
-  const Halves end = halves(ends(pcm + 36), _mm256_shuffle_epi8(ends(pcm), reverse_halves));
-  const __m256i first = _mm256_unpacklo_epi32(end.sum, end.difference);   // hops 0 and 1
-  const __m256i second = _mm256_unpackhi_epi32(end.sum, end.difference);  // hops 2 and 3
-  _mm_store_si128(reinterpret_cast<__m128i*>(folded.pairs[0] + 16), _mm256_castsi256_si128(first));
-  _mm_store_si128(reinterpret_cast<__m128i*>(folded.pairs[1] + 16), _mm256_extracti128_si256(first, 1));
-  _mm_store_si128(reinterpret_cast<__m128i*>(folded.pairs[2] + 16), _mm256_castsi256_si128(second));
-  _mm_store_si128(reinterpret_cast<__m128i*>(folded.pairs[3] + 16), _mm256_extracti128_si256(second, 1));
-
-  const __m256i by_two = _mm256_add_epi32(_mm256_hadd_epi32(energy[0], energy[1]), energy_of(end));
+  const __m256i by_two = _mm256_add_epi32(_mm256_hadd_epi32(energy[0], energy[1]), fold_ends(pcm, folded));
   const __m256i by_one = _mm256_hadd_epi32(by_two, by_two);  // 0 2 0 2, 1 3 1 3
   return _mm_unpacklo_epi32(_mm256_castsi256_si128(by_one), _mm256_extracti128_si256(by_one, 1));
 }
-
-IVR_AVX2_INLINE __m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
 
 // The eight tones of four hops.
 IVR_AVX2_INLINE void project(const DtmfBasis& basis, const Folded& folded, int phase, __m256i tones[kHops]) {
@@ -119,94 +64,23 @@ IVR_AVX2_INLINE void project(const DtmfBasis& basis, const Folded& folded, int p
   for (int h = 0; h < kHops; ++h) {
     const __m256i hop = _mm256_packs_epi32(_mm256_srai_epi32(_mm256_add_epi32(first[h], round), 16),
                                            _mm256_srai_epi32(_mm256_add_epi32(second[h], round), 16));
-    const auto& turn =
-        basis.turn[phase + h < DtmfBasis::kPeriod ? phase + h : phase + h - DtmfBasis::kPeriod];
+    const auto& turn = turn_of(basis, phase + h);
     const __m256i re = _mm256_add_epi32(_mm256_madd_epi16(hop, load(turn[0])), round_turn);
     const __m256i im = _mm256_add_epi32(_mm256_madd_epi16(hop, load(turn[1])), round_turn);
     tones[h] = _mm256_blend_epi16(_mm256_srli_epi32(re, 15), _mm256_slli_epi32(im, 1), 0xaa);
   }
 }
 
-IVR_AVX2_INLINE __m256i larger(__m256i a, __m256i b) {
-  return _mm256_max_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
-}
-IVR_AVX2_INLINE std::uint8_t equal_bits(__m256i a, __m256i b) {
-  return static_cast<std::uint8_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b))));
-}
-
 IVR_AVX2 DtmfGlance analyse(const DtmfBasis& basis, const std::int16_t* pcm, int hops, int newest, int phase,
                             std::int32_t quiet, DtmfSpectra& spectra) noexcept {
-  alignas(32) std::int16_t padded[kHops * kHop];
-  if (hops < kHops) {
-    std::memset(padded, 0, sizeof padded);
-    std::memcpy(padded, pcm, static_cast<std::size_t>(hops) * kHop * sizeof *pcm);
-    pcm = padded;
-  }
-  const auto place = [newest](int k) { return static_cast<std::size_t>((newest + 1 + k) & (kSlots - 1)); };
-
+  Padded padded;
   Folded folded;
-  const __m128i energy = fold(pcm, folded);
-  alignas(16) std::int32_t energies[3 + kHops];  // those before the first, and the hops'
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(energies + 3), energy);
-  for (int k = 0; k < hops; ++k) spectra.energy[place(k)] = energies[3 + k];
-
-  const __m128i loud = _mm_cmpgt_epi32(energy, _mm_set1_epi32(quiet));
-  const auto loud_bits = static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(loud)));
-  if (loud_bits == 0) {
-    for (int k = 0; k < hops; ++k)
-      _mm256_store_si256(reinterpret_cast<__m256i*>(&spectra.tone[place(k)]), _mm256_setzero_si256());
-    return {};
-  }
-
+  Work work{.spectra = spectra, .newest = newest, .hops = hops};
+  work.energy = fold(four_hops(pcm, hops, padded), folded);
+  if (!begin(work, quiet)) return {};
   __m256i tones[kHops];
   project(basis, folded, phase, tones);
-  if (loud_bits != 15) {
-    alignas(16) std::int32_t mask[kHops];
-    _mm_store_si128(reinterpret_cast<__m128i*>(mask), loud);
-    for (int k = 0; k < kHops; ++k) tones[k] = _mm256_and_si256(tones[k], _mm256_set1_epi32(mask[k]));
-  }
-  for (int k = 0; k < hops; ++k)
-    _mm256_store_si256(reinterpret_cast<__m256i*>(&spectra.tone[place(k)]), tones[k]);
-
-  // The glance: the mean of four hops, by halves.
-  const __m256i bias = _mm256_set1_epi16(static_cast<short>(0x8000));
-  __m256i number[3 + kHops];
-  for (int k = 0; k < 3; ++k) {
-    number[k] = load(&spectra.tone[place(k - 3)]);
-    energies[k] = spectra.energy[place(k - 3)];
-  }
-  for (int k = 0; k < kHops; ++k) number[3 + k] = tones[k];
-  for (__m256i& n : number) n = _mm256_xor_si256(n, bias);
-  __m256i means[2 + kHops], power[kHops];
-  for (int k = 0; k < 2 + kHops; ++k) means[k] = _mm256_avg_epu16(number[k], number[k + 1]);
-  for (int k = 0; k < kHops; ++k) {
-    const __m256i mean = _mm256_xor_si256(_mm256_avg_epu16(means[k], means[k + 2]), bias);
-    power[k] = _mm256_madd_epi16(mean, mean);
-  }
-
-  // The strongest row, in the lower half, and column, in the upper one, of each hop.
-  const __m256i first = larger(power[0], power[1]), second = larger(power[2], power[3]);
-  const __m256i strongest =
-      _mm256_max_epi32(_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second));
-  const __m128i both =
-      _mm_add_epi32(_mm256_castsi256_si128(strongest), _mm256_extracti128_si256(strongest, 1));
-
-  __m128i sum = _mm_setzero_si128();
-  for (int k = 0; k < kDtmfGlance; ++k) {
-    const __m128i e = _mm_loadu_si128(reinterpret_cast<const __m128i*>(energies + k));
-    sum = _mm_add_epi32(sum, _mm_srai_epi32(_mm_max_epi32(e, _mm_setzero_si128()), 2));
-  }
-  const __m128 gate = _mm_mul_ps(_mm_set1_ps(kDtmfGlanceGate), _mm_cvtepi32_ps(sum));
-  const auto enough = static_cast<unsigned>(_mm_movemask_ps(_mm_cmpge_ps(_mm_cvtepi32_ps(both), gate)));
-
-  DtmfGlance glance;
-  glance.look = enough & loud_bits;
-  if (glance.look == 0) return glance;
-  glance.strongest = {equal_bits(power[0], _mm256_shuffle_epi32(strongest, 0x00)),
-                      equal_bits(power[1], _mm256_shuffle_epi32(strongest, 0x55)),
-                      equal_bits(power[2], _mm256_shuffle_epi32(strongest, 0xaa)),
-                      equal_bits(power[3], _mm256_shuffle_epi32(strongest, 0xff))};
-  return glance;
+  return conclude(work, tones);
 }
 
 // Sixteen codes at a time. The chord is a power of two, looked up by a shuffle.

@@ -11,12 +11,6 @@ namespace {
 constexpr std::size_t kStretch = DtmfRoutines::kHops * DtmfSpectra::kHop;  // samples: 20 ms
 constexpr std::size_t kMostEvents = 64;  // of a stretch: two a hop, and what a loss ends
 
-// So that its lines are on their way while another is heard.
-void fetch(const DtmfDetector* detector) noexcept {
-  const char* p = reinterpret_cast<const char*>(detector);
-  for (std::size_t line = 0; line < sizeof(DtmfDetector); line += 64) __builtin_prefetch(p + line);
-}
-
 }  // namespace
 
 std::string_view to_string(DtmfKernel kernel) {
@@ -51,9 +45,11 @@ std::vector<DtmfKernel> DtmfBank::kernels() {
 DtmfKernel DtmfBank::kernel() const noexcept { return routines_->kernel; }
 
 void DtmfBank::process(std::span<const DtmfPiece> pieces, std::vector<DtmfHeard>& out) noexcept {
-  std::int16_t expanded[kStretch];
+  alignas(32) std::int16_t expanded[kStretch];
   for (std::size_t i = 0; i < pieces.size(); ++i) {
-    if (i + 1 < pieces.size()) fetch(pieces[i + 1].detector);
+    // What is needed of the channels after it is on its way from memory meanwhile.
+    if (i + 4 < pieces.size()) pieces[i + 4].detector->fetch_state();
+    if (i + 2 < pieces.size()) pieces[i + 2].detector->fetch_hops();
     const DtmfPiece& piece = pieces[i];
     DtmfDetector& detector = *piece.detector;
     const auto report = [&] {

@@ -36,28 +36,45 @@ constexpr Evidence kEvidence[] = {{6, 0.89f}, {7, 0.82f}, {9, 0.68f}, {11, 0.62f
 // each other, straight in phase and level in amplitude. Each of these has its price; who is odd enough has to
 // be clean.
 constexpr float kClean = 0.97f;
-constexpr float kOddOff = 1.0f;     // for a tone at the limit of its frequency
-constexpr float kOddTwist = 0.2f;   // for a neper squared
-constexpr float kOddBend = 31.6f;   // for a turn squared
-constexpr float kOddRipple = 1.0f;  // for a tone gone in one third
-constexpr int kOddHops = 7;         // and has to hold so long
+constexpr float kOddOff = 1.0f;      // for a tone at the limit of its frequency
+constexpr float kOddTwist = 0.096f;  // for each time that one is twice as strong, squared
+constexpr float kOddBend = 31.6f;    // for a turn squared
+constexpr float kOddRipple = 1.0f;   // for a tone gone in one third
+constexpr int kOddHops = 7;          // and has to hold so long
 
 // A lost packet for which the one before was played again makes the phase jump at both its edges, and no
 // window is whole. kPackets in a row, each of them a key by itself, are one nevertheless.
 constexpr int kPacketHops = 4;  // 20 ms
 constexpr float kPacketShare = 0.85f;
 
-constexpr int kMaxHole = 8;        // hops missing from a window: two packets
-constexpr int kLostHops = 40;      // what a hole may hide of a key that sounds
-constexpr int kSettle = 8;         // a window for the levels
-constexpr float kPresent = 0.35f;  // of a tone's amplitude: still there
-constexpr float kFull = 0.7f;      // of a hop: the tone fills it
-constexpr int kAwayHops = 5;       // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
+constexpr int kMaxHole = 8;              // hops missing from a window: two packets
+constexpr int kLongest = 14 + kMaxHole;  // window
+constexpr int kLostHops = 40;            // what a hole may hide of a key that sounds
+constexpr int kSettle = 8;               // a window for the levels
+constexpr float kPresent = 0.35f;        // of a tone's amplitude: still there
+constexpr float kFull = 0.7f;            // of a hop: the tone fills it
+constexpr int kAwayHops = 5;             // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
 
 constexpr std::int64_t kAgain = 60 * kSampleRateHz / 1000;  // the same key sooner than this after its end...
 constexpr int kAgainHops = 8;  // ...has to hold so long: packets may have been lost
 constexpr std::int64_t kEcho = 150 * kSampleRateHz / 1000;  // the same key so soon and...
 constexpr float kEchoLevel = 0.6f;                          // ...so much weaker is its echo
+
+// Many a machine that we build for cannot count bits.
+bool fewer_bits(std::uint32_t word, int than) {
+  for (int i = 1; i < than; ++i) word &= word - 1;
+  return word == 0;
+}
+
+// Base 2, of a positive number; within 1e-5.
+float logarithm(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const float exponent = static_cast<float>(static_cast<int>(bits >> 23) - 127);
+  const float m = std::bit_cast<float>((bits & 0x7fffff) | 0x3f800000) - 1.5f;
+  return exponent + 0.5849625f +
+         m * (0.9618208f +
+              m * (-0.320613f + m * (0.1417247f + m * (-0.0707969f + m * (0.0439075f + m * -0.0245685f)))));
+}
 
 // How much of the sound two tones have to explain: who is odd loses the leave to be doubtful.
 float share_wanted(float share, float odd) {
@@ -65,10 +82,12 @@ float share_wanted(float share, float odd) {
 }
 
 float dbm0(float amplitude) {  // a full-scale sine is +3.14 dBm0 (G.711)
-  return 20.0f * std::log10(std::max(amplitude, 1e-3f) / 32768.0f) + 3.14f;
+  return 6.0206f * (logarithm(std::max(amplitude, 1e-3f)) - 15) + 3.14f;
 }
 
-float square(float x) { return x * x; }
+constexpr float kNothing = std::numeric_limits<float>::min();  // so that no division is by 0
+
+constexpr float square(float x) { return x * x; }
 float power_of(DtmfSpectra::Number z) { return static_cast<float>(z.re * z.re + z.im * z.im); }
 
 // A row's complex number and a column's; the compiler has registers for that on every machine we build for.
@@ -76,6 +95,13 @@ using Four = float __attribute__((vector_size(16)));
 using Shorts = std::int16_t __attribute__((vector_size(8)));
 using Words = std::int32_t __attribute__((vector_size(16)));
 
+Four numbers(const std::array<DtmfSpectra::Number, kTones>& hop, int low, int high) {
+  const auto bits = [&](int t) { return std::bit_cast<std::uint32_t>(hop[static_cast<std::size_t>(t)]); };
+  std::uint64_t both = bits(high);
+  both = (std::endian::native == std::endian::little ? both << 32 | bits(low)
+                                                     : std::uint64_t{bits(low)} << 32 | both);
+  return __builtin_convertvector(std::bit_cast<Shorts>(both), Four);
+}
 Four swap(Four z) { return __builtin_shufflevector(z, z, 1, 0, 3, 2); }
 Four conjugate(Four z) { return z * Four{1, -1, 1, -1}; }
 Four times(Four a, Four b) {
@@ -84,6 +110,26 @@ Four times(Four a, Four b) {
 }
 float row_power(Four z) { return z[0] * z[0] + z[1] * z[1]; }
 float column_power(Four z) { return z[2] * z[2] + z[3] * z[3]; }
+
+// The unit numbers of half the angles.
+Four half_way(Four z) {
+  const float row = std::sqrt(row_power(z)) + kNothing, column = std::sqrt(column_power(z)) + kNothing;
+  const Four unit = z * Four{1 / row, 1 / row, 1 / column, 1 / column};
+  const float r = std::sqrt(std::max(0.5f + unit[0] / 2, 1e-6f)),
+              c = std::sqrt(std::max(0.5f + unit[2] / 2, 1e-6f));
+  return Four{r, unit[1] / (2 * r), c, unit[3] / (2 * c)};
+}
+
+// a to the power of n, which is not 0.
+Four raised(Four a, int n) {
+  for (; n % 2 == 0; n /= 2) a = times(a, a);
+  Four result = a;
+  for (n /= 2; n > 0; n /= 2) {
+    a = times(a, a);
+    if (n % 2 == 1) result = times(result, a);
+  }
+  return result;
+}
 
 Four magnitude(Four x) { return reinterpret_cast<Four>(reinterpret_cast<Words>(x) & 0x7fffffff); }
 Four with_sign_of(Four positive, Four sign) {
@@ -104,7 +150,7 @@ Four sine(Four turns) {
 Four arctangent(Four y, Four x) {
   const Four across = magnitude(x), up = magnitude(y);
   const Four small = across < up ? across : up, large = across < up ? up : across;
-  const Four ratio = small / (large + std::numeric_limits<float>::min());
+  const Four ratio = small / (large + kNothing);
   const Four s = ratio * ratio;
   Four angle =
       ratio *
@@ -119,39 +165,66 @@ Four arctangent(Four y, Four x) {
 
 // The newest hops as one row and one column see them, newest first.
 struct DtmfDetector::Window {
-  static constexpr int kMost = 24;
+  static constexpr int kMost = kLongest + 2;
   Four number[kMost];
   bool heard[kMost];
   int slots = 0, valid = 0;  // hops in it, and how many of them were received
   float energy = 0;
-  float power = 0;  // of both tones, whatever their phases do: what a coherent look can find is no more
+  float rows = 0, columns = 0;  // sums of amplitudes: without regard to phase
 
   void add(const std::array<DtmfSpectra::Number, kTones>& hop, std::int32_t e, int low, int high) noexcept {
-    std::array<DtmfSpectra::Number, 2> two = {hop[static_cast<std::size_t>(low)],
-                                              hop[static_cast<std::size_t>(high)]};
-    Shorts z;
-    std::memcpy(&z, &two, sizeof z);
-    number[slots] = __builtin_convertvector(z, Four);
+    number[slots] = numbers(hop, low, high);
     heard[slots] = e > 0;
     ++slots;
     if (e <= 0) return;
     ++valid;
     energy += static_cast<float>(e);
-    power += power_of(two[0]) + power_of(two[1]);
+    rows += std::sqrt(power_of(hop[static_cast<std::size_t>(low)]));
+    columns += std::sqrt(power_of(hop[static_cast<std::size_t>(high)]));
+  }
+  // The share of the sound that a coherent look can find at most.
+  bool may_explain(float share) const noexcept {
+    return square(rows) + square(columns) >= share * 0.95f * kDtmfFull * energy * static_cast<float>(valid);
+  }
+  // The unit numbers that undo the turn of the tones from one hop to the next: how far they are off.
+  // Neighbours are averaged first: what leaks in from the other tone turns fast and goes away.
+  Four back_a_hop() const noexcept {
+    Four same{}, crossed{}, after{};
+    for (int n = 1; n + 1 < slots; ++n) {
+      const Four mean = number[n - 1] + number[n] + number[n] + number[n + 1];
+      same += mean * after;
+      crossed += swap(mean) * after;
+      after = mean;
+    }
+    same += swap(same);
+    crossed -= swap(crossed);
+    const float r = 1 / std::sqrt(square(same[0]) + square(crossed[0]) + kNothing);
+    const float c = 1 / std::sqrt(square(same[2]) + square(crossed[2]) + kNothing);
+    return Four{same[0] * r, crossed[0] * r, same[2] * c, crossed[2] * c};
   }
 };
 
+// Of each tone, 1 by the turns a hop that are allowed.
+constexpr auto kAllowed = [] {
+  std::array<float, kTones> allowed{};
+  for (int t = 0; t < kTones; ++t)
+    allowed[static_cast<std::size_t>(t)] =
+        static_cast<float>(kSampleRateHz / (kMaxOffset * kDtmfTonesHz[t] * kHop));
+  return allowed;
+}();
+
 struct DtmfDetector::Tone {  // one tone in a window
   float amplitude = 0;
-  float turn = 0;    // of a circle, a hop: how far it is off...
-  float off = 0;     // ...in parts of what is allowed
-  float phase = 0;   // turns, in the middle of the window, against the tone's own clock
-  float bend = 0;    // turns by which the middle leaves the straight line
-  float ripple = 0;  // weakest third against the strongest: 0 is level, 1 is gone
+  float turn = 0;        // of a circle, a hop: how far it is off...
+  float off = 0;         // ...in parts of what is allowed
+  float at = 0;          // turns since the middle of the window...
+  float re = 0, im = 0;  // ...and where the tone then was, against its own clock; of any length
+  float bend = 0;        // turns by which the middle leaves the straight line
+  float ripple = 0;      // weakest third against the strongest: 0 is level, 1 is gone
 
   // Turns a hop to what is allowed for that tone.
   static float off_by(float turn, int tone) noexcept {
-    return turn / static_cast<float>(kMaxOffset * kDtmfTonesHz[tone] * kHop / kSampleRateHz);
+    return turn * kAllowed[static_cast<std::size_t>(tone)];
   }
   // A tone that is off loses a little within each hop: undo that.
   static float sinc(float turn) noexcept {
@@ -226,6 +299,7 @@ void DtmfDetector::flush(const DtmfRoutines& routines, DtmfEvents& out) noexcept
   advance(1);
   spectra_.tone[static_cast<std::size_t>(newest_)].fill({});
   spectra_.energy[static_cast<std::size_t>(newest_)] = kNotReceived;
+  for (std::uint32_t& present : spectra_.present) present <<= 1;
   if (digit_) follow(out);
 }
 
@@ -239,7 +313,7 @@ void DtmfDetector::hear(const std::int16_t* pcm, int hops, const DtmfRoutines& r
     if (digit_) follow(out);
     if (!(glance.look >> k & 1)) continue;
     const unsigned strongest = glance.strongest[static_cast<std::size_t>(k)];
-    look(std::countr_zero(strongest), std::countr_zero(strongest & 0xf0), out);
+    look(std::countr_zero(strongest), std::countr_zero(strongest & 0xf0), hops - 1 - k, out);
   }
 }
 
@@ -265,23 +339,36 @@ void DtmfDetector::follow(DtmfEvents& out) noexcept {
     away_ = 0;
     heard_until_ = at_;
     // Its levels, as soon as a window lies whole within the key.
-    if (!settled_ && at_ - onset_ > (kSettle + 1) * kHop) {
-      Window window;
-      for (int n = 0; n < kSettle; ++n) window.add(back(n), energy(n), low_tone_, high_tone_);
-      const auto [row, column] = measure(window, low_tone_, high_tone_);
-      set_levels(row.amplitude, column.amplitude);
-      settled_ = true;
-    }
+    if (!settled_ && at_ - onset_ > (kSettle + 1) * kHop) settle();
     return;
   }
   settled_ = true;
   if (++away_ >= kAwayHops) end(heard_until_, out);
 }
 
-// Has a key begun? These are the strongest tones of the newest hops.
-void DtmfDetector::look(int low, int high, DtmfEvents& out) noexcept {
+void DtmfDetector::settle() noexcept {
+  const Four back_a_hop = sine(Four{low_turn_ + 0.25f, -low_turn_, high_turn_ + 0.25f, -high_turn_});
+  const Four back_two_hops = times(back_a_hop, back_a_hop);
+  Four even{}, odd{};
+  for (int n = 0; n < kSettle; n += 2) {
+    even = times(even, back_two_hops) + numbers(back(n), low_tone_, high_tone_);
+    odd = times(odd, back_two_hops) + numbers(back(n + 1), low_tone_, high_tone_);
+  }
+  const Four sum = times(even, back_a_hop) + odd;
+  constexpr float kWhole = 1 / (kDtmfUnit * kSettle);
+  set_levels(std::sqrt(row_power(sum)) * Tone::sinc(low_turn_) * kWhole,
+             std::sqrt(column_power(sum)) * Tone::sinc(high_turn_) * kWhole);
+  settled_ = true;
+}
+
+// Has a key begun? These are the strongest tones of the newest hops; `later` more are known already.
+void DtmfDetector::look(int low, int high, int later, DtmfEvents& out) noexcept {
   if (digit_ && low == low_tone_ && high == high_tone_) return;
-  if (since_ < kEvidence[0].hops) return;
+  // Whatever the window, fewer hops with both tones never explain enough of it.
+  const std::uint32_t both =
+      spectra_.present[static_cast<std::size_t>(low)] & spectra_.present[static_cast<std::size_t>(high)];
+  const std::uint32_t hops = (std::uint32_t{1} << std::min(since_, kLongest)) - 1;
+  if (fewer_bits(both >> later & hops, kEvidence[0].hops)) return;
   const char digit = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
   const bool again = digit == last_digit_ && at_ - last_end_ < kAgain;
 
@@ -294,7 +381,7 @@ void DtmfDetector::look(int low, int high, DtmfEvents& out) noexcept {
         return look_at_packets(low, high, out);
       window.add(back(window.slots), energy(window.slots), low, high);
     }
-    if (window.power < e.share * 0.95f * kDtmfFull * window.energy) continue;
+    if (!window.may_explain(e.share)) continue;
     if (again && e.hops < kAgainHops) continue;
     auto [row, column] = measure(window, low, high);
     if (window.slots == window.valid) part(low, row, high, column, window.slots);
@@ -303,7 +390,7 @@ void DtmfDetector::look(int low, int high, DtmfEvents& out) noexcept {
     const float odd = oddness(row, column);
     if (odd > 1 && e.hops < kOddHops) continue;
     if (share < share_wanted(e.share, odd)) continue;
-    begin(low, high, row.amplitude, column.amplitude, out);
+    begin(low, row, high, column, out);
     return;
   }
   look_at_packets(low, high, out);
@@ -316,20 +403,20 @@ void DtmfDetector::look_at_packets(int low, int high, DtmfEvents& out) noexcept 
   for (int p = 0; p < kPackets; ++p) {
     Window packet;
     for (int n = p * kPacketHops; n < (p + 1) * kPacketHops; ++n) packet.add(back(n), energy(n), low, high);
-    if (packet.valid < kPacketHops || packet.power < kPacketShare * 0.9f * kDtmfFull * packet.energy) return;
+    if (packet.valid < kPacketHops || !packet.may_explain(kPacketShare)) return;
     energies[p] = packet.energy;
   }
   const auto rows = measure_packets(low), columns = measure_packets(high);
-  float loudest_row = 0, loudest_column = 0;
+  Tone row, column;  // the loudest
   for (std::size_t p = 0; p < kPackets; ++p) {
     if (!in_limits(rows[p], columns[p])) return;
     const float share = share_of(rows[p], columns[p], kPacketHops, energies[p]);
     if (share < share_wanted(kPacketShare, oddness(rows[p], columns[p]))) return;
-    loudest_row = std::max(loudest_row, rows[p].amplitude);
-    loudest_column = std::max(loudest_column, columns[p].amplitude);
+    if (rows[p].amplitude > row.amplitude) row = rows[p];
+    if (columns[p].amplitude > column.amplitude) column = columns[p];
   }
   const char digit = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
-  if (loud_enough(digit, loudest_row, loudest_column)) begin(low, high, loudest_row, loudest_column, out);
+  if (loud_enough(digit, row.amplitude, column.amplitude)) begin(low, row, high, column, out);
 }
 
 bool DtmfDetector::loud_enough(char digit, float row, float column) const noexcept {
@@ -348,7 +435,7 @@ bool DtmfDetector::in_limits(const Tone& row, const Tone& column) const noexcept
 // How unlike a key two tones are.
 float DtmfDetector::oddness(const Tone& row, const Tone& column) noexcept {
   return kOddOff * (square(row.off) + square(column.off)) +
-         kOddTwist * square(std::log(row.amplitude / column.amplitude)) +
+         kOddTwist * square(logarithm(row.amplitude / column.amplitude)) +
          kOddBend * (square(row.bend) + square(column.bend)) +
          kOddRipple * (square(row.ripple) + square(column.ripple));
 }
@@ -362,60 +449,48 @@ float DtmfDetector::share_of(const Tone& row, const Tone& column, int hops, floa
 // Both tones through a window: how strong, how far off, how steady.
 std::pair<DtmfDetector::Tone, DtmfDetector::Tone> DtmfDetector::measure(const Window& window, int low,
                                                                         int high) noexcept {
-  const int slots = window.slots;
-  const auto z = [&](int n) { return window.number[slots - 1 - n]; };  // oldest first
+  const int slots = window.slots, third = slots / 3;
+  const Four back_a_hop = window.back_a_hop();
 
-  // How far the phase turns from hop to hop is how far the tone is off. Neighbours are averaged first: what
-  // leaks in from the other tone turns fast and goes away.
-  Four same{}, crossed{}, before{};
-  for (int n = 1; n + 1 < slots; ++n) {
-    const Four mean = z(n - 1) + 2 * z(n) + z(n + 1);
-    same += mean * before;
-    crossed += swap(mean) * before;
-    before = mean;
-  }
-  const Four turned = {same[0] + same[1], crossed[0] - crossed[1], same[2] + same[3],
-                       crossed[2] - crossed[3]};
-  const float row_length = row_power(turned), column_length = column_power(turned);
-  if (row_length <= 0 || column_length <= 0) return {};
-  const float r = 1 / std::sqrt(row_length), c = 1 / std::sqrt(column_length);
-  const Four back_a_hop = turned * Four{r, -r, c, -c};
-
-  // With that undone, each third of the window is one number.
-  const int third = slots / 3;
-  const int from[] = {0, third, slots - third, slots};
-  Four part[3] = {};
-  float heard[3] = {};
-  Four clock = {1, 0, 1, 0};
+  // With that undone, each third of the window is one number; they are counted from the newest.
+  const int from[] = {slots, slots - third, third, 0};
+  Four part[3];
   for (int k = 0; k < 3; ++k) {
-    for (int n = from[k]; n < from[k + 1]; ++n) {
-      part[k] += times(z(n), clock);
-      clock = times(clock, back_a_hop);
-      heard[k] += window.heard[slots - 1 - n];
-    }
+    part[k] = window.number[from[k + 1]];
+    for (int n = from[k + 1] + 1; n < from[k]; ++n) part[k] = times(part[k], back_a_hop) + window.number[n];
   }
+  part[1] = times(part[1], raised(back_a_hop, third));
+  part[2] = times(part[2], raised(back_a_hop, slots - third));
+  float heard[] = {static_cast<float>(third), static_cast<float>(slots - 2 * third),
+                   static_cast<float>(third)};
+  if (window.valid < slots)
+    for (int k = 0; k < 3; ++k)
+      heard[k] = static_cast<float>(std::count(window.heard + from[k + 1], window.heard + from[k], true));
 
   // Between the first and the last third lies the rest of the turn; what the middle one adds is curvature:
   // the pitch of a voice glides, a key's does not.
   const Four across = times(part[2], conjugate(part[0]));
-  const Four angles = arctangent(Four{across[1], across[3], turned[1], turned[3]},
-                                 Four{across[0], across[2], turned[0], turned[2]});
-  const Four halves = sine(Four{angles[0] / 2 + 0.25f, angles[0] / 2, angles[1] / 2 + 0.25f, angles[1] / 2});
+  const Four halves = half_way(across);
   const Four first = times(part[0], halves), last = times(part[2], conjugate(halves));
+  const Four angles = arctangent(Four{across[1], across[3], -back_a_hop[1], -back_a_hop[3]},
+                                 Four{across[0], across[2], back_a_hop[0], back_a_hop[2]});
   const Four sum = first + part[1] + last;
   const Four bend = times(first + last, conjugate(part[1]));
-  const Four at = arctangent(Four{sum[1], sum[3], bend[1], bend[3]}, Four{sum[0], sum[2], bend[0], bend[2]});
+  const Four bends = arctangent(swap(bend), bend);
 
+  const float whole = 1 / (kDtmfUnit * static_cast<float>(window.valid));
+  const float between_thirds = 1 / static_cast<float>(slots - third);
   const auto finish = [&](int which, int tone) {
     const auto power = [which](Four v) { return which == 0 ? row_power(v) : column_power(v); };
     Tone result;
-    result.turn = angles[2 + which] + angles[which] / static_cast<float>(slots - third);
+    result.turn = angles[2 + which] + angles[which] * between_thirds;
     result.off = Tone::off_by(result.turn, tone);
-    result.phase = at[which] + angles[2 + which] * static_cast<float>(slots - 1) / 2;
-    result.amplitude =
-        std::sqrt(power(sum)) * Tone::sinc(result.turn) / (kDtmfUnit * static_cast<float>(window.valid));
+    result.at = angles[2 + which] * static_cast<float>(slots - 1) / 2;
+    result.re = sum[2 * which];
+    result.im = sum[2 * which + 1];
+    result.amplitude = std::sqrt(power(sum)) * Tone::sinc(result.turn) * whole;
     if (heard[0] > 0 && heard[1] > 0 && heard[2] > 0) {
-      result.bend = at[2 + which];
+      result.bend = bends[2 * which];
       const float level[] = {power(part[0]) / square(heard[0]), power(part[1]) / square(heard[1]),
                              power(part[2]) / square(heard[2])};
       const auto [weakest, strongest] = std::minmax_element(level, level + 3);
@@ -464,16 +539,23 @@ void DtmfDetector::part(int low, Tone& row, int high, Tone& column, int slots) c
   const int half_hops = 2 * (phase_ + DtmfBasis::kPeriod - 1) - (slots - 1);
   const float clocks =
       static_cast<float>(apart * half_hops % (2 * DtmfBasis::kPeriod)) / (2 * DtmfBasis::kPeriod);
-  const float angle = column.phase - row.phase + clocks;
+  const float angle = column.at - row.at + clocks;
   const Four s = sine(Four{n * a_hop, a_hop, kHop * seen_by_row, seen_by_row});
   const Four t = sine(Four{kHop * seen_by_column, seen_by_column, angle, angle + 0.25f});
+  const float along = column.re * row.re + column.im * row.im;
+  const float aside = column.im * row.re - column.re * row.im;
+  const float lengths = (square(row.re) + square(row.im)) * (square(column.re) + square(column.im));
+  const float cosine = (along * t[3] - aside * t[2]) / std::sqrt(lengths + kNothing);
   // A comb of n teeth; where its denominator is nothing it is at a peak.
   const float hops = std::fabs(s[1]) < 1e-4f ? 1 : s[0] / (n * s[1]);
   const float in_row = hops * s[2] / (kHop * s[3]), in_column = hops * t[0] / (kHop * t[1]);
-  const float im = t[2], re = t[3];
   const float a = row.amplitude, b = column.amplitude, rest = 1 - in_row * in_column;
-  row.amplitude = std::sqrt(square(a - in_row * b * re) + square(in_row * b * im)) / rest;
-  column.amplitude = std::sqrt(square(b - in_column * a * re) + square(in_column * a * im)) / rest;
+  // The third side of a triangle; in the limit of what a float holds its square may come out below 0.
+  const auto without = [&](float x, float y) {
+    return std::sqrt(std::max(0.0f, square(x) + square(y) - 2 * x * y * cosine)) / rest;
+  };
+  row.amplitude = without(a, in_row * b);
+  column.amplitude = without(b, in_column * a);
 }
 
 void DtmfDetector::set_levels(float low, float high) noexcept {
@@ -483,18 +565,20 @@ void DtmfDetector::set_levels(float low, float high) noexcept {
   high_present_ = square(kPresent * kDtmfUnit * high);
 }
 
-void DtmfDetector::begin(int low, int high, float low_amplitude, float high_amplitude,
-                         DtmfEvents& out) noexcept {
+void DtmfDetector::begin(int low, const Tone& row, int high, const Tone& column, DtmfEvents& out) noexcept {
   if (digit_) end(heard_until_, out);
   digit_ = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
   low_tone_ = static_cast<std::int8_t>(low);
   high_tone_ = static_cast<std::int8_t>(high);
-  set_levels(low_amplitude, high_amplitude);
+  low_turn_ = row.turn;
+  high_turn_ = column.turn;
+  set_levels(row.amplitude, column.amplitude);
   away_ = lost_ = 0;
   settled_ = false;
 
   // The onset: back to the first hop in which both tones are there, that one counted by how full it is.
   // Across a hole they have to be there in full: what lies beyond a pause is the rest of another key.
+  const float whole = square(kDtmfUnit) * (square(low_) + square(high_));
   onset_ = at_;
   int hole = 0;
   for (int n = 0; n < since_ && hole <= kMaxHole; ++n) {
@@ -503,9 +587,9 @@ void DtmfDetector::begin(int low, int high, float low_amplitude, float high_ampl
       continue;
     }
     const auto& hop = back(n);
-    const float seen = std::sqrt(power_of(hop[static_cast<std::size_t>(low)])) +
-                       std::sqrt(power_of(hop[static_cast<std::size_t>(high)]));
-    const float full = std::min(1.0f, seen / (kDtmfUnit * (low_ + high_)));
+    const float seen =
+        power_of(hop[static_cast<std::size_t>(low)]) + power_of(hop[static_cast<std::size_t>(high)]);
+    const float full = seen < whole ? std::sqrt(seen / whole) : 1;
     if (full < (hole ? kFull : 0.1f)) break;
     hole = 0;
     onset_ = at_ - n * kHop - static_cast<std::int64_t>(full * kHop);

@@ -82,11 +82,14 @@ DtmfGlance analyse(const DtmfBasis& basis, const std::int16_t* pcm, int hops, in
     const std::int32_t energy = energy_of(folded);
     spectra.energy[static_cast<std::size_t>(slot)] = energy;
     Hop& hop = spectra.tone[static_cast<std::size_t>(slot)];
+    for (std::uint32_t& present : spectra.present) present <<= 1;
     if (energy <= quiet) {
       hop.fill({});
       continue;
     }
     hop = project(basis, folded, (phase + k) % DtmfBasis::kPeriod);
+    for (std::size_t t = 0; t < kTones; ++t)
+      spectra.present[t] |= hop[t].re * hop[t].re + hop[t].im * hop[t].im > energy >> kDtmfTrace ? 1 : 0;
 
     const auto power = glance_at(spectra, slot);
     const std::int32_t row = *std::max_element(power.begin(), power.begin() + 4);

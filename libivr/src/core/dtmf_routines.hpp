@@ -53,6 +53,10 @@ inline constexpr float kDtmfGlanceShare =
 // The same for what is compared: the square of the mean of four numbers, and a quarter of four energies.
 inline constexpr float kDtmfGlanceGate = kDtmfGlanceShare * kDtmfFull * 4 / kDtmfGlance;
 
+// A tone is more than a trace in a hop if the square of its number is more than the energy by that power of
+// two: 1 % of the sound.
+inline constexpr int kDtmfTrace = 8;
+
 struct DtmfRoutines {
   static constexpr int kHops = 4;  // at most in one go
 
