@@ -105,6 +105,66 @@ TEST(KeyCutter, CutsNoMoreThanTheKey) {
   EXPECT_LE(changed, 800 + 2 * (40 + 40 + 16));  // its own margin and what the detector is unsure of
 }
 
+// Harmonics of a pitch that glides, syllable by syllable: no tone of it holds.
+Pcm voice(std::size_t samples, double level_dbm0, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  const auto uniform = [&](double a, double b) {
+    return std::uniform_real_distribution<double>(a, b)(random);
+  };
+  const double amplitude = 32768 * std::pow(10, (level_dbm0 - 3.14) / 20);
+  Pcm pcm;
+  while (pcm.size() < samples) {
+    const auto length = static_cast<int>(uniform(600, 2400));
+    double pitch = uniform(0.08, 0.2), angle = 0;  // radians a sample
+    const double glide = uniform(-4e-5, 4e-5);
+    for (int i = 0; i < length; ++i) {
+      angle += pitch += glide;
+      double x = 0;
+      for (int k = 1; k <= 12; ++k) x += std::sin(k * angle + k * k) / k;
+      pcm.push_back(static_cast<std::int16_t>(amplitude * x * std::sin(3.14159 * i / length)));
+    }
+    pcm.resize(pcm.size() + static_cast<std::size_t>(uniform(0, 800)));
+  }
+  pcm.resize(samples);
+  return pcm;
+}
+
+// Somebody talks and presses keys meanwhile, of any length and level. A detector that hears what is left
+// finds none of them, and what was said beside them is as it was, sample by sample.
+TEST(KeyCutter, LeavesTheVoiceBesideKeysAsItIs) {
+  int pressed = 0;
+  std::size_t checked = 0;
+  for (std::uint32_t seed = 1; seed <= 12; ++seed) {
+    std::mt19937 random(seed);
+    const auto uniform = [&](double a, double b) {
+      return std::uniform_real_distribution<double>(a, b)(random);
+    };
+    Pcm in = voice(80000, -24, seed);
+    ASSERT_EQ(keys_in(in), "") << seed;
+    std::vector<bool> beside(in.size(), true);
+    std::string keys;
+    for (std::size_t at = 1000; at + 6000 < in.size(); at += 2400 + random() % 3200) {
+      keys += kDtmfKeys[random() % 16];
+      const Pcm tone = dial(keys.substr(keys.size() - 1), Millis(40 + random() % 160), 0ms, uniform(-12, -4));
+      for (std::size_t i = 0; i < tone.size(); ++i)
+        in[at + i] = static_cast<std::int16_t>(std::clamp(in[at + i] + tone[i], -32768, 32767));
+      // 5 ms of the detector's own step and as much of margin at each side, and a ramp of 2 ms.
+      for (std::size_t i = at - 96; i < at + tone.size() + 96; ++i) beside[i] = false;
+    }
+    ASSERT_EQ(keys_in(in), keys) << seed;
+    KeyCutter cutter;
+    const Pcm out = cut(cutter, in);
+    EXPECT_EQ(keys_in(out), "") << seed;
+    std::size_t changed = 0;
+    for (std::size_t i = 0; i + KeyCutter::kDelay < in.size(); ++i)
+      if (beside[i]) ++checked, changed += out[i + KeyCutter::kDelay] != in[i];
+    EXPECT_EQ(changed, 0u) << seed;
+    pressed += static_cast<int>(keys.size());
+  }
+  EXPECT_GT(pressed, 150);
+  EXPECT_GT(checked, 500000u);
+}
+
 TEST(KeyCutter, KeysAreFoundOverHolesToo) {
   Pcm pcm = dial("w1234567890w", 100ms, 100ms);
   KeyCutter cutter;

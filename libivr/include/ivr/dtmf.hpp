@@ -128,7 +128,7 @@ class DtmfDetector {
   void hear(const std::int16_t* pcm, int hops, const DtmfRoutines& routines, DtmfEvents& out) noexcept;
   void advance(int hops) noexcept;
   void follow(DtmfEvents& out) noexcept;
-  void look(int low, int high, int later, DtmfEvents& out) noexcept;
+  void look(int low, int high, DtmfEvents& out) noexcept;
   void look_at_packets(int low, int high, DtmfEvents& out) noexcept;
   static std::pair<Tone, Tone> measure(const Window& window, int low, int high) noexcept;
   void settle() noexcept;

@@ -58,22 +58,26 @@ void DtmfBank::process(std::span<const DtmfPiece> pieces, std::vector<DtmfHeard>
     };
     if (piece.lost > 0) {
       detector.lost(piece.lost, events_);
-      report();
-    }
-    for (auto pcm = piece.pcm; !pcm.empty(); pcm = pcm.subspan(std::min(pcm.size(), kStretch))) {
-      detector.process(pcm.first(std::min(pcm.size(), kStretch)), *routines_, events_);
       if (!events_.empty()) report();
     }
-    const auto hear = [&](std::span<const std::uint8_t> bytes, auto expand) {
+    const auto hear = [&](std::span<const std::int16_t> stretch) {
+      if (stretch.size() == kStretch && detector.staged_count_ == 0)
+        detector.hear(stretch.data(), DtmfRoutines::kHops, *routines_, events_);
+      else
+        detector.process(stretch, *routines_, events_);
+      if (!events_.empty()) report();
+    };
+    for (auto pcm = piece.pcm; !pcm.empty(); pcm = pcm.subspan(std::min(pcm.size(), kStretch)))
+      hear(pcm.first(std::min(pcm.size(), kStretch)));
+    const auto expand = [&](std::span<const std::uint8_t> bytes, auto into) {
       for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kStretch))) {
         const auto stretch = bytes.first(std::min(bytes.size(), kStretch));
-        expand(stretch, expanded);
-        detector.process({expanded, stretch.size()}, *routines_, events_);
-        if (!events_.empty()) report();
+        into(stretch, expanded);
+        hear({expanded, stretch.size()});
       }
     };
-    if (!piece.ulaw.empty()) hear(piece.ulaw, routines_->from_ulaw);
-    if (!piece.alaw.empty()) hear(piece.alaw, routines_->from_alaw);
+    if (!piece.ulaw.empty()) expand(piece.ulaw, routines_->from_ulaw);
+    if (!piece.alaw.empty()) expand(piece.alaw, routines_->from_alaw);
   }
 }
 

@@ -313,7 +313,14 @@ void DtmfDetector::hear(const std::int16_t* pcm, int hops, const DtmfRoutines& r
     if (digit_) follow(out);
     if (!(glance.look >> k & 1)) continue;
     const unsigned strongest = glance.strongest[static_cast<std::size_t>(k)];
-    look(std::countr_zero(strongest), std::countr_zero(strongest & 0xf0), hops - 1 - k, out);
+    const int low = std::countr_zero(strongest), high = std::countr_zero(strongest & 0xf0);
+    if (digit_ && low == low_tone_ && high == high_tone_) continue;
+    // Whatever the window, fewer hops with both tones never explain enough of it. Of these the newest are
+    // still to come.
+    const std::uint32_t both =
+        spectra_.present[static_cast<std::size_t>(low)] & spectra_.present[static_cast<std::size_t>(high)];
+    const std::uint32_t ours = (std::uint32_t{1} << std::min(since_, kLongest)) - 1;
+    if (!fewer_bits(both >> (hops - 1 - k) & ours, kEvidence[0].hops)) look(low, high, out);
   }
 }
 
@@ -361,14 +368,8 @@ void DtmfDetector::settle() noexcept {
   settled_ = true;
 }
 
-// Has a key begun? These are the strongest tones of the newest hops; `later` more are known already.
-void DtmfDetector::look(int low, int high, int later, DtmfEvents& out) noexcept {
-  if (digit_ && low == low_tone_ && high == high_tone_) return;
-  // Whatever the window, fewer hops with both tones never explain enough of it.
-  const std::uint32_t both =
-      spectra_.present[static_cast<std::size_t>(low)] & spectra_.present[static_cast<std::size_t>(high)];
-  const std::uint32_t hops = (std::uint32_t{1} << std::min(since_, kLongest)) - 1;
-  if (fewer_bits(both >> later & hops, kEvidence[0].hops)) return;
+// Has a key begun? These are the strongest tones of the newest hops.
+void DtmfDetector::look(int low, int high, DtmfEvents& out) noexcept {
   const char digit = kDtmfKeys[static_cast<std::size_t>(low * 4 + high - 4)];
   const bool again = digit == last_digit_ && at_ - last_end_ < kAgain;
 
