@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <set>
 #include <span>
@@ -13,14 +12,11 @@
 
 #include "ivr/call_session.hpp"
 #include "ivr/event_log.hpp"
+#include "require.hpp"
 
 namespace {
 
 using namespace ivr;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 Prompts say(const char* text) { return {Prompt{Prompt::Kind::text, text, "en"}}; }
 Prompts marked() {

@@ -1,19 +1,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "ivr/flow_run.hpp"
+#include "require.hpp"
 
 // Any bytes as a flow document: checking never fails, and a document that loads runs with an arbitrary
 // caller, always with exactly one intent, until it ends; exported and loaded again it is the same.
 
 namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 ivr::Outcome answer(const ivr::Intent& intent, std::uint32_t luck) {
   using namespace ivr;

@@ -1,21 +1,13 @@
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "core/digest_auth.hpp"
 #include "core/sha256.hpp"
 #include "core/sip_uri.hpp"
+#include "require.hpp"
 
 // What strangers write into Authorization, WWW-Authenticate and Contact.
-
-namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
