@@ -128,6 +128,29 @@ TEST(Enrolment, ARefreshThatFailsLeavesUsRegisteredWhileTheRegistrarRemembers) {
   EXPECT_TRUE(each.replied(ok(100s), now)->registered);
 }
 
+TEST(Enrolment, WhoIsReachedElsewhereTellsSoBeforeTheTime) {
+  Enrolment each = enrolment();
+  each.renew(at(0s));  // nobody knows us yet
+  ASSERT_TRUE(each.due(at(0s)));
+  each.renew(at(1s));  // while a request is out, which has told the old place
+  EXPECT_FALSE(each.due(at(1s)));
+  EXPECT_TRUE(each.replied(ok(300s), at(2s)));
+  ASSERT_TRUE(each.due(at(2s)));
+  EXPECT_FALSE(each.replied(ok(300s), at(3s)));
+  EXPECT_EQ(each.deadline(), at(243s));
+  each.renew(at(10s));
+  ASSERT_TRUE(each.due(at(10s)));
+  // A registrar that refuses us is not asked before its time.
+  ASSERT_TRUE(each.replied({.status = 503, .reason = "no", .retry_after = 60s}, at(11s)));
+  each.renew(at(12s));
+  EXPECT_EQ(each.deadline(), at(71s));
+  each.withdraw(at(13s));
+  ASSERT_TRUE(each.due(at(13s)));
+  each.renew(at(13s));
+  EXPECT_TRUE(each.replied(ok(0s), at(14s)));
+  EXPECT_FALSE(each.deadline());
+}
+
 TEST(Enrolment, TakesUsOutAgainFromEachState) {
   Enrolment never = enrolment();
   never.withdraw(at(0s));

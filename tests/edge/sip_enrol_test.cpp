@@ -68,6 +68,19 @@ TEST(SofiaEnrolment, ARegistrationIsRefreshedBeforeItEndsAndTakenOutByStop) {
   EXPECT_EQ(ivr.count<sip::Registered>(), 5);  // by REGISTER, not by time: that was the next event
 }
 
+TEST(SofiaEnrolment, ARegistrarThatIsFarIsToldAtOnceWhenOurAddressChanges) {
+  SipOptions options{.t1 = 100ms, .t1x64 = 6400ms};
+  options.external_ip = "203.0.113.7";
+  Station ivr(registrar_options()), agent(options);
+  const std::string port = std::to_string(agent->local_address().port);
+  const std::string registrar = "sip:198.51.100.9:" + std::to_string(ivr->local_address().port);
+  agent->enrol({.registrar = registrar + ";maddr=127.0.0.1", .user = "10 01", .password = "pass\"word"});
+  ASSERT_TRUE(pump({&ivr, &agent}, [&] { return ivr.count<sip::Registered>() == 1; }));
+  EXPECT_NE(ivr.last<sip::Registered>()->contacts.at(0).uri, "");
+  agent->set_external_ip("203.0.113.8");
+  ASSERT_TRUE(pump({&ivr, &agent}, [&] { return ivr.count<sip::Registered>() == 2; }));
+}
+
 TEST(SofiaEnrolment, WhatCannotBeIsTold) {
   Station ivr(registrar_options()), agent;
   agent->enrol({.registrar = at(ivr), .user = "10 01", .password = "wrong"});

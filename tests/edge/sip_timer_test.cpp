@@ -164,6 +164,10 @@ TEST(SofiaSip, FarPeersAreToldTheExternalAddressAndNearOnesOurOwn) {
   EXPECT_EQ(station->contact_for("198.51.100.9"),
             "<sip:203.0.113.7:" + std::to_string(station->local_address().port) + ">");
   EXPECT_EQ(station->contact_for("127.0.0.9"), "");
+  // One that changes under it.
+  station->set_external_ip("203.0.113.8");
+  EXPECT_EQ(station->contact_for("198.51.100.9"),
+            "<sip:203.0.113.8:" + std::to_string(station->local_address().port) + ">");
 }
 
 }  // namespace

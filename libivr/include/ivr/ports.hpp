@@ -162,7 +162,7 @@ struct SipOptions {
   std::string listen = "127.0.0.1";
   std::uint16_t port = 5060;  // 0: any free one
   bool udp = true, tcp = true;
-  std::string external_ip;  // put into Contact for far peers (NAT); empty: listen
+  std::string external_ip;  // put into Contact for far peers (NAT); empty: listen. See EngineOptions
   std::string user_agent = "libivr";
   int receive_buffer = 4 << 20;    // bytes; small ones collapse under load
   Millis t1 = 500ms, t1x64 = 32s;  // RFC 3261 section 17 timers
@@ -188,6 +188,8 @@ class SipPort {
   // Waits at most `wait` for SIP traffic, a timer of the stack, or wake(); handles all that is there.
   virtual void run(Micros wait) = 0;
   virtual void wake() noexcept = 0;
+  // From the next leg on; legs that are there keep what they have told. Registrations are told at once.
+  virtual void set_external_ip(const std::string& ip) { (void)ip; }
 
   virtual LegId invite(const sip::Invite& request) = 0;  // Ringing*, Answered or Ended follow
   // 180, or 183 with early media: reliable when the peer supports 100rel, with P-Early-Media when it knows
@@ -343,7 +345,7 @@ using Event = std::variant<DigitBegan, DigitEnded, PlayEnded, RecordEnded, Digit
 
 struct MediaOptions {
   std::string bind_ip = "127.0.0.1";
-  std::string external_ip;                           // put into SDP for far peers; empty: bind_ip
+  std::string external_ip;                           // put into SDP; empty: bind_ip. See EngineOptions
   std::uint16_t port_min = 10000, port_max = 20000;  // RTP on even ports, RTCP on the next
   int threads = 0;                                   // 0: one a core
 };
@@ -354,6 +356,8 @@ class MediaPort {
  public:
   virtual ~MediaPort() = default;
   virtual absl::Status start(const MediaOptions& options, std::function<void()> notify) = 0;
+
+  virtual void set_external_ip(const std::string& ip) { (void)ip; }  // from the next open() on
 
   // Binds a port pair; ResourceExhausted when none is free. Not yet sending: set_remote() does that.
   virtual absl::StatusOr<Address> open(StreamId stream, const StreamOptions& options) = 0;

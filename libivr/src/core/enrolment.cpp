@@ -77,7 +77,7 @@ std::optional<sip::Enrolled> Enrolment::replied(const Reply& reply, Time now) {
   const Millis granted = std::max<Millis>(reply.granted, 1s);
   valid_until_ = now + granted;
   // Half a minute and more is left for repetitions (RFC 3261, timer F).
-  due_ = now + (granted > 120s ? granted - 60s : granted / 2);
+  if (!due_) due_ = now + (granted > 120s ? granted - 60s : granted / 2);
   if (std::exchange(told_, true)) return std::nullopt;
   return sip::Enrolled{0, true, reply.status, reply.reason};
 }
@@ -98,6 +98,11 @@ std::optional<sip::Enrolled> Enrolment::failed(const Reply& reply, Time now) {
 
 void Enrolment::lasts_at_least(Millis least) {
   if (least <= 24h) options_.expires = std::max(options_.expires, least);
+}
+
+void Enrolment::renew(Time now) {
+  // After a request that is out; and not before its time where the registrar refuses us.
+  if (!withdrawn_ && (sent_ || (now < valid_until_ && failures_ == 0))) due_ = now;
 }
 
 void Enrolment::withdraw(Time now) {

@@ -50,6 +50,9 @@ class Enrolment {
   // The registrar takes none shorter (423): so it is asked from now on, if that is not more than a day.
   void lasts_at_least(Millis least);
 
+  // We are reached elsewhere now: who knows us is told before the time.
+  void renew(Time now);
+
   void withdraw(Time now);
   bool over() const { return withdrawn_ && !sent_ && !due_; }
 

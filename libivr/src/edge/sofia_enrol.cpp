@@ -47,16 +47,33 @@ std::uint64_t SofiaStack::enrol(const sip::Enrol& enrolment) {
   const std::string user = escaped_user(enrolment.user) + "@";
   const std::string* transport = uri->parameter("transport");
   const bool tcp = !options_.udp || (transport && same_word(*transport, "tcp"));
-  const bool far = !options_.external_ip.empty() && !is_near(uri->host);
   const std::uint64_t seed = std::uint64_t{std::random_device{}()} << 32 | std::random_device{}();
   SofiaEnrolment each{id, Enrolment(enrolment, registrar, seed, md5_hex)};
   each.registrar = registrar;
   each.address = "<sip:" + user + uri->host + (uri->port ? ":" + std::to_string(uri->port) : "") + ">";
-  each.contact = "sip:" + user + bracketed(far ? options_.external_ip : local_.ip) + ":" +
-                 std::to_string(local_.port) + (tcp ? ";transport=tcp" : "");
+  each.user = user;
+  each.tcp = tcp;
+  each.far = !options_.external_ip.empty() && !is_near(uri->host);
+  each.contact = contact_of(each);
   each.call_id = hmac_sha256_hex(std::to_string(seed), each.contact).substr(0, 32);
   enrolments_.push_back(std::move(each));
   return id;
+}
+
+std::string SofiaStack::contact_of(const SofiaEnrolment& each) const {
+  return "sip:" + each.user + bracketed(each.far ? options_.external_ip : local_.ip) + ":" +
+         std::to_string(local_.port) + (each.tcp ? ";transport=tcp" : "");
+}
+
+void SofiaStack::set_external_ip(const std::string& ip) {
+  if (ip == options_.external_ip) return;
+  options_.external_ip = ip;
+  for (SofiaEnrolment& each : enrolments_) {
+    if (!each.far) continue;
+    each.contact = contact_of(each);
+    each.rules.renew(clock_.now());
+  }
+  wake();
 }
 
 void SofiaStack::withdraw(std::uint64_t id) {

@@ -15,6 +15,7 @@ absl::Status SofiaSip::start(const SipOptions& options, Sink sink) {
 Address SofiaSip::local_address() const { return stack_->local(); }
 void SofiaSip::run(Micros wait) { stack_->run(wait); }
 void SofiaSip::wake() noexcept { stack_->wake(); }
+void SofiaSip::set_external_ip(const std::string& ip) { stack_->set_external_ip(ip); }
 LegId SofiaSip::invite(const sip::Invite& request) { return stack_->invite(request); }
 void SofiaSip::ring(LegId leg, int status, std::optional<std::string> sdp) {
   stack_->ring(leg, status, std::move(sdp));

@@ -30,6 +30,7 @@ class SofiaSip final : public SipPort {
   Address local_address() const override;
   void run(Micros wait) override;
   void wake() noexcept override;
+  void set_external_ip(const std::string& ip) override;
 
   LegId invite(const sip::Invite& request) override;
   void ring(LegId leg, int status, std::optional<std::string> sdp) override;

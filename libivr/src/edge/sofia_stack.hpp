@@ -65,6 +65,8 @@ struct SofiaEnrolment {
   std::uint64_t id = 0;
   Enrolment rules;
   std::string registrar, address, contact;  // whom we ask, who we are, where we are
+  std::string user;                         // in the contact, with its '@'
+  bool far = false, tcp = false;
   std::string call_id;
   nua_handle_t* handle = nullptr;
 };
@@ -81,6 +83,7 @@ class SofiaStack {
   const Address& local() const { return local_; }
   void run(Micros wait);
   void wake() noexcept;
+  void set_external_ip(const std::string& ip);
   void stop();
   std::size_t open_legs() const { return legs_.size(); }
   std::string far_contact(const std::string& peer_ip, bool tcp) const;
@@ -135,6 +138,7 @@ class SofiaStack {
   void tell_contacts(const std::string& user);
 
   // Our registrations elsewhere (sofia_enrol.cpp).
+  std::string contact_of(const SofiaEnrolment& each) const;
   void send_register(SofiaEnrolment& enrolment, const Enrolment::Request& request);
   void on_register_reply(nua_handle_t* handle, int status, const char* phrase, const sip_t* sip);
   void withdraw_all();

@@ -62,6 +62,13 @@ class RtpMedia final : public MediaPort {
     return absl::OkStatus();
   }
 
+  void set_external_ip(const std::string& ip) override {
+    const auto shown = parse_endpoint(ip, 1);
+    if (!shown) return;
+    shown_ip_ = ip;
+    local_ip_ = shown->ip;
+  }
+
   absl::StatusOr<Address> open(StreamId id, const StreamOptions& options) override {
     if (threads_.empty()) return absl::FailedPreconditionError("media is not started");
     if (streams_.contains(id))
