@@ -204,6 +204,7 @@ absl::Status read_config(const std::string& path, ServeConfig& config) {
     s.flag("udp", o.sip.udp);
     s.flag("tcp", o.sip.tcp);
     s.text("external_ip", o.sip.external_ip);
+    s.seconds("external_ip_refresh_s", o.external_ip_refresh);
     s.custom("allow", [&](const json& x) {
       if (!x.is_array() || x.empty() ||
           !std::ranges::all_of(x, [](const json& one) { return one.is_string(); }))

@@ -154,7 +154,10 @@ class ConfigDoctor {
                                 ? "Peers beyond send their audio to an address that does not lead here"
                                 : "Peers beyond send their ACK and BYE to an address that does not lead here";
       const IpRange range = ip_range(bound), outside = ip_range(told);
-      if (!told.empty() && outside != IpRange::global && !is_inside(outside)) {
+      if (told.starts_with("stun:")) {
+        report_.notes.push_back(path_ + " " + key + ": what " + told.substr(5) +
+                                " says when the server starts");
+      } else if (!told.empty() && outside != IpRange::global && !is_inside(outside)) {
         add(cause, true, key, "'" + told + "' is " + name_of(outside) + " address", trouble,
             "write the public IP address of this server", media ? sdp : contact);
       } else if (told.empty() && (is_inside(range) || range == IpRange::unspecified)) {

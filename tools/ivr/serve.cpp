@@ -33,7 +33,8 @@ int serve_main(int argc, char** argv) {
   app.add_option("--listen", listen,
                  "ADDRESS[:PORT] for SIP, and the address for RTP (default 127.0.0.1:5060)");
   app.add_option("--port", port, "SIP port; 0 takes a free one")->check(CLI::Range(0, 65535));
-  app.add_option("--external-ip", external_ip, "address that far peers see (NAT)");
+  app.add_option("--external-ip", external_ip,
+                 "address that far peers see (NAT), or stun:HOST[:PORT] to ask that server");
   app.add_option(
          "--allow", allow,
          "take calls and registrations from this network only, as often as needed: 192.0.2.0/24, 2001:db8::1")
@@ -116,6 +117,7 @@ int serve_main(int argc, char** argv) {
   }
   if (auto loaded = load_routes(config); !loaded.ok()) return fail(loaded, 1);
 
+  const bool asks = o.sip.external_ip.starts_with("stun:");
   std::vector<std::string> site_extensions;
   for (const ivr::Route& route : o.routes) {
     if (std::ranges::find(config.extensions, route.extension, &ServeConfig::Extension::number) ==
@@ -146,6 +148,22 @@ int serve_main(int argc, char** argv) {
   }
   std::fflush(stdout);
 
+  std::string outside, unasked;  // as they were told last
+  const auto tell_outside = [&] {
+    const ivr::EngineStats now = (*engine)->stats();
+    if (asks && now.external_ip != outside) {
+      std::printf(as_json ? "{\"event\":\"external_ip\",\"address\":\"%s\"}\n" : "known outside as %s\n",
+                  now.external_ip.c_str());
+      std::fflush(stdout);
+    }
+    if (now.external_ip_error != unasked && !now.external_ip_error.empty())
+      std::fprintf(stderr, "ivr serve: %s; it stays %s\n", now.external_ip_error.c_str(),
+                   now.external_ip.c_str());
+    outside = now.external_ip;
+    unasked = now.external_ip_error;
+  };
+  tell_outside();
+
   Narrator narrator(as_json);
   RefusalLog refusals(config.refusal_log);
   const auto tell = [&](const ivr::EngineEvent& event) {
@@ -157,6 +175,7 @@ int serve_main(int argc, char** argv) {
     const auto event = (*engine)->next_event(ivr::Millis(200));
     if (event) tell(*event);
     if (board && !as_json) desk.show();
+    if (asks) tell_outside();
   }
   if (!as_json) std::printf("stopping: %d calls in progress\n", (*engine)->stats().calls);
   std::fflush(stdout);

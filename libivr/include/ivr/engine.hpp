@@ -39,8 +39,11 @@ struct Route {
 std::vector<Codec> default_codecs();  // what this library has, G.711 first
 
 struct EngineOptions {
+  // An external_ip may be "stun:HOST[:PORT]": start() asks that server at which address it sees us (RFC
+  // 8489), for at most 10 s, and fails when it does not say. Ports are taken to be forwarded as they are.
   SipOptions sip;
   MediaOptions media;
+  Millis external_ip_refresh = 60s;  // until such a server is asked again; 0: only by start()
   StreamOptions stream;
   // What is offered in this order, and taken in the order of whose offer it is. Opus: unless the library was
   // built without (IVR_WITH_OPUS=OFF).
@@ -148,6 +151,9 @@ struct EngineStats {
   std::uint64_t records_waiting = 0, store_errors = 0;  // of the store's backlog
   std::string store_error;                              // the last one
   int streams = 0;
+  // What far peers are told, by SIP; and why a STUN server did not say so again, in which case the address
+  // stays.
+  std::string external_ip, external_ip_error;
 };
 
 // The whole IVR: its threads, and the mailboxes between them (docs/architecture.md, section 5).

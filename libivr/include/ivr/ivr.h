@@ -168,7 +168,8 @@ typedef struct ivr_engine ivr_engine;
 typedef struct ivr_engine_options {
   size_t struct_size;
   const char* listen;                 /* IP address for SIP and RTP; NULL: 127.0.0.1 */
-  const char* external_ip;            /* told to far peers (NAT); NULL: listen */
+  const char* external_ip;            /* told to far peers (NAT), or "stun:HOST[:PORT]", a server that is
+                                       * asked by start; NULL: listen */
   int32_t port;                       /* of SIP, UDP and TCP; 0: any free one, see ivr_engine_port() */
   int32_t rtp_port_min, rtp_port_max; /* RTP on even ports, RTCP on the next */
   int32_t media_threads;              /* 0: one a core */

@@ -17,6 +17,7 @@
 #include "edge/espeak.hpp"
 #include "edge/sofia_sip.hpp"
 #include "edge/sqlite_store.hpp"
+#include "edge/stun_client.hpp"
 #include "engine/mailbox.hpp"
 #include "engine/media.hpp"
 #include "engine/prompt_library.hpp"
@@ -64,6 +65,9 @@ class Engine::Impl {
  private:
   using Request = std::function<void(Switchboard&)>;
 
+  absl::Status learn_address(std::string_view local_ip, std::string& external_ip,
+                             std::optional<StunClient>& client);
+  void watch_address();
   absl::Status open_store();
   absl::Status recover();
   absl::Status recover_router();
@@ -81,6 +85,7 @@ class Engine::Impl {
   std::unique_ptr<StoreThread> store_;
   std::unique_ptr<PromptLibrary> prompts_;
   std::unique_ptr<Switchboard> switchboard_;
+  std::optional<StunClient> sip_seen_, media_seen_;
   std::thread control_;
   std::atomic<bool> running_{false};
   Mailbox<Request> requests_{kRequests};
@@ -94,9 +99,24 @@ class Engine::Impl {
   std::deque<EngineEvent> events_;
   std::uint64_t events_dropped_ = 0;
   bool over_ = true;
+  std::string external_ip_, external_ip_error_;
 };
 
 // ---------------------------------------------------------------------------------------- starting
+
+// Where an external_ip names a server, what that says takes its place.
+absl::Status Engine::Impl::learn_address(std::string_view local_ip, std::string& external_ip,
+                                         std::optional<StunClient>& client) {
+  if (!stun::is_uri(external_ip)) return absl::OkStatus();
+  auto made = StunClient::create(external_ip, local_ip, {.refresh = options_.external_ip_refresh});
+  absl::StatusOr<std::string> seen = made.ok() ? made->ask() : made.status();
+  if (!seen.ok()) {
+    return absl::Status(seen.status().code(), "external_ip: " + std::string(seen.status().message()));
+  }
+  client.emplace(*std::move(made));
+  external_ip = *std::move(seen);
+  return absl::OkStatus();
+}
 
 absl::Status Engine::Impl::open_store() {
   std::error_code why;
@@ -188,6 +208,12 @@ absl::Status Engine::Impl::recover_router() {
 
 absl::Status Engine::Impl::start() {
   if (running_) return absl::FailedPreconditionError("the engine has been started already");
+  if (auto learned = learn_address(options_.sip.listen, options_.sip.external_ip, sip_seen_); !learned.ok())
+    return learned;
+  if (auto learned = learn_address(options_.media.bind_ip, options_.media.external_ip, media_seen_);
+      !learned.ok())
+    return learned;
+  external_ip_ = options_.sip.external_ip;
   if (auto opened = open_store(); !opened.ok()) return opened;
   if (!ports_.sip) ports_.sip = make_sofia_sip();
   SipPort* const sip = ports_.sip.get();
@@ -271,6 +297,7 @@ void Engine::Impl::control() {
     Request request;
     while (requests_.pop(request)) request(*switchboard_);
     switchboard_->work();
+    watch_address();
     if (!draining_.load(std::memory_order_acquire)) continue;
     switchboard_->drain();
     const Time now = clock_.now();
@@ -285,6 +312,18 @@ void Engine::Impl::control() {
   Request late;
   while (requests_.pop(late)) late(*switchboard_);  // somebody waits for the answer
   sip.stop();
+}
+
+void Engine::Impl::watch_address() {
+  const Time now = clock_.now();
+  std::optional<std::string> changed;
+  if (media_seen_ && (changed = media_seen_->poll(now))) ports_.media->set_external_ip(*changed);
+  if (!sip_seen_) return;
+  if ((changed = sip_seen_->poll(now))) ports_.sip->set_external_ip(*changed);
+  if (!changed && sip_seen_->error() == external_ip_error_) return;
+  const std::lock_guard lock(events_mutex_);
+  if (changed) external_ip_ = *changed;
+  external_ip_error_ = sip_seen_->error();
 }
 
 void Engine::Impl::stop(Millis grace) {
@@ -400,6 +439,8 @@ EngineStats Engine::Impl::stats() const {
   }
   const std::lock_guard lock(events_mutex_);
   stats.events_dropped = events_dropped_;
+  stats.external_ip = external_ip_;
+  stats.external_ip_error = external_ip_error_;
   return stats;
 }
 
@@ -427,6 +468,11 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, En
       return absl::InvalidArgumentError("codec '" + std::string(format_of(codec).name) +
                                         "': this library was built without it (IVR_WITH_OPUS=OFF)");
     }
+  }
+  for (const std::string& ip : {options.sip.external_ip, options.media.external_ip}) {
+    if (!stun::is_uri(ip)) continue;
+    if (auto server = stun::parse_uri(ip); !server.ok())
+      return absl::InvalidArgumentError("external_ip " + std::string(server.status().message()));
   }
   if (options.limits.calls < 0) {
     return absl::InvalidArgumentError("limits.calls is " + std::to_string(options.limits.calls) +
