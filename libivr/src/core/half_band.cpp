@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/kaiser.hpp"
 #include "ivr/audio.hpp"
 
 namespace ivr {
@@ -13,23 +14,13 @@ namespace {
 constexpr int kPairs = 14;
 constexpr double kBeta = 6.0;  // of the Kaiser window
 
-double bessel_i0(double x) {
-  double sum = 1, term = 1;
-  for (int k = 1; k < 30; ++k) {
-    term *= (x / 2 / k) * (x / 2 / k);
-    sum += term;
-  }
-  return sum;
-}
-
 // The tap 2k+1 away from the middle.
 const std::array<float, kPairs> kTaps = [] {
   std::array<double, kPairs> taps{};
   double sum = 0;
   for (int k = 0; k < kPairs; ++k) {
     const double at = 2 * k + 1, edge = at / (2 * kPairs);
-    taps[static_cast<std::size_t>(k)] = (k % 2 == 0 ? 1 : -1) / (std::numbers::pi * at) *
-                                        bessel_i0(kBeta * std::sqrt(1 - edge * edge)) / bessel_i0(kBeta);
+    taps[static_cast<std::size_t>(k)] = (k % 2 == 0 ? 1 : -1) / (std::numbers::pi * at) * kaiser(edge, kBeta);
     sum += taps[static_cast<std::size_t>(k)];
   }
   std::array<float, kPairs> result{};

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/kaiser.hpp"
 #include "ivr/audio.hpp"
 
 namespace ivr {
@@ -14,15 +15,6 @@ constexpr int kZeros = 32;         // zero crossings of the sinc each side, at t
 constexpr double kCutoff = 0.465;  // of the lower rate: the middle of the transition
 constexpr int kMaxPhases = 512;    // beyond that, phases are interpolated between
 constexpr double kBeta = 7.5;      // Kaiser window: side lobes about 75 dB down
-
-double bessel_i0(double x) {
-  double sum = 1, term = 1;
-  for (int k = 1; k < 40; ++k) {
-    term *= (x / 2 / k) * (x / 2 / k);
-    sum += term;
-  }
-  return sum;
-}
 
 }  // namespace
 
@@ -52,7 +44,7 @@ absl::StatusOr<Resampler> Resampler::create(int from_hz, int to_hz) {
       const double y = x * scale;
       const double edge = y / kZeros;
       if (std::fabs(edge) >= 1) continue;
-      const double w = bessel_i0(kBeta * std::sqrt(1 - edge * edge)) / bessel_i0(kBeta);
+      const double w = kaiser(edge, kBeta);
       const double a = 2 * kCutoff * y;
       row[static_cast<std::size_t>(k)] =
           w * (std::fabs(a) < 1e-12 ? 1 : std::sin(std::numbers::pi * a) / (std::numbers::pi * a));
