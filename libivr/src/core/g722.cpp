@@ -126,37 +126,41 @@ void Delay::push(int first, int second) noexcept {
 using namespace g722;
 
 std::size_t G722Encoder::encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> bytes) noexcept {
+  auto& [delay, low_band, high_band] = state_;
   const std::size_t n = std::min(pcm.size() / 2, bytes.size());
   for (std::size_t i = 0; i < n; ++i) {
-    delay_.push(pcm[2 * i], pcm[2 * i + 1]);
-    const int* const x = delay_.taps();
+    delay.push(pcm[2 * i], pcm[2 * i + 1]);
+    const int* const x = delay.taps();
     int even = 0, odd = 0;
     for (std::size_t k = 0; k < 12; ++k) {
       even += x[2 * k] * kMirror[k];
       odd += x[2 * k + 1] * kMirror[11 - k];
     }
-    const int low = quantise_low(saturate(((odd + even) >> 14) - low_.predictor.estimate()), low_.step);
-    take_low(low_, low);
-    const int high = quantise_high(saturate(((odd - even) >> 14) - high_.predictor.estimate()), high_.step);
-    take_high(high_, high, scale(high_.step, kHigh2[high]));
+    const int low =
+        quantise_low(saturate(((odd + even) >> 14) - low_band.predictor.estimate()), low_band.step);
+    take_low(low_band, low);
+    const int high =
+        quantise_high(saturate(((odd - even) >> 14) - high_band.predictor.estimate()), high_band.step);
+    take_high(high_band, high, scale(high_band.step, kHigh2[high]));
     bytes[i] = static_cast<std::uint8_t>(high << 6 | low);
   }
   return n;
 }
 
 std::size_t G722Decoder::decode(std::span<const std::uint8_t> bytes, std::span<std::int16_t> pcm) noexcept {
+  auto& [delay, low_band, high_band] = state_;
   const std::size_t n = std::min(bytes.size(), pcm.size() / 2);
   const auto within_band = [](int x) { return std::clamp(x, -16384, 16383); };
   for (std::size_t i = 0; i < n; ++i) {
     const int low_code = bytes[i] & 63, high_code = bytes[i] >> 6;
-    const int low = within_band(low_.predictor.estimate() + scale(low_.step, kLow6[low_code]));
-    take_low(low_, low_code);
-    const int difference = scale(high_.step, kHigh2[high_code]);
-    const int high = within_band(high_.predictor.estimate() + difference);
-    take_high(high_, high_code, difference);
+    const int low = within_band(low_band.predictor.estimate() + scale(low_band.step, kLow6[low_code]));
+    take_low(low_band, low_code);
+    const int difference = scale(high_band.step, kHigh2[high_code]);
+    const int high = within_band(high_band.predictor.estimate() + difference);
+    take_high(high_band, high_code, difference);
 
-    delay_.push(low + high, low - high);
-    const int* const x = delay_.taps();
+    delay.push(low + high, low - high);
+    const int* const x = delay.taps();
     int first = 0, second = 0;
     for (std::size_t k = 0; k < 12; ++k) {
       first += x[2 * k + 1] * kMirror[11 - k];

@@ -46,6 +46,12 @@ class Delay {
   std::size_t at_ = 0;
 };
 
+// What either end of the line keeps.
+struct State {
+  Delay delay;
+  Band low{32}, high{8};
+};
+
 }  // namespace g722
 
 // Thread:   one at a time.
@@ -56,8 +62,7 @@ class G722Encoder {
   std::size_t encode(std::span<const std::int16_t> pcm, std::span<std::uint8_t> bytes) noexcept;
 
  private:
-  g722::Delay delay_;
-  g722::Band low_{32}, high_{8};
+  g722::State state_;
 };
 
 // Thread:   one at a time.
@@ -68,8 +73,7 @@ class G722Decoder {
   std::size_t decode(std::span<const std::uint8_t> bytes, std::span<std::int16_t> pcm) noexcept;
 
  private:
-  g722::Delay delay_;
-  g722::Band low_{32}, high_{8};
+  g722::State state_;
 };
 
 }  // namespace ivr
