@@ -104,26 +104,19 @@ void Conceal(benchmark::State& state, Codec codec) {  // every tenth frame is lo
   }
 }
 
-void ToHalfTheRate(benchmark::State& state) {
-  const auto wide = speech(16000, 320);
-  std::vector<std::int16_t> narrow(160);
-  HalfRate half;
+template <class Converter>
+void convert_rate(benchmark::State& state, int from_hz, int to_hz) {
+  const auto in = speech(from_hz, static_cast<std::size_t>(from_hz / 50));
+  std::vector<std::int16_t> out(static_cast<std::size_t>(to_hz / 50));
+  Converter converter;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(half.process(wide, narrow));
-    benchmark::DoNotOptimize(narrow.data());
+    benchmark::DoNotOptimize(converter.process(in, out));
+    benchmark::DoNotOptimize(out.data());
   }
 }
+void ToHalfTheRate(benchmark::State& state) { convert_rate<HalfRate>(state, 16000, 8000); }
 BENCHMARK(ToHalfTheRate);
-
-void ToTwiceTheRate(benchmark::State& state) {
-  const auto narrow = speech(8000, 160);
-  std::vector<std::int16_t> wide(320);
-  DoubleRate twice;
-  for (auto _ : state) {
-    benchmark::DoNotOptimize(twice.process(narrow, wide));
-    benchmark::DoNotOptimize(wide.data());
-  }
-}
+void ToTwiceTheRate(benchmark::State& state) { convert_rate<DoubleRate>(state, 8000, 16000); }
 BENCHMARK(ToTwiceTheRate);
 
 void ComfortNoiseFrame(benchmark::State& state) {

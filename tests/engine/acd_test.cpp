@@ -339,14 +339,20 @@ TEST(Acd, CallsBackAtTheHeadOfTheQueueAndPutsTheCallerWhereHeStood) {
   EXPECT_EQ(d.acd.partner(back), d.dialled.back().id);
 }
 
-// A start that does not know of the attempt could not tell that it was answered, and would call again.
-TEST(Acd, CallsNobodyBackBeforeTheAttemptIsKept) {
-  Desk d(desk({fixed("ann")}));
-  const std::string busy = d.talk("c0");
+// A caller who wants to be called back has hung up, and the agent's call that he waited for is about to end.
+std::string owe_a_call_back(Desk& d) {
+  std::string busy = d.talk("c0");
   d.acd.join("c1", "+4912", {.queue = "desk"});
   d.acd.request_callback("c1", "+4912");
   d.acd.ended("c1", 0);
   d.acd.ended("c0", 0);
+  return busy;
+}
+
+// A start that does not know of the attempt could not tell that it was answered, and would call again.
+TEST(Acd, CallsNobodyBackBeforeTheAttemptIsKept) {
+  Desk d(desk({fixed("ann")}));
+  const std::string busy = owe_a_call_back(d);
   d.slow_disk = true;
   d.acd.ended(busy, 0);
   d.later(1s);
@@ -358,11 +364,7 @@ TEST(Acd, CallsNobodyBackBeforeTheAttemptIsKept) {
 
 TEST(Acd, WhoeverIsOwedACallBackIsOwedItStillWhenTheEngineStopsDuringIt) {
   Desk d(desk({fixed("ann")}));
-  const std::string busy = d.talk("c0");
-  d.acd.join("c1", "+4912", {.queue = "desk"});
-  d.acd.request_callback("c1", "+4912");
-  d.acd.ended("c1", 0);
-  d.acd.ended("c0", 0);
+  const std::string busy = owe_a_call_back(d);
   d.acd.ended(busy, 0);
   d.later(1s);
   ASSERT_EQ(d.dialled.back().uri, "+4912");
