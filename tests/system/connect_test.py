@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""Parties whom the application brings together, and numbers that are hidden from each other."""
+import unittest
+import urllib.parse
+
+import phone
+from driven import CALLER, OTHER, Driven
+from phone import Phone
+from server import wait_for
+
+
+class Connected(unittest.TestCase):
+    """Two parties whom the application brings together, and who need not know of each other."""
+
+    def setUp(self):
+        self.one, self.other = Phone(user="one", audio=phone.tone(CALLER), policy="ring"), Phone(user="+4930222", audio=phone.tone(OTHER))
+        self.addCleanup(self.one.close)
+        self.addCleanup(self.other.close)
+
+    def driven(self, *options):
+        made = Driven({}, {}, *options, rtp="16000-16999")
+        self.addCleanup(made.close)
+        return made
+
+    def heard(self, one, other):
+        wait_for(lambda: one.hears(OTHER) and other.hears(CALLER), "both hear each other")
+
+    def test_s2_17_the_agent_first_then_the_customer(self):
+        ivr = self.driven().server
+        ivr.do("connect", first=self.one.uri, second=self.other.uri, shown="+49800")
+        wait_for(lambda: "INVITE" in self.one.requests, "the agent's telephone rings")
+        wait_for(lambda: self.one.invited, "the INVITE")
+        self.assertEqual(self.other.requests, [])
+        self.one.answer()
+        self.heard(self.one, self.other)
+        for who in (self.one, self.other):
+            self.assertIn("sip:+49800@", who.invited["from"])
+        self.other.hang_up()
+        wait_for(lambda: self.one.over, "the end of the agent's call")
+
+    def test_s2_17_no_customer_is_called_when_the_agent_does_not_answer(self):
+        self.one.policy = 486
+        ivr = self.driven().server
+        ivr.do("connect", first=self.one.uri, second=self.other.uri)
+        wait_for(lambda: ivr.of("call_ended"), "the end")
+        self.assertEqual(self.other.requests, [])
+
+    def test_s2_14_15_16_neither_number_is_shown_to_the_other_in_any_byte(self):
+        real, virtual = "+966505551234", "+49800777"
+        desk = self.driven("--masking-number", virtual, "--trunk", f"sip:127.0.0.1:{self.other.port}")
+        ivr = desk.server
+        self.assertEqual(ivr.do("mask", one=real, other=self.other.user, lifetime_ms=600_000), virtual)
+        caller = Phone(user=real, audio=phone.tone(CALLER))
+        self.addCleanup(caller.close)
+        self.assertEqual(caller.call(ivr.uri(virtual)), 200)
+        self.heard(caller, self.other)
+        self.assertIn(f"sip:{virtual}@", self.other.invited["from"])
+        self.assertEqual(self.other.hold(), 200)
+        self.assertEqual(self.other.hold(False), 200)
+        self.other.press("5")
+        wait_for(lambda: not self.other.keys, "a key")
+        wait_for(lambda: caller.reports and self.other.reports, "RTCP", 15)
+        self.other.hang_up()
+        wait_for(lambda: caller.over, "the end")
+        for who, hidden in ((caller, self.other.user), (self.other, real)):
+            for spelling in (hidden, hidden.lstrip("+"), urllib.parse.quote(hidden)):
+                for datagram in who.wire:
+                    self.assertNotIn(spelling.encode(), datagram)
+                for report, _ in who.reports:
+                    self.assertNotIn(spelling.encode(), report)
+        # A stranger reaches nobody by the number, and after its time neither does who could before.
+        stranger = Phone(user="+15550001")
+        self.addCleanup(stranger.close)
+        self.assertEqual(stranger.call(ivr.uri(virtual)), 404)
+        self.assertEqual(ivr.do("mask", one=real, other=self.other.user, lifetime_ms=1), virtual)
+
+        def refused():
+            late = Phone(user=real)
+            try:
+                return late.call(ivr.uri(virtual)) == 404
+            finally:
+                late.close()
+        wait_for(refused, "the end of the mapping")
+        self.assertEqual(ivr.do("mask", one=real, other="+15550002", lifetime_ms=600_000), virtual)  # and is used again
+
+    def test_s2_15_the_mapping_works_in_reverse(self):
+        mine, virtual = "+966505551234", "+49800777"
+        back = Phone(user=mine, audio=phone.tone(OTHER))
+        self.addCleanup(back.close)
+        ivr = self.driven("--masking-number", virtual, "--trunk", f"sip:127.0.0.1:{back.port}").server
+        ivr.do("mask", one=mine, other=self.other.user, lifetime_ms=600_000)
+        self.other.audio = phone.tone(CALLER)
+        self.assertEqual(self.other.call(ivr.uri(virtual)), 200)
+        self.heard(self.other, back)
+        self.assertIn(f"sip:{virtual}@", back.invited["from"])
+        self.assertFalse([d for d in back.wire if self.other.user.encode() in d])
+        self.other.hang_up()
+
+
+if __name__ == "__main__":
+    unittest.main()
