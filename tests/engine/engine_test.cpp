@@ -202,11 +202,11 @@ TEST_F(EngineTest, P_38_TheScriptRunsBeforeTheCallIsAnswered) {
   serve({intent::Play{{tone("beep")}}, intent::Answer{}, intent::Collect{.first_timeout = 10s}},
         [](EngineOptions& o) { o.routes[0].answer_later = true; });
   call({intent::SendDigits{"7"}, intent::Wait{60s}});
-  const auto all = heard->all();
-  ASSERT_EQ(all.size(), 5u);
-  EXPECT_EQ(std::get<outcome::Played>(all[1]).end, outcome::PlayEnd::completed);
-  EXPECT_TRUE(std::holds_alternative<outcome::Answered>(all[2]));
-  EXPECT_EQ(std::get<outcome::Collected>(all[3]).digits, "7");
+  const auto told = heard->all();
+  ASSERT_EQ(told.size(), 5u);
+  EXPECT_EQ(std::get<outcome::Played>(told[1]).end, outcome::PlayEnd::completed);
+  EXPECT_TRUE(std::holds_alternative<outcome::Answered>(told[2]));
+  EXPECT_EQ(std::get<outcome::Collected>(told[3]).digits, "7");
   const auto record = end_of(*server).record;
   EXPECT_GE(record.answered - record.started, 150ms);  // the beep came first
 }
