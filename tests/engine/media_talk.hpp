@@ -156,7 +156,9 @@ class TalkFixture : public MediaFixture {
   // So many packet times in which everybody talks and listens.
   void talk(int frames) {
     for (int i = 0; i < frames; ++i) {
+      const auto before = std::chrono::steady_clock::now();
       ASSERT_TRUE(clock_.packet()) << "no clock";
+      longest_wait_ = std::max(longest_wait_, std::chrono::steady_clock::now() - before);
       for (Party* party : parties_) {
         party->listen();
         party->speak();
@@ -174,6 +176,11 @@ class TalkFixture : public MediaFixture {
       talk(1);
     }
     return true;
+  }
+  // How much longer than a frame the machine once let us wait, in samples.
+  std::ptrdiff_t stalled() const {
+    return std::max<std::ptrdiff_t>(
+        0, (longest_wait_ - std::chrono::milliseconds(20)) / std::chrono::microseconds(125));
   }
   bool hears(const Party& party, double hz) { return party.hears(hz, 5) > 0.8 * kLoud; }
   bool hears_not(const Party& party, double hz) { return party.hears(hz, 5) < 0.02 * kLoud; }
@@ -207,6 +214,7 @@ class TalkFixture : public MediaFixture {
     EXPECT_LE(seen, gaps);
   }
 
+  std::chrono::steady_clock::duration longest_wait_{0};
   std::vector<Party*> parties_;
   Peer clock_{99};
 };

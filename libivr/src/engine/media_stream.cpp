@@ -185,6 +185,14 @@ void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
       missing = lost = 0;
     }
   }
+  if (tones_ && codec_.memoryless() && codec_.codec() != Codec::l16) {  // nothing to decode for it
+    DtmfPiece piece{&*tones_, missing, {}, {}, {}};
+    (codec_.codec() == Codec::pcmu ? piece.ulaw : piece.alaw) = frame.payload;
+    host_->listen(*this, piece);
+    if (!voice_ && recordings_.empty() && !shared()) return;
+    take(frame.header, codec_.decode(frame.payload, buffer), Piece::detected, missing, lost, now);
+    return;
+  }
   take(frame.header, codec_.decode(frame.payload, buffer), Piece::heard, missing, lost, now);
 }
 
@@ -192,15 +200,11 @@ void MediaStream::hear(const RtpFrame& frame, int lost, Time now) noexcept {
 void MediaStream::take(const RtpHeader& header, const Audio& audio, Piece piece, int missing, int lost,
                        Time now) noexcept {
   const int unheard = missing + (piece == Piece::made_up ? static_cast<int>(audio.narrow.size()) : 0);
-  if (tones_) {
-    DtmfEvents& events = host_->scratch();
-    if (unheard > 0) tones_->lost(unheard, events);
-    if (piece == Piece::heard) tones_->process(audio.narrow, events);
-    report_tones(events);
-  }
+  const auto heard = piece == Piece::made_up ? std::span<const std::int16_t>{} : audio.narrow;
+  if (tones_ && piece != Piece::detected) host_->listen(*this, {&*tones_, unheard, heard, {}, {}});
   if (voice_) {
     if (unheard > 0) report_voice(voice_->lost(unheard));
-    if (piece == Piece::heard) report_voice(voice_->process(audio.narrow));
+    if (!heard.empty()) report_voice(voice_->process(heard));
   }
   if (shared()) share(header, audio, missing, lost, now);
   if (recordings_.empty()) return;
@@ -239,21 +243,18 @@ void MediaStream::make_comfort(int samples, Time now) noexcept {
   }
 }
 
-void MediaStream::report_tones(DtmfEvents& events) noexcept {
-  for (const DtmfEvent& event : events) {
-    switch (event.kind) {
-      case DtmfEvent::Kind::began:
-        tone_down_ = true;
-        tell(media::DigitBegan{id_, DigitSource::inband, event.digit, 0});
-        break;
-      case DtmfEvent::Kind::ended:
-        tone_down_ = false;
-        tell(media::DigitEnded{id_, DigitSource::inband, event.digit, 0,
-                               Millis(event.length * 1000 / kSampleRateHz)});
-        break;
-    }
+void MediaStream::heard_tone(const DtmfEvent& event) noexcept {
+  switch (event.kind) {
+    case DtmfEvent::Kind::began:
+      tone_down_ = true;
+      tell(media::DigitBegan{id_, DigitSource::inband, event.digit, 0});
+      break;
+    case DtmfEvent::Kind::ended:
+      tone_down_ = false;
+      tell(media::DigitEnded{id_, DigitSource::inband, event.digit, 0,
+                             Millis(event.length * 1000 / kSampleRateHz)});
+      break;
   }
-  events.clear();
 }
 
 void MediaStream::report_voice(VoiceChange change) noexcept {
@@ -378,7 +379,8 @@ void MediaStream::tick_hearing(Time now) noexcept {
   if (tone_down_ && tones_) {
     DtmfEvents& events = host_->scratch();
     tones_->finish(events);
-    report_tones(events);
+    for (const DtmfEvent& event : events) heard_tone(event);
+    events.clear();
   }
   static constexpr std::array<std::int16_t, kFrameSamples> kNothing{};
   if (voice_) report_voice(voice_->process(kNothing));

@@ -70,7 +70,10 @@ class MediaHost : public RecordHost {
  public:
   virtual void tell(Notice&& notice) noexcept = 0;
   virtual DtmfEvents& scratch() noexcept = 0;  // empty, with room for what one packet can hold
-  virtual bool crowded() const noexcept = 0;   // so many streams that each has to cost less
+  // Sound for the stream's detector, in order; it is copied. What is heard in it comes by heard_tone(),
+  // before anything else happens to the stream.
+  virtual void listen(MediaStream& stream, const DtmfPiece& piece) noexcept = 0;
+  virtual bool crowded() const noexcept = 0;  // so many streams that each has to cost less
 
  protected:
   ~MediaHost() = default;
@@ -152,6 +155,7 @@ class MediaStream {
   void received(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
   void received_rtcp(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
   void tick(Time now) noexcept;  // every 20 ms
+  void heard_tone(const DtmfEvent& event) noexcept;
   bool alone() const noexcept {  // nobody waits for what it hears
     return peer_ == nullptr && party_ == nullptr && supervisors_ == nullptr;
   }
@@ -165,13 +169,12 @@ class MediaStream {
   void change_codec(StreamCodec codec) noexcept;
   void hear(const RtpFrame& frame, int lost, Time now) noexcept;
   bool listens() const noexcept;
-  enum class Piece { heard, made_up };
+  enum class Piece { heard, detected, made_up };  // detected: heard by the detector already
   void take(const RtpHeader& header, const Audio& audio, Piece piece, int missing, int lost,
             Time now) noexcept;
   void hear_comfort(const RtpFrame& frame, Time now) noexcept;
   void make_comfort(int samples, Time now) noexcept;
   void report_keys(std::span<const TelephoneEvent> events) noexcept;
-  void report_tones(DtmfEvents& events) noexcept;
   void report_voice(VoiceChange change) noexcept;
   void tick_hearing(Time now) noexcept;
   void tick_recordings() noexcept;

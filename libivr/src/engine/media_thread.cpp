@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 #include <string>
 #include <system_error>
@@ -40,6 +41,10 @@ MediaThread::MediaThread(const SteadyClock& clock, RecordingWriter& writer, std:
                          std::function<void()> notify)
     : clock_(clock), signalled_(signalled), notify_(std::move(notify)), writer_(writer) {
   scratch_.reserve(256);
+  pieces_.reserve(kPieces);
+  heard_of_.reserve(kPieces);
+  sound_.resize(kSound / 2);
+  heard_.reserve(kPieces);
 }
 
 MediaThread::~MediaThread() {
@@ -108,6 +113,31 @@ void MediaThread::flush_notices() {
   if (!signalled_.exchange(true)) notify_();
 }
 
+void MediaThread::listen(MediaStream& stream, const DtmfPiece& piece) noexcept {
+  const auto keep = [this](const auto sound) {
+    if (sound.empty()) return sound;
+    std::int16_t* const at = sound_.data() + sounds_;
+    sounds_ += (sound.size_bytes() + 1) / 2;
+    std::memcpy(at, sound.data(), sound.size_bytes());
+    using Sample = typename decltype(sound)::element_type;
+    return std::span<Sample>(reinterpret_cast<Sample*>(at), sound.size());
+  };
+  const std::size_t needs = piece.pcm.size() + (piece.ulaw.size() + piece.alaw.size() + 1) / 2;
+  if (pieces_.size() == kPieces || needs > sound_.size() - sounds_) hear_tones();
+  pieces_.push_back({piece.detector, piece.lost, keep(piece.pcm), keep(piece.ulaw), keep(piece.alaw)});
+  heard_of_.push_back(&stream);
+}
+
+void MediaThread::hear_tones() {
+  if (pieces_.empty()) return;
+  bank_.process(pieces_, heard_);
+  for (const DtmfHeard& heard : heard_) heard_of_[heard.piece]->heard_tone(heard.event);
+  heard_.clear();
+  pieces_.clear();
+  heard_of_.clear();
+  sounds_ = 0;
+}
+
 void MediaThread::run() {
   prctl(PR_SET_NAME, "ivr-media");
   prctl(PR_SET_TIMERSLACK, 1UL);
@@ -116,6 +146,7 @@ void MediaThread::run() {
     send_due();
     take_commands();
     receive_all();
+    hear_tones();
     flush_notices();
     if (!unwritten_.empty()) flush_jobs();
     sleep();
@@ -154,6 +185,7 @@ void MediaThread::sleep() {
         receive_rtcp(stream);
       } else {
         receive(stream, instant());
+        hear_tones();
       }
     }
   }
@@ -174,6 +206,7 @@ void MediaThread::send_due() {
         stream->tick(now);
         if (stream->polled != (crowded_ && stream->alone())) choose_reading(stream);
       }
+      hear_tones();
     }
     phase_ = (phase_ + 1) % kPhases;
     due_ += kStep;
@@ -185,6 +218,7 @@ void MediaThread::read_phase(int phase) {
   for (MediaStream* stream : phases_[static_cast<std::size_t>(phase)]) {
     if (stream->polled && !stream->more_waits) receive(stream, at);
   }
+  hear_tones();
 }
 
 void MediaThread::choose_reading(MediaStream* stream) {

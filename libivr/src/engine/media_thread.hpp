@@ -101,6 +101,8 @@ class MediaThread final : public MediaHost {
 
   void tell(Notice&& notice) noexcept override;
   DtmfEvents& scratch() noexcept override { return scratch_; }
+  void listen(MediaStream& stream, const DtmfPiece& piece) noexcept override;
+  void hear_tones();
   bool crowded() const noexcept override { return crowded_; }
   void write(RecordJob&& job) noexcept override;
   void run();
@@ -133,6 +135,15 @@ class MediaThread final : public MediaHost {
   ChunkPool chunks_;
   std::vector<RecordJob> unwritten_;  // oldest first; only when the writer's mailbox is full
   DtmfEvents scratch_;
+
+  // What is to be heard of all channels at once.
+  static constexpr std::size_t kPieces = 512, kSound = 96 << 10;
+  DtmfBank bank_;
+  std::vector<DtmfPiece> pieces_;
+  std::vector<MediaStream*> heard_of_;  // each piece
+  std::vector<std::int16_t> sound_;     // samples, or two bytes of G.711
+  std::size_t sounds_ = 0;              // of these
+  std::vector<DtmfHeard> heard_;
 
   std::array<std::vector<MediaStream*>, kPhases> phases_;
   std::vector<MediaStream*> unfinished_;  // their sockets were not emptied
