@@ -192,8 +192,8 @@ std::string_view to_string(DtmfKernel kernel);
 // The next piece of one channel: what was lost before it, and then what came, as samples or in G.711's bytes
 // as they stood in the packet. Of the three spans one is filled.
 struct DtmfPiece {
-  DtmfDetector* detector = nullptr;
-  int lost = 0;  // samples
+  DtmfDetector* detector = nullptr;  // has to be set
+  int lost = 0;                      // samples
   std::span<const std::int16_t> pcm;
   std::span<const std::uint8_t> ulaw;
   std::span<const std::uint8_t> alaw;

@@ -77,8 +77,8 @@ IVR_AVX2 DtmfGlance analyse(const DtmfBasis& basis, const std::int16_t* pcm, int
   Folded folded;
   Work work{.spectra = spectra, .newest = newest, .hops = hops};
   work.energy = fold(four_hops(pcm, hops, padded), folded);
-  put_down(folded);
   if (!begin(work, quiet)) return {};
+  put_down(folded);
   __m256i tones[kHops];
   project(basis, folded, phase, tones);
   return conclude(work, tones);

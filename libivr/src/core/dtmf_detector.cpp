@@ -51,6 +51,7 @@ constexpr int kMaxHole = 8;              // hops missing from a window: two pack
 constexpr int kLongest = 14 + kMaxHole;  // window
 constexpr int kLostHops = 40;            // what a hole may hide of a key that sounds
 constexpr int kSettle = 8;               // a window for the levels
+constexpr float kLevel = 0.125f;         // a ripple: the key fills the window, its levels are right already
 constexpr float kPresent = 0.35f;        // of a tone's amplitude: still there
 constexpr float kFull = 0.7f;            // of a hop: the tone fills it
 constexpr int kAwayHops = 5;             // so long a pause ends a key: 20 ms are bridged, 30 ms split (Q.24)
@@ -392,6 +393,7 @@ void DtmfDetector::look(int low, int high, DtmfEvents& out) noexcept {
     if (odd > 1 && e.hops < kOddHops) continue;
     if (share < share_wanted(e.share, odd)) continue;
     begin(low, row, high, column, out);
+    settled_ = row.ripple < kLevel && column.ripple < kLevel;
     return;
   }
   look_at_packets(low, high, out);
