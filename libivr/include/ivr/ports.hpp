@@ -285,7 +285,9 @@ struct BridgeOptions {
 // What a supervisor may do beyond hearing both sides: be heard by nobody, by its party alone, or by both.
 enum class Supervision { off, listen, whisper, barge };
 
-struct StreamStats {  // of a closed or living stream
+// Of a closed or living stream. What comes from elsewhere counts as foreign while few calls are on a media
+// thread; with many the system drops it before anybody counts.
+struct StreamStats {
   std::uint64_t sent = 0, received = 0, lost = 0, late = 0, foreign = 0, malformed = 0;
   std::int64_t voice_samples = 0;                    // heard above the voice threshold
   double jitter_ms = 0, round_trip_ms = 0, mos = 0;  // mos: ITU-T G.107 estimate, 1 to 4.5
