@@ -119,5 +119,31 @@ TEST_F(MediaCrowd, WhoIsLeftWhenItDispersesIsHeardAsBefore) {
   EXPECT_TRUE(wait_until([&] { return media->stats(id(kStreams - 1)).foreign == 1; }));
 }
 
+// Who is told of events holds the media thread up, as a core would that has too much to do.
+TEST_F(MediaFixture, SaysThatItIsLateForAsLongAsItIs) {
+  std::atomic<bool> held_up{true};
+  ASSERT_TRUE(media
+                  ->start({.port_min = 30000, .port_max = 60000, .threads = 1},
+                          [&] {
+                            if (held_up) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+                          })
+                  .ok());
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (int i = 0; i < 40; ++i) {
+    peers.push_back(std::make_unique<Peer>());
+    open(static_cast<StreamId>(i + 1), *peers.back());
+  }
+  EXPECT_EQ(media->overload(), std::nullopt);
+  std::uint8_t key = 0;
+  ASSERT_TRUE(wait_until([&] {
+    for (const auto& peer : peers) peer->press(key);
+    key = static_cast<std::uint8_t>((key + 1) % 10);
+    return media->overload().has_value();
+  }));
+  EXPECT_NE(media->overload()->find("the limit is 500"), std::string::npos) << *media->overload();
+  held_up = false;
+  EXPECT_TRUE(wait_until([&] { return !media->overload().has_value(); }));
+}
+
 }  // namespace
 }  // namespace ivr::test

@@ -385,6 +385,8 @@ class MediaPort {
   virtual bool next_event(media::Event& event) = 0;  // false: nothing there
   virtual StreamStats stats(StreamId stream) = 0;    // of an open stream, or of one of the last 1,024 closed
   virtual int open_streams() const = 0;
+  // Why one more call would make all calls ragged, with the value and the limit; nothing: it would not.
+  virtual std::optional<std::string> overload() const { return std::nullopt; }
   virtual void stop() = 0;
 };
 

@@ -19,6 +19,7 @@ namespace {
 #if IVR_WITH_ORTP
 
 constexpr std::size_t kClosedKept = 1024;  // streams whose numbers are kept after their end
+constexpr int kMostLate = 500;             // of a thousand milliseconds, in every media thread: no more calls
 constexpr auto kPortPatience = 200ms;      // open() waits so long for streams that are closing
 
 // Control's side: who lives where, which ports are taken, and the commands and notices that cross.
@@ -254,6 +255,16 @@ class RtpMedia final : public MediaPort {
   }
 
   int open_streams() const override { return open_; }
+
+  std::optional<std::string> overload() const override {
+    if (threads_.empty()) return std::nullopt;
+    int least = 1000;
+    for (const auto& home : threads_)
+      least = std::min(least, home->streams == 0 ? 0 : home->thread.late_per_mille());
+    if (least <= kMostLate) return std::nullopt;
+    return absl::StrCat("media is late: of the last seconds ", least, " in 1,000 ms began more than ",
+                        MediaThread::kLate.count(), " ms after their time, the limit is ", kMostLate);
+  }
 
   void stop() override {
     if (threads_.empty()) return;

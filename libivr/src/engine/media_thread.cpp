@@ -195,12 +195,16 @@ void MediaThread::sleep() {
 void MediaThread::send_due() {
   const auto start = Steady::now();
   if (start < due_) return;
-  if (start - due_ > kGiveUp) due_ = start;
+  if (start - due_ > kGiveUp) {
+    late_ += static_cast<int>((start - due_) / kStep), begun_ += static_cast<int>((start - due_) / kStep);
+    due_ = start;
+  }
   const auto last = start;
   while (due_ <= last) {
     read_phase((phase_ + kLead) % kPhases);
     auto& streams = phases_[static_cast<std::size_t>(phase_)];
     if (!streams.empty()) {
+      note_lateness(Steady::now() - due_);
       const Time now = clock_.now();
       for (MediaStream* stream : streams) {
         stream->tick(now);
@@ -211,6 +215,15 @@ void MediaThread::send_due() {
     phase_ = (phase_ + 1) % kPhases;
     due_ += kStep;
   }
+}
+
+void MediaThread::note_lateness(Steady::duration behind) {
+  ++begun_;
+  if (behind > kLate) ++late_;
+  if (due_ - counted_ < std::chrono::seconds(1)) return;
+  late_per_mille_.store((3 * late_per_mille() + late_ * 1000 / begun_) / 4, std::memory_order_relaxed);
+  begun_ = late_ = 0;
+  counted_ = due_;
 }
 
 void MediaThread::read_phase(int phase) {

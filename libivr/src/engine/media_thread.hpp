@@ -90,6 +90,10 @@ class MediaThread final : public MediaHost {
   bool next(Notice& notice) noexcept { return notices_.pop(notice); }
   void stop();
   ChunkPool& chunks() noexcept override { return chunks_; }
+  // Of the milliseconds of the last seconds that had streams, how many in a thousand began more than kLate
+  // after their time. A machine that stalls once is not meant.
+  static constexpr std::chrono::milliseconds kLate{5};
+  int late_per_mille() const noexcept { return late_per_mille_.load(std::memory_order_relaxed); }
   bool flush_jobs();  // to the writer, true when none is left; by control after stop()
 
  private:
@@ -121,6 +125,7 @@ class MediaThread final : public MediaHost {
   void choose_reading(MediaStream* stream);
   void receive_rtcp(MediaStream* stream);
   void send_due();
+  void note_lateness(Steady::duration behind);
   void flush_notices();
   void sleep();
 
@@ -152,6 +157,9 @@ class MediaThread final : public MediaHost {
   DatagramBatch batch_;
   Steady::time_point due_;  // when phase_ is to be sent
   int phase_ = 0;
+  int begun_ = 0, late_ = 0;      // milliseconds that had streams
+  Steady::time_point counted_{};  // since
+  std::atomic<int> late_per_mille_{0};
 
   int epoll_ = -1, wake_ = -1;
   std::atomic<bool> asleep_{false};

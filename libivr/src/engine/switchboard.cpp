@@ -217,6 +217,11 @@ void Switchboard::on(const sip::Invited& invited) {
     return refuse(invited, RefusedFor::limit, refusal->status, refusal->reason, refusal->status == 503);
   }
 
+  if (const auto overload = world_.media.overload()) {
+    admission_.left(invited.source.ip);
+    return refuse(invited, RefusedFor::busy, 503, *overload, true);
+  }
+
   const CallerGate::Verdict verdict = gate_.enter(invited.from_user, world_.clock.now());
   if (verdict.answer != CallerGate::Answer::taken) {
     admission_.left(invited.source.ip);
