@@ -263,5 +263,72 @@ TEST(SipUri, Rfc3261_19_1_4_SameOrNot) {
     EXPECT_FALSE(parse_sip_uri(bad)) << bad;
 }
 
+// What is kept of a user, as a store has it, in the hands of a registrar that begins anew.
+Registrar begun_again(const Registrar& before, Time now, Time later) {
+  const auto document = document_of(sip::Registered{"1001", before.contacts("1001", now)});
+  EXPECT_EQ(document.id, "1001");
+  const auto kept = registered_of(document);
+  EXPECT_TRUE(kept.ok()) << kept.status();
+  Registrar again = *Registrar::create({});
+  again.restore(*kept, later);
+  return again;
+}
+
+TEST(Registrar, ATelephoneIsReachableAfterARestartWithoutComingAgain) {
+  Phone phone;
+  phone.registrar.handle(phone.request({{"sip:1001@10.0.0.9:5062", 3000, 0.5, "<urn:uuid:1>"}}), at(0s));
+  phone.call_id = "other";
+  phone.registrar.handle(phone.request({{"sip:1001@192.0.2.1:5070", 120}}), at(1s));
+  phone.call_id = "third";
+  phone.registrar.handle(phone.request({{"sip:1001@192.0.2.1:5080", 1200}}), at(2s));
+  const auto before = phone.uris(at(10s));
+  ASSERT_EQ(before.size(), 3u);
+  Phone again{.registrar = begun_again(phone.registrar, at(10s), at(20s)), .call_id = "third", .cseq = 1};
+  EXPECT_EQ(again.uris(at(20s)), before);
+  EXPECT_EQ(again.registrar.contacts("1001", at(20s)).back().source.ip, "192.0.2.1");
+  EXPECT_EQ(again.registrar.deadline(), at(121s));
+  EXPECT_EQ(again.uris(at(121s)).size(), 2u);
+  // What arrives late is overtaken still, and the device that comes from elsewhere takes its own place.
+  EXPECT_EQ(again.registrar.handle(again.request({{"sip:1001@192.0.2.1:5080"}}), at(21s)).status, 500);
+  again.call_id = "new";
+  const auto reply =
+      again.registrar.handle(again.request({{"sip:1001@192.0.2.1:5999", {}, 1, "<urn:uuid:1>"}}), at(22s));
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.bindings.size(), 3u);
+}
+
+TEST(Registrar, WhatHasExpiredMeanwhileIsNotTakenUpAgain) {
+  Phone phone;
+  phone.registrar.handle(phone.request({{"sip:1001@192.0.2.1", 60}}), at(0s));
+  Registrar again = begun_again(phone.registrar, at(59s), at(60s));
+  EXPECT_TRUE(again.contacts("1001", at(60s)).empty());
+  EXPECT_FALSE(again.deadline());
+}
+
+TEST(Registrar, NoContactIsTakenUpForLongerThanItCouldHaveBeenGiven) {
+  Phone phone;
+  phone.registrar.handle(phone.request({{"sip:1001@192.0.2.1", 7200}}), at(48h));
+  const Registrar again = begun_again(phone.registrar, at(48h), at(0s));  // the clock was set back
+  EXPECT_EQ(again.deadline(), at(7200s));
+}
+
+TEST(Registrar, ADocumentThatIsNoneIsRefused) {
+  const char* const good =
+      R"([{"uri":"sip:a@b","ip":"192.0.2.1","port":5060,"expires":1,"q":1.0,"registered":"sip:a@b",)"
+      R"("instance":"","call_id":"c","cseq":1}])";
+  ASSERT_TRUE(registered_of({kRegistrationKind, "a", good}).ok());
+  for (const auto& [from, to] : std::map<std::string, std::string>{{"5060", "65536"},
+                                                                   {"5060", "-1"},
+                                                                   {"\"sip:a@b\",\"ip\"", "7,\"ip\""},
+                                                                   {"\"cseq\":1", "\"cseq\":null"},
+                                                                   {"\"q\":1.0", "\"q\":\"1\""},
+                                                                   {"[", "{"},
+                                                                   {"\"call_id\":\"c\",", ""}}) {
+    std::string bad = good;
+    bad.replace(bad.find(from), from.size(), to);
+    EXPECT_FALSE(registered_of({kRegistrationKind, "a", bad}).ok()) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace ivr

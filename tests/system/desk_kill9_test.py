@@ -2,9 +2,11 @@
 """What a desk promised is kept though its server is killed again and again: who was told of a call back is called back,
 and once. IVR_DESK_KILLS (30) in all, IVR_SEED for another run."""
 import collections
+import hashlib
 import json
 import os
 import random
+import re
 import select
 import shutil
 import sqlite3
@@ -358,6 +360,70 @@ class States(unittest.TestCase):
         left = [c for line in recount.read(desk.db) for c in line["commands"] if c["type"] == "left"]
         self.assertEqual([c["exit"] for c in left], ["system"] * 7 + ["served"])
         self.assertEqual(recount.recount(recount.read(desk.db), ended=True), [])
+
+
+def register(at, user, password, contact, expires=600):
+    """One REGISTER with its digest (RFC 2617), from a socket of its own."""
+    made, port = phone.udp(), at.rpartition(":")[2]
+    made.connect(("127.0.0.1", int(port)))
+    tag, proof = made.getsockname()[1], ""
+    for cseq in (1, 2):
+        made.send((f"REGISTER {at} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{tag};branch=z9hG4bK{tag}{cseq}\r\n"
+                   f"From: <sip:{user}@127.0.0.1>;tag={tag}\r\nTo: <sip:{user}@127.0.0.1>\r\nCall-ID: {tag}@test\r\n"
+                   f"CSeq: {cseq} REGISTER\r\nContact: <{contact}>\r\nExpires: {expires}\r\nMax-Forwards: 70\r\n{proof}"
+                   f"Content-Length: 0\r\n\r\n").encode())
+        assert select.select([made], [], [], 10)[0], "no answer to REGISTER"
+        answer = made.recv(65536).decode()
+        if answer.startswith("SIP/2.0 200"):
+            break
+        challenge = next(line for line in answer.split("\r\n") if line.startswith("WWW-Authenticate: Digest") and "SHA" not in line)
+        said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+
+        def md5(text):
+            return hashlib.md5(text.encode()).hexdigest()
+        who, what = md5(f"{user}:{said['realm']}:{password}"), md5(f"REGISTER:{at}")
+        response = md5(f"{who}:{said['nonce']}:00000001:x:auth:{what}")
+        proof = (f'Authorization: Digest username="{user}", realm="{said["realm"]}", nonce="{said["nonce"]}", uri="{at}", '
+                 f'response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="x"\r\n')
+    made.close()
+    return answer.split()[1]
+
+
+class Registrations(unittest.TestCase):
+    """A telephone that has registered is rung after a crash, though it has not come again; one that has gone is not."""
+
+    def test_a_telephone_is_rung_where_it_was_before_the_server_died(self):
+        with Phone(user="ann") as ann:
+            desk = Desk({"site": 1, "agents": {"ann": {}}, "queues": {"desk": {"members": ["ann"]}}, "demo_users": {"ann": "pass"},
+                         "extensions": {"2001": "desk.json"}},
+                        {"desk": {"ivr": 1, "id": "desk", "start": "desk", "on_error": "bye", "nodes": {
+                            "desk": {"type": "queue", "queue": "desk", "next": "bye"}, "bye": {"type": "hangup"}}}})
+            self.addCleanup(desk.close)
+            desk.users = []  # no robots: this telephone registers itself, and once
+            desk.start()
+            at = f"sip:127.0.0.1:{desk.port}"
+            self.assertEqual(register(at, "ann", "pass", ann.uri), "200")
+            kept = "SELECT id FROM documents WHERE kind = 'registration'"
+            wait_for(lambda: desk.rows(kept) == [("ann",)], "the registration is on disk")
+            for _ in range(2):  # the second time of what the first start has taken up
+                desk.kill()
+                desk.start()
+                with Phone(user="c", audio=phone.tone(MUSIC_HERTZ)) as caller:
+                    self.assertEqual(caller.call(desk.server.uri("2001")), 200)
+                    since = len(ann.packets)
+                    wait_for(lambda: len(ann.packets) >= since + 10 and ann.hears(MUSIC_HERTZ), "the caller's voice")
+                    caller.hang_up()
+                    wait_for(lambda: ann.over, "the end")
+                ann.forget()
+            self.assertEqual(register(at, "ann", "pass", ann.uri, expires=0), "200")
+            wait_for(lambda: desk.rows(kept) == [], "the registration has gone")
+            desk.kill()
+            desk.start()
+            with Phone(user="c") as caller:
+                self.assertEqual(caller.call(desk.server.uri("2001")), 200)
+                caller.hang_up()
+            self.assertEqual(desk.stop(), 0)
+            self.assertEqual(len([c for line in recount.read(desk.db) for c in line["commands"] if c["type"] == "connect"]), 2)
 
 
 if __name__ == "__main__":

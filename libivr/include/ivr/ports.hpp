@@ -110,6 +110,10 @@ struct Contact {
   Address source;
   Time expires{};
   double q = 1;
+  // What the registrar goes by when the telephone comes again: as registered, which device, and its last
+  // word.
+  std::string registered, instance, call_id;
+  std::uint32_t cseq = 0;
 };
 // The contacts of a user of our registrar have changed (RFC 3261, 10.3), by a REGISTER or by time.
 struct Registered {
@@ -173,6 +177,9 @@ struct SipOptions {
   // call From one of them at our own address has to prove it likewise. Empty: REGISTER is refused.
   std::vector<SipUser> users;
   std::string realm = "libivr";
+  // What Registered told of an earlier run: taken up by start() where it was, and told again. Contacts that
+  // have expired meanwhile are not, nor are those of who is no user any more.
+  std::vector<sip::Registered> registered;
   Millis min_expires = 60s, default_expires = 3600s, max_expires = 7200s;
 };
 

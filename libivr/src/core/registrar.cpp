@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 namespace ivr {
 namespace {
@@ -48,6 +49,21 @@ RegisterReply Registrar::refuse(int status, std::string reason) const {
   return reply;
 }
 
+void Registrar::restore(const sip::Registered& kept, Time now) {
+  Bindings bindings;
+  // The last of those who come first is the newest: contacts() turns their order round.
+  for (auto each = kept.contacts.rbegin(); each != kept.contacts.rend(); ++each) {
+    std::optional<SipUri> uri = parse_sip_uri(each->registered);
+    if (!uri || each->expires <= now || bindings.size() == options_.contacts) continue;
+    bindings.push_back({*std::move(uri), *each});
+    // Not longer than anybody is given now, whatever the clock said then.
+    bindings.back().contact.expires = std::min<Time>(each->expires, now + options_.max_expires);
+  }
+  if (bindings.empty() || users_.contains(kept.user)) return;
+  ends_.emplace(first_end(bindings), kept.user);
+  users_.emplace(kept.user, std::move(bindings));
+}
+
 RegisterReply Registrar::handle(const RegisterRequest& request, Time now) {
   if (request.all && (request.expires_s != 0u || !request.contacts.empty()))
     return refuse(400, "Contact: * goes alone and with Expires: 0");
@@ -63,7 +79,7 @@ RegisterReply Registrar::handle(const RegisterRequest& request, Time now) {
                          [&](const Binding& each) { return each.contact.expires > now; });
   // Of one Call-ID the CSeq only grows: what arrives late has been overtaken (10.3, steps 6 and 7).
   const auto overtaken = [&](const Binding& each) {
-    return each.call_id == request.call_id && each.cseq >= request.cseq;
+    return each.contact.call_id == request.call_id && each.contact.cseq >= request.cseq;
   };
   RegisterReply reply;
   if (request.all) {
@@ -81,7 +97,7 @@ RegisterReply Registrar::handle(const RegisterRequest& request, Time now) {
     // One's own address again, or a device's new one. Expires: 0 speaks of that address alone.
     const auto superseded = [&](const Binding& each) {
       return same_uri(each.uri, *uri) ||
-             (expires > 0ms && !contact.instance.empty() && each.instance == contact.instance);
+             (expires > 0ms && !contact.instance.empty() && each.contact.instance == contact.instance);
     };
     if (std::ranges::any_of(bindings,
                             [&](const Binding& each) { return superseded(each) && overtaken(each); }))
@@ -90,16 +106,22 @@ RegisterReply Registrar::handle(const RegisterRequest& request, Time now) {
     std::erase_if(added, [&](const Binding& each) { return same_uri(each.uri, *uri); });
     if (expires == 0ms) continue;
     const double q = contact.q >= 0 && contact.q <= 1 ? contact.q : 1;
-    sip::Contact live{dialled(*uri, contact, request), request.source, now + expires, q};
-    added.push_back(
-        {contact.uri, *std::move(uri), contact.instance, request.call_id, request.cseq, std::move(live)});
+    sip::Contact live{dialled(*uri, contact, request),
+                      request.source,
+                      now + expires,
+                      q,
+                      contact.uri,
+                      contact.instance,
+                      request.call_id,
+                      request.cseq};
+    added.push_back({*std::move(uri), std::move(live)});
     reply.changed = true;
   }
   std::ranges::move(added, std::back_inserter(bindings));
   if (bindings.size() > options_.contacts) return refuse_crowd();
 
   for (const Binding& each : bindings)
-    reply.bindings.emplace_back(each.registered,
+    reply.bindings.emplace_back(each.contact.registered,
                                 std::chrono::ceil<std::chrono::seconds>(each.contact.expires - now));
   if (known != users_.end()) {
     ends_.erase({first_end(known->second), request.user});
@@ -143,6 +165,55 @@ std::vector<std::string> Registrar::expire(Time now) {
     changed.push_back(user);
   }
   return changed;
+}
+
+// ------------------------------------------------------------------------------------------ documents
+
+StoredDocument document_of(const sip::Registered& registered) {
+  using Json = nlohmann::ordered_json;
+  Json contacts = Json::array();
+  for (const sip::Contact& each : registered.contacts) {
+    contacts.push_back({{"uri", each.uri},
+                        {"ip", each.source.ip},
+                        {"port", each.source.port},
+                        {"expires", each.expires.time_since_epoch().count()},
+                        {"q", each.q},
+                        {"registered", each.registered},
+                        {"instance", each.instance},
+                        {"call_id", each.call_id},
+                        {"cseq", each.cseq}});
+  }
+  return {kRegistrationKind, registered.user, contacts.dump(-1, ' ', false, Json::error_handler_t::replace)};
+}
+
+absl::StatusOr<sip::Registered> registered_of(const StoredDocument& document) {
+  const auto json = nlohmann::json::parse(document.json, nullptr, false);
+  const auto wrong = [&] {
+    return absl::InvalidArgumentError("registration of " + document.id +
+                                      ": expected a list of contacts, not " + document.json.substr(0, 200));
+  };
+  if (!json.is_array()) return wrong();
+  sip::Registered registered{document.id, {}};
+  for (const auto& each : json) {
+    if (!each.is_object()) return wrong();
+    const auto number = [&](const char* name, std::uint64_t most) {
+      return each.contains(name) && each[name].is_number_integer() && each[name] >= 0 && each[name] <= most;
+    };
+    for (const char* name : {"uri", "ip", "registered", "instance", "call_id"})
+      if (!each.contains(name) || !each[name].is_string()) return wrong();
+    if (!number("port", 65'535) || !number("cseq", UINT32_MAX) || !number("expires", INT64_MAX) ||
+        !each.contains("q") || !each["q"].is_number())
+      return wrong();
+    registered.contacts.push_back({each["uri"],
+                                   {each["ip"], each["port"]},
+                                   Time(Micros(each["expires"].get<std::int64_t>())),
+                                   each["q"],
+                                   each["registered"],
+                                   each["instance"],
+                                   each["call_id"],
+                                   each["cseq"]});
+  }
+  return registered;
 }
 
 }  // namespace ivr

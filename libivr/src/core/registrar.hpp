@@ -65,6 +65,9 @@ class Registrar {
  public:
   static absl::StatusOr<Registrar> create(const RegistrarOptions& options);
 
+  // Contacts as contacts() gave them, of a user who has none: goes on as if it had been here all the time.
+  void restore(const sip::Registered& kept, Time now);
+
   RegisterReply handle(const RegisterRequest& request, Time now);
 
   std::vector<sip::Contact> contacts(std::string_view user, Time now) const;  // best first
@@ -74,11 +77,7 @@ class Registrar {
 
  private:
   struct Binding {
-    std::string registered;  // as it came, for the reply
-    SipUri uri;
-    std::string instance;
-    std::string call_id;
-    std::uint32_t cseq = 0;
+    SipUri uri;  // of contact.registered
     sip::Contact contact;
   };
   using Bindings = std::vector<Binding>;
@@ -90,5 +89,10 @@ class Registrar {
   absl::flat_hash_map<std::string, Bindings> users_;
   std::set<std::pair<Time, std::string>> ends_;  // of each user the first contact that ends
 };
+
+// A user's contacts as a store keeps them, by user.
+inline constexpr char kRegistrationKind[] = "registration";
+StoredDocument document_of(const sip::Registered& registered);
+absl::StatusOr<sip::Registered> registered_of(const StoredDocument& document);
 
 }  // namespace ivr

@@ -65,6 +65,12 @@ absl::Status SofiaStack::start_registrar() {
   if (!registrar.ok()) return registrar.status();
   digest_.emplace(*std::move(digest));
   registrar_.emplace(*std::move(registrar));
+  const Time now = clock_.now();
+  for (const sip::Registered& kept : options_.registered) {
+    if (!digest_->has_user(kept.user)) continue;
+    registrar_->restore(kept, now);
+    deferred_.push_back(sip::Registered{kept.user, registrar_->contacts(kept.user, now)});
+  }
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/registrar.hpp"
 #include "edge/call_journal.hpp"
 #include "edge/clock.hpp"
 #include "edge/codecs.hpp"
@@ -169,6 +170,18 @@ absl::Status Engine::Impl::recover() {
   auto masked = ports_.store->documents(kMaskingKind);
   if (!masked.ok()) return masked.status();
   masked_ = *std::move(masked);
+  auto registered = ports_.store->documents(kRegistrationKind);
+  if (!registered.ok()) return registered.status();
+  for (const StoredDocument& each : *registered) {
+    auto kept = registered_of(each);
+    const bool known =
+        std::ranges::find(options_.sip.users, each.id, &SipUser::user) != options_.sip.users.end();
+    if (kept.ok() && known) {
+      options_.sip.registered.push_back(*std::move(kept));
+    } else if (auto removed = ports_.store->remove_document(each.kind, each.id); !removed.ok()) {
+      return removed;
+    }
+  }
   if (auto committed = ports_.store->commit(); !committed.ok()) return committed;
   for (const OpenCall& call : open) journal_->close(call.slot);
   return absl::OkStatus();

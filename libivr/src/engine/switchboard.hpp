@@ -106,7 +106,7 @@ class Switchboard : private CallControl {
   void on(const sip::Digit& digit);
   void on(const sip::Referred& referred);
   void on(const sip::ReferProgress& progress);
-  void on(const sip::Registered& registered) { acd_.registered(registered); }
+  void on(const sip::Registered& registered);
   void on(const sip::Enrolled& enrolled);
   void on(const sip::Unauthorized&) {}
   void on(const sip::Refused& refused);

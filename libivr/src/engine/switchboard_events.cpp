@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "core/registrar.hpp"
 #include "engine/active_call.hpp"
 #include "engine/switchboard.hpp"
 
@@ -181,6 +182,18 @@ void Switchboard::on(const sip::Referred& referred) {
     return world_.sip.refuse_refer(referred.leg, 603);
   }
   world_.sip.accept_refer(referred.leg);
+}
+
+// Kept, so that after a crash a telephone is rung where it was though it has not come again.
+void Switchboard::on(const sip::Registered& registered) {
+  if (world_.store != nullptr) {
+    if (registered.contacts.empty()) {
+      world_.store->remove_document(kRegistrationKind, registered.user);
+    } else {
+      world_.store->put_document(document_of(registered));
+    }
+  }
+  acd_.registered(registered);
 }
 
 void Switchboard::on(const sip::Refused& refused) {
