@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "core/agent_script.hpp"
 #include "ivr/config.hpp"
 #include "ivr/narrator.hpp"
 
@@ -92,11 +91,6 @@ int main(int argc, char** argv) {
   };
   if (auto read = parse_ports(ports, options); !read.ok()) return fail(read);
   if (auto loaded = load_site(true, config); !loaded.ok()) return fail(loaded);
-  // Where agents on standby call in.
-  options.routes.push_back({.extension = "standby", .script = [](const ivr::CallInfo&) {
-                              return std::make_unique<ivr::AgentScript>(
-                                  ivr::AgentScriptOptions{.standby = true});
-                            }});
   auto made = ivr::Engine::create(std::move(config.engine));
   if (!made.ok()) return fail(made.status());
   ivr::Engine& engine = **made;

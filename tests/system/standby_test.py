@@ -14,13 +14,14 @@ class Standing(unittest.TestCase):
 
     def setUp(self):
         self.desk = Driven({"agents": {"dan": {"standby": True}}, "queues": {"desk": {"members": ["dan"], "retry": "100ms"}},
-                            "extensions": {"2001": "plain.json", "2002": "whispered.json", "2003": "asked.json"}},
+                            "extensions": {"2001": "plain.json", "2002": "whispered.json", "2003": "asked.json",
+                                           "*49": {"standby": True}}},
                            {"plain": desk(queue="desk"), "whispered": desk(queue="desk", whisper={"file": "brief.wav"}),
                             "asked": desk(queue="desk", whisper={"file": "brief.wav"}, accept_keys="1")}, rtp="18000-18999")
         self.addCleanup(self.desk.close)
         self.ivr = self.desk.server
         self.dan = self.phone("dan", ANN)
-        self.assertEqual(self.dan.call(self.ivr.uri("standby")), 200)
+        self.assertEqual(self.dan.call(self.ivr.uri("*49")), 200)
 
     def phone(self, name, hertz):
         made = Phone(user=name, audio=phone.tone(hertz))

@@ -45,8 +45,9 @@ struct MusicClass {
 };
 
 struct SiteExtension {
-  std::string number;  // "2001", a prefix "2*", or "*" for whatever no other takes
-  std::string flow;    // file of the flow, as written: see SiteFlow
+  std::string number;    // "2001", a prefix "2*", or "*" for whatever no other takes
+  std::string flow;      // file of the flow, as written: see SiteFlow
+  bool standby = false;  // in place of a flow: here agents call whose line stays open
   bool record = false;
   std::vector<std::pair<std::string, std::string>> variables;  // name and JSON text
 };

@@ -438,7 +438,10 @@ class SiteReader {
                       "a flow's file, or an object like {\"flow\": "
                       "\"support.json\"}")) {
       Fields f(context_, value, at);
-      e.flow = f.text("flow", true);
+      e.standby = f.boolean("standby", false);
+      e.flow = f.text("flow", !f.has("standby") || value["standby"] == false);
+      if (e.standby && f.has("flow"))
+        error("conflict", at + "/flow", "who calls to be on standby is in no flow: either this or 'standby'");
       e.record = f.boolean("record", false);
       if (const Json* variables = f.object("variables")) {
         for (const auto& [name, initial] : variables->items()) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/agent_script.hpp"
 #include "edge/time_zones.hpp"
 #include "ivr/caller_gate.hpp"
 
@@ -43,6 +44,13 @@ absl::Status set_up(const Site& site, EngineOptions& options) {
   for (const auto& [name, calendar] : site.calendars) check.calendars.push_back(name);
   for (const CallerList& list : site.lists) check.lists.push_back(list.name);
   for (const SiteExtension& extension : site.extensions) {
+    if (extension.standby) {
+      options.routes.push_back({.extension = extension.number, .record = extension.record});
+      options.routes.back().script = [](const CallInfo&) {
+        return std::make_unique<AgentScript>(AgentScriptOptions{.standby = true});
+      };
+      continue;
+    }
     const auto kept = std::ranges::find(site.flows, extension.flow, &SiteFlow::file);
     if (kept == site.flows.end() || kept->document.empty()) {
       return absl::NotFoundError("extension " + extension.number + ": the flow " + extension.flow +
