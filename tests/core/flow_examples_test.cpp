@@ -58,6 +58,31 @@ TEST(ExampleFlows, S3_42_BalanceInquiryAsksByQueryWhereThePathIsUnknown) {
   EXPECT_THAT(c.hears(), HasSubstr("account number")) << "and asks again";
 }
 
+TEST(ExampleFlows, S4_05_FrontDeskLeadsToEachDepartmentByKeyAndByWords) {
+  struct Row {
+    const char* message;
+    const char* key;
+    const char* queue;
+    const char* says;
+  };
+  for (const Row& row :
+       {Row{"\"\"", "1", "sales", "sales"}, Row{"\"\"", "2", "complaints", "sorry"},
+        Row{"\"\"", "0", "reception", "reception"},
+        Row{"\"I want to buy, what is the price?\"", "", "sales", "sales"},
+        Row{"\"it is broken, and the offer was bad; I am angry\"", "", "complaints", "sorry"},
+        Row{"\"عندي شكوى\"", "", "complaints", "sorry"},
+        Row{"\"good morning\"", "", "reception", "reception"}}) {
+    FlowCaller c(example("front_desk"), {.variables = {{"message", row.message}}});
+    c.start();
+    c.played();
+    if (*row.key) c.press(row.key);
+    EXPECT_EQ(c.wants<intent::Queue>().queue, row.queue) << row.message;
+    EXPECT_THAT(c.hears(), HasSubstr(row.says));
+    c.tell(outcome::Queued{.end = outcome::QueueEnd::full});
+    EXPECT_TRUE(c.is<intent::Record>());
+  }
+}
+
 TEST(ExampleFlows, BalanceInquirySpeaksArabicWhenChosen) {
   FlowCaller c(example("balance_inquiry"));
   c.start();

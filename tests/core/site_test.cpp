@@ -370,6 +370,29 @@ TEST(SupportDesk, HasItsFourAgentsAndTwoQueues) {
   }
 }
 
+// S4-05, and of S4-43 what is the queues'.
+TEST(FrontDesk, HasThreeDepartmentsEachWithItsQueueAndAgents) {
+  Site site = site_of(read_text(IVR_SOURCE_DIR "/examples/front_desk/site.json"));
+  ASSERT_EQ(site.departments.size(), 3u);
+  for (const SiteDepartment& department : site.departments) {
+    const auto queue = std::find_if(site.queues.begin(), site.queues.end(),
+                                    [&](const QueueOptions& q) { return q.id == department.queue; });
+    ASSERT_NE(queue, site.queues.end()) << department.id;
+    EXPECT_EQ(queue->department, department.id);
+    EXPECT_EQ(queue->max_size, 100);
+    EXPECT_EQ(queue->max_wait, 10min);
+    EXPECT_TRUE(std::any_of(site.agents.begin(), site.agents.end(), [&](const AgentOptions& agent) {
+      return agent.department == department.id;
+    })) << department.id;
+    EXPECT_EQ(department.otherwise, department.id == "reception");
+    EXPECT_EQ(department.keywords.empty(), department.otherwise);
+  }
+  EXPECT_TRUE(site.extensions.back().standby);
+  const auto added =
+      add_flow(site, "../flows/front_desk.json", read_text(IVR_SOURCE_DIR "/examples/flows/front_desk.json"));
+  EXPECT_TRUE(added.ok()) << added;  // its queues are those of the site
+}
+
 // ----------------------------------------------------------------------------- docs/site-format.md
 
 std::vector<std::string> snippets() {
