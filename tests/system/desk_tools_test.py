@@ -335,6 +335,15 @@ class DeskTools(unittest.TestCase):
         with db:
             db.execute("UPDATE calls SET called = '3001' WHERE id IN (?,?,?)", own)
         db.close()
+        for user, mine in (("boss", served), ("sales", own), ("nobody", [])):
+            report = json.loads(self.ivr("report", "--db", self.db, "--day", "2026-11-20", "--json", "--user", user).stdout)
+            day = [c["call"] for at, text in sqlite3.connect(self.db).execute("SELECT at, commands FROM router_log")
+                   for c in json.loads(text) if SINCE <= at < UNTIL and c["type"] == "connect" and c["call"] in mine]
+            self.assertEqual(sum(q["served"] for q in report["queues"]), len(day), user)
+            self.assertEqual(sum(a["served"] for a in report["agents"]), len(day), user)
+            if not mine:
+                self.assertEqual({(q["joined"], q["abandoned"], q["timed_out"]) for q in report["queues"]}, {(0, 0, 0)})
+                self.assertEqual({a["offered"] for a in report["agents"]}, {0})
         listed = [json.loads(line) for line in self.ivr("log", "--db", self.db, "--json", "--user", "sales").stdout.splitlines()]
         self.assertEqual(sorted(r["call"] for r in listed), own)
         self.assertEqual(len(self.ivr("log", "--db", self.db, "--json", "--user", "sales", "--limit", "2").stdout.splitlines()), 2)

@@ -60,7 +60,8 @@ absl::StatusOr<CallExplanation> explain_call(StorePort& store, std::string_view 
                                              std::optional<Time> at = {});
 
 // Feeds a report that knows its queues from the store: how things stood at its beginning, the steps, and the
-// calls that `shown` lets through (none: all). Not finish().
+// calls. Only those count that `shown` lets through (none: all), in queues and with agents too; an agent's
+// times in its states are the agent's, whoever was served. Not finish().
 absl::Status read_day(StorePort& store, DayReport& report,
                       const std::function<bool(const CallRecord&)>& shown = {});
 

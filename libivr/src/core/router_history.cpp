@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <utility>
 #include <variant>
 
@@ -156,9 +157,43 @@ absl::StatusOr<CallExplanation> explain_call(StorePort& store, std::string_view 
   return explanation;
 }
 
+namespace {
+
+// The commands about calls that `shown` lets through, and those about none.
+acd::Commands commands_of(const acd::Commands& all, const std::function<bool(const std::string&)>& shown) {
+  acd::Commands some;
+  for (const acd::Command& command : all) {
+    const bool keeps = std::visit(
+        [&](const auto& c) {
+          if constexpr (requires { c.call; }) {
+            return shown(c.call);
+          } else {
+            return true;
+          }
+        },
+        command);
+    if (keeps) some.push_back(command);
+  }
+  return some;
+}
+
+}  // namespace
+
 absl::Status read_day(StorePort& store, DayReport& report,
                       const std::function<bool(const CallRecord&)>& shown) {
   bool any = false;
+  std::map<std::string, bool> known;
+  const auto may_be_shown = [&](const std::string& id) {
+    const auto [at, fresh] = known.try_emplace(id, false);
+    if (fresh) {
+      const auto record = store.call(id);
+      at->second = record.ok() && shown(*record);
+    }
+    return at->second;
+  };
+  const auto tell = [&](const RouterHappening& step) {
+    report.step(step.event, shown ? commands_of(step.commands, may_be_shown) : step.commands, step.at);
+  };
   const auto read = read_steps(
       store, report.since(), report.until(),
       [&](const RouterThen& then) {
@@ -166,7 +201,7 @@ absl::Status read_day(StorePort& store, DayReport& report,
       },
       [&](const RouterHappening& step) {
         any = true;
-        report.step(step.event, step.commands, step.at);
+        tell(step);
       });
   if (!read.ok()) return read;
   if (any) {  // when nothing ran at the end of the day, the next start says since when
@@ -175,7 +210,7 @@ absl::Status read_day(StorePort& store, DayReport& report,
     if (!next->empty()) {
       auto happening = parse_router_step(next->front());
       if (!happening.ok()) return happening.status();
-      report.step(happening->event, happening->commands, happening->at);
+      tell(*happening);
     }
   }
   for (int offset = 0;; offset += kPage) {
