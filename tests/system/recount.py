@@ -105,6 +105,7 @@ class Recount:
         self.at = at
         event = line["event"]
         self.accepted = self.gave_up = None
+        self.moved = event["type"] == "move"
         getattr(self, "on_" + event["type"])(event)
         for command in line["commands"]:
             getattr(self, "do_" + command["type"])(command)
@@ -342,6 +343,12 @@ class Recount:
             limit = self.queues.get(line["queue"], {}).get("max_wait", 0)
             if not limit or self.at - entry.in_queue < 1000 * limit:
                 self.fault(f"entry {line['entry']} timed out after {self.at - entry.in_queue} us of {limit} ms")
+        elif line["exit"] == "unavailable" and entry.queue in self.queues:
+            queue = self.queues[entry.queue]
+            tiers = queue.get("tiers", {}).get("apply") or queue.get("leave_empty") or queue.get("once")
+            if queue.get("steps") and not tiers and not entry.asked.get("direct") and not self.moved and (
+                    self.steps_of(entry) <= len(queue["steps"])):
+                self.fault(f"entry {line['entry']} was sent away though a step is left for it")
         if entry.talking:
             self.close(line["talked"], self.at - entry.connected, f"entry {line['entry']} talked")
             self.close(line["waited"], entry.connected - entry.joined, f"entry {line['entry']} waited")
@@ -418,6 +425,38 @@ class Recount:
             return "tried"
         if entry.asked.get("direct"):
             return None if name == entry.asked["agent"] else "not the one asked for"
+        return self.kept_out(name, entry, self.steps_of(entry))
+
+    def steps_of(self, entry):
+        """How many of the queue's steps count: those that are due, and, while nobody is there for the last of them, more. One
+        more than there are: all are skipped."""
+        steps = self.queues[entry.queue].get("steps", [])
+        step = sum(self.at - entry.in_queue >= 1000 * rule["after"] for rule in steps)
+        while 0 < step <= len(steps) and steps[step - 1].get("skip_if"):
+            if any(self.kept_out(name, entry, step) is None and not set(self.states(name, entry)) & set(steps[step - 1]["skip_if"])
+                   for name in self.agents if self.capacity(name, self.channel(entry))):
+                break
+            step += 1
+        return step
+
+    def states(self, name, entry):
+        """Of an agent, in the words of skip_if; several may be true."""
+        agent, queue = self.agents[name], self.queues[entry.queue]
+        yield {"on_break": "paused"}.get(agent.asked, agent.asked)
+        if not agent.reachable:
+            yield "unreachable"
+        if any(o.agent == name and not o.talking for o in self.offers.values()):
+            yield "ringing"
+        if self.used(name, self.channel(entry)) >= self.capacity(name, self.channel(entry)):
+            yield "in_use"
+        if any(self.at < until and (queue.get("shared_last_call", True) or of == entry.queue) for of, until in agent.wrapping.items()):
+            yield "wrap_up"
+        if self.at < agent.delayed:
+            yield "delayed"
+
+    def kept_out(self, name, entry, step):
+        """Why so many steps of the queue do not let an agent in; None when they do."""
+        queue, agent = self.queues[entry.queue], self.agents[name]
         member = next((m for m in queue.get("members", []) if m["agent"] == name), None)
         if queue.get("members"):
             if member is None:
@@ -425,12 +464,11 @@ class Recount:
         elif queue.get("department") and queue["department"] != agent.options.get("department"):
             return "of another department"
         required, low, high, raised = queue.get("required", []), None, None, None
-        for rule in queue.get("steps", []):
-            if self.at - entry.in_queue >= 1000 * rule["after"]:
-                required = required if rule.get("required") is None else rule["required"]
-                low = low if rule.get("min_penalty") is None else rule["min_penalty"]
-                high = high if rule.get("max_penalty") is None else rule["max_penalty"]
-                raised = raised if rule.get("raise_penalty") is None else rule["raise_penalty"]
+        for rule in queue.get("steps", [])[:step]:
+            required = required if rule.get("required") is None else rule["required"]
+            low = low if rule.get("min_penalty") is None else rule["min_penalty"]
+            high = high if rule.get("max_penalty") is None else rule["max_penalty"]
+            raised = raised if rule.get("raise_penalty") is None else rule["raise_penalty"]
         has = levels(agent.options.get("skills", []))
         for need in required + entry.asked.get("required", []):
             if has.get(need["name"], -1) < need.get("level", 1):

@@ -231,6 +231,24 @@ class RecountTest(unittest.TestCase):
         unskilled.lines[-3]["event"]["required"] = [{"name": "red", "level": 1}]
         self.assertEqual(recount(unskilled.lines), [])
 
+    def test_a_step_is_skipped_only_while_nobody_is_there(self):
+        away = ["offline", "paused", "unreachable"]
+        rings = {"members": [{"agent": "ann", "penalty": 0}, {"agent": "ben", "penalty": 1}],
+                 "steps": [{"after": 0, "max_penalty": 0, "skip_if": away}, {"after": 60000, "max_penalty": 1, "skip_if": away}]}
+        for ann, right in (("available", "ann"), ("on_break", "ben")):
+            for who in ("ann", "ben"):
+                day = Day(**rings)
+                day.add(status("ann", ann))
+                day.add(join("c1"), joined(1, "c1"), offer(1, 1, "c1", who))
+                day.add(accepted(1), connect(1, 1, "c1", who, 1000))
+                day.add(ended(1), left(1, "c1", "served", 1000, 1000, who))
+                self.assertEqual(bool(recount(day.lines, True)), who != right, (ann, who))
+        for ben in ("offline", "available"):
+            day = Day(**rings)
+            day.add(status("ann", "offline")).add(status("ben", ben))
+            day.add(join("c1"), joined(1, "c1"), left(1, "c1", "unavailable", 0))
+            self.assertEqual(bool(recount(day.lines, True)), ben == "available", ben)
+
     def test_an_entry_that_leaves_twice_or_wrongly_or_never(self):
         day = Day().with_callers()
         day.add({"type": "leave", "call": "c4", "why": "hung_up"}, left(4, "c4", "abandoned", 7000))
