@@ -87,7 +87,7 @@ class Web:
         self.web.server_close()
 
 
-def start(test, limits=None, rtp=None, options=(), **variables):
+def start(test, limits=None, rtp=None, options=(), silence=60, **variables):
     """A server of its own with all the flows above, each under its name; `test` cleans it away."""
     folder = server.folder()
     test.addCleanup(shutil.rmtree, folder)
@@ -99,7 +99,7 @@ def start(test, limits=None, rtp=None, options=(), **variables):
         extensions[name] = {"flow": name + ".json", "record": name == "tone",
                             "variables": {k: v for k, v in variables.items() if k in document.get("variables", {})}}
     with open(os.path.join(folder, "config.json"), "w") as f:
-        json.dump({"extensions": extensions, "limits": limits or {}}, f)
+        json.dump({"extensions": extensions, "limits": limits or {}, "rtp": {"timeout_s": silence}}, f)
     made = server.Server(folder, "--config", os.path.join(folder, "config.json"), "--prompts", folder, *options,
                          rtp=rtp or "11000-11999").ready()
     test.addCleanup(made.kill)
@@ -413,6 +413,16 @@ class Limits(unittest.TestCase):
             with Phone(user="d") as d:
                 self.taken(d, ivr.uri("tone"))
                 self.assertEqual(d.remote, a.remote)
+
+    def test_s4_43_a_call_that_sends_nothing(self):
+        ivr = start(self, limits={"call_length_s": 60}, silence=1)
+        with Phone(user="silent") as silent, Phone(user="speaks", audio=phone.tone(CALLER_HERTZ)) as speaks:
+            self.taken(speaks, ivr.uri("tone"))
+            self.taken(silent, ivr.uri("tone"))
+            wait_for(lambda: silent.over, "the end of the silent call")
+            self.assertFalse(speaks.over)
+            speaks.hang_up()
+        self.assertEqual((ivr.call_by("silent").record["status"], ivr.call_by("silent").record["cause"]), ("failed", "media lost"))
 
     def test_the_length_of_a_recording_and_of_a_call_and_digits_typed_ahead(self):
         ivr = start(self, limits={"call_length_s": 6})
