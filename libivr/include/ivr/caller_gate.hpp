@@ -41,6 +41,7 @@ class CallerLists {
 // is that.
 //
 // Memory is bounded: 65,536 callers are remembered, then the one who has not called for longest is forgotten.
+// It is of this process: a restart begins with nobody.
 // Thread: one at a time.
 class CallerGate {
  public:
