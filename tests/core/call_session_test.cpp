@@ -193,6 +193,73 @@ TEST_F(CallSessionTest, P_35_TheOtherSidesTelephoneMayBeAskedToCallElsewhere) {
   EXPECT_EQ(script->told.size(), told);
 }
 
+TEST_F(CallSessionTest, P_35_WhomTheCallHasDialledMaySendTheCallerOn) {
+  start({intent::Transfer{.uri = "sip:desk@c", .caller_id = "4711", .ring_limit = 20s, .record = true}});
+  EXPECT_FALSE(session->talks_with(1));
+  step(event::LegReferred{1, "sip:boss@c"}, 1s);  // it does not talk yet
+  EXPECT_TRUE(out.empty());
+  step(event::LegAnswered{1}, 5s);
+  EXPECT_TRUE(session->talks_with(1));
+  step(event::LegReferred{1, "sip:boss@c"}, 15s);
+  ASSERT_NE(sent<command::EarlyMedia>(), nullptr);
+  EXPECT_EQ(sent<command::EarlyMedia>()->leg, 1);
+  ASSERT_NE(sent<command::Dial>(), nullptr);
+  EXPECT_EQ(sent<command::Dial>()->leg, 2);
+  EXPECT_EQ(sent<command::Dial>()->uri, "sip:boss@c");
+  EXPECT_EQ(sent<command::Dial>()->caller_id, "4711");
+  EXPECT_EQ(sent<command::Play>()->prompts.front().value, "ringback");
+  EXPECT_EQ(sent<command::Drop>(), nullptr) << "who refers waits to hear how it goes";
+  EXPECT_EQ(due(), 35s);
+  step(event::LegAnswered{2}, 20s);
+  EXPECT_EQ(sent<command::Connect>()->leg, 2);
+  ASSERT_NE(sent<command::Drop>(), nullptr);
+  EXPECT_EQ(sent<command::Drop>()->leg, 1);
+  EXPECT_EQ(sent<command::StartRecord>(), nullptr) << "one recording of it all";
+  step(event::LegEnded{1, 0, "BYE", false}, 20s);
+  EXPECT_EQ(script->told.size(), 1u);
+  step(event::LegEnded{2, 0, "BYE", true}, 50s);
+  step(event::RecordEnded{1, "/r/t.wav", 45s, outcome::RecordEnd::failed, {}}, 50s);
+  const auto& got = std::get<outcome::Transferred>(script->told[1]);
+  EXPECT_EQ(got.end, outcome::TransferEnd::completed);
+  EXPECT_EQ(got.talk, 40s) << "with both";
+  EXPECT_EQ(got.recording, "/r/t.wav");
+}
+
+TEST_F(CallSessionTest, P_37_SentOnInVainTheCallerComesBackToTheScriptAndNobodyIsLeftOnTheLine) {
+  const auto sent_on = [this] {
+    start({intent::Transfer{.uri = "sip:desk@c", .ring_limit = 20s}});
+    step(event::LegAnswered{1}, 5s);
+    step(event::LegReferred{1, "sip:boss@c"}, 15s);
+  };
+  sent_on();
+  step(event::LegEnded{2, 486, "busy", true}, 16s);
+  EXPECT_EQ(sent<command::Drop>()->leg, 1);
+  EXPECT_EQ(std::get<outcome::Transferred>(script->told[1]).end, outcome::TransferEnd::busy);
+  EXPECT_EQ(std::get<outcome::Transferred>(script->told[1]).talk, 10s);
+
+  sent_on();
+  tick();
+  EXPECT_EQ(std::get<outcome::Transferred>(script->told[1]).end, outcome::TransferEnd::no_answer);
+  std::vector<LegNumber> dropped;
+  for (const Command& command : out)
+    if (const auto* drop = std::get_if<command::Drop>(&command)) dropped.push_back(drop->leg);
+  EXPECT_EQ(dropped, (std::vector<LegNumber>{2, 1, 0}));  // then the script hangs up
+
+  sent_on();
+  step(event::LegEnded{1, 0, "BYE", true}, 16s);  // a telephone that does not wait for the end of it
+  EXPECT_TRUE(out.empty());
+  step(event::LegAnswered{2}, 17s);
+  EXPECT_EQ(sent<command::Connect>()->leg, 2);
+  EXPECT_EQ(sent<command::Drop>(), nullptr);
+
+  sent_on();
+  step(event::LegEnded{0, 0, "BYE", true}, 16s);
+  dropped.clear();
+  for (const Command& command : out)
+    if (const auto* drop = std::get_if<command::Drop>(&command)) dropped.push_back(drop->leg);
+  EXPECT_EQ(dropped, (std::vector<LegNumber>{2, 1}));
+}
+
 TEST_F(CallSessionTest, P_37_AFailedTransferComesBackToTheScriptWithItsCause) {
   const std::pair<int, outcome::TransferEnd> cases[] = {{486, outcome::TransferEnd::busy},
                                                         {600, outcome::TransferEnd::busy},
@@ -294,6 +361,16 @@ TEST_F(CallSessionTest, P_01_NothingStopsAPromptInItsGrace) {
   press('2', 1100ms);
   EXPECT_NE(sent<command::StopPlay>(), nullptr);
   EXPECT_EQ(std::get<outcome::Collected>(script->told[1]).digits, "2");
+}
+
+TEST_F(CallSessionTest, S4_43_ACallFromWhichNoAudioComesIsEnded) {
+  start({intent::Wait{60s}});
+  step(event::MediaLost{}, 5s);
+  ASSERT_NE(sent<command::Drop>(), nullptr);
+  EXPECT_EQ(sent<command::Drop>()->leg, 0);
+  EXPECT_EQ(session->summary().ended_by, outcome::EndedBy::system);
+  EXPECT_EQ(session->summary().reason, "media lost");
+  EXPECT_EQ(last<outcome::Ended>().by, outcome::EndedBy::system);
 }
 
 TEST_F(CallSessionTest, P_38_TheScriptRunsOnEarlyMediaUntilItAnswers) {

@@ -43,6 +43,7 @@ TEST(EventLog, EveryEventSurvivesWritingAndReading) {
       event::PeerHeld{true, "jazz"},
       event::Offered{{Prompt{Prompt::Kind::text, "for sales", "en"}}, "1"},
       event::ReferProgress{486},
+      event::LegReferred{1, "sip:x@y"},
       event::MediaLost{},
       event::Stop{"line\nbreak"},
       event::Tick{}};

@@ -54,13 +54,18 @@ class Caprice : public Script {
       case 2: return intent::Collect{.barge_in = barge, .max = 4, .carry = flag, .sensitive = true};
       case 3: return intent::Record{.prompts = flag ? say("c") : Prompts{}, .beep = l / 128 % 2 == 0};
       case 4: return intent::Fetch{.request = {.url = "http://x/"}, .filler = flag ? say("d") : Prompts{}};
-      case 5: return intent::Transfer{.uri = "sip:a@b", .record = flag, .max_talk = Millis(l % 2 * 9000)};
+      case 5:
+        return intent::Transfer{.uri = "sip:a@b",
+                                .ring_limit = 5s,
+                                .record = flag,
+                                .refer = l / 128 % 4 == 0,
+                                .max_talk = Millis(l % 2 * 9000)};
       case 6: return intent::Wait{Millis(l % 1000)};
       case 7: return intent::SendDigits{flag ? "12" : ""};
       case 8: return intent::Listen{.until_silence = flag};
       case 9: return intent::Answer{};
       case 10: return intent::Callback{"1"};
-      case 11: return intent::Serve{};
+      case 11: return flag ? Intent(intent::Serve{}) : Intent(intent::Decline{});
       case 12: return flag ? Intent(intent::Hangup{}) : Intent(intent::Wait{});
       default:
         return intent::Queue{.queue = l / 128 % 4 == 0 ? "vip" : "support",
@@ -110,7 +115,7 @@ class World {
       asked_back_ = false;
       return step(event::CallbackTaken{how % 4 != 0});
     }
-    switch (what % 18) {
+    switch (what % 21) {
       case 0:
         if (!std::exchange(up_, true)) step(event::Established{});
         return;
@@ -143,6 +148,11 @@ class World {
         if (place_ != Place::talking) return;
         place_ = Place::none;
         return step(event::Unbridged{how % 2 == 0 ? "sip:x@y" : "", how % 3 == 0});
+      case 17:
+        serves_ = false;
+        return step(event::Offered{how % 2 == 0 ? say("w") : Prompts{}, how % 3 == 0 ? "1" : ""});
+      case 18: return step(event::ReferProgress{how % 8 * 100});
+      case 19: return step(event::LegReferred{std::max(1, legs_ - how % 2), "sip:z@b"});
       default:
         if (how % 16 != 0) return step(event::PeerHeld{how % 2 == 0});
         return step(event::MediaLost{});
@@ -190,7 +200,8 @@ class World {
       place_ = Place::none;
     } else if (std::holds_alternative<command::RequestCallback>(command)) {
       asked_back_ = true;
-    } else if (std::holds_alternative<command::Serve>(command)) {
+    } else if (std::holds_alternative<command::Serve>(command) ||
+               std::holds_alternative<command::Decline>(command)) {
       serves_ = true;
     } else if (std::holds_alternative<command::Part>(command)) {
       require(place_ == Place::talking);

@@ -35,6 +35,8 @@ class Connected(unittest.TestCase):
         self.heard(self.one, self.other)
         for who in (self.one, self.other):
             self.assertIn("sip:+49800@", who.invited["from"])
+            self.assertEqual(who.refer("sip:premium@127.0.0.1:9"), 603)  # no stranger calls at our expense
+        self.heard(self.one, self.other)
         self.other.hang_up()
         wait_for(lambda: self.one.over, "the end of the agent's call")
 

@@ -6,7 +6,7 @@ import shutil
 import server
 from server import DRIVER, IVR, Server, run
 
-CALLER, ANN, BOB, OTHER, BOSS = 400, 1500, 1000, 2000, 2500  # Hz, whose voice it is
+CALLER, ANN, BOB, OTHER, BOSS, SALES = 400, 1500, 1000, 2000, 2500, 3000  # Hz, whose voice it is
 MUSIC, BRIEF, BACK, BEEP = 700, 600, 1200, 1000  # of files, and the server's own tone
 
 

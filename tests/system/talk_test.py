@@ -6,7 +6,7 @@ import urllib.parse
 
 import phone
 import server
-from driven import ANN, BACK, BOB, BOSS, BRIEF, CALLER, MUSIC, OTHER, Driven, desk, transfer
+from driven import ANN, BACK, BOB, BOSS, BRIEF, CALLER, MUSIC, OTHER, SALES, Driven, desk, transfer
 from phone import Phone
 from server import wait_for
 
@@ -17,7 +17,8 @@ class Talks(unittest.TestCase):
         cls.ann = Phone(user="ann", audio=phone.tone(ANN))
         cls.bob = Phone(user="bob", audio=phone.tone(BOB))
         cls.other = Phone(user="other", audio=phone.tone(OTHER), policy="ring")
-        for each in (cls.ann, cls.bob, cls.other):
+        cls.sales = Phone(user="sales", audio=phone.tone(SALES))
+        for each in (cls.ann, cls.bob, cls.other, cls.sales):
             cls.addClassCleanup(each.close)
         elsewhere = {"start": "to", "on_error": "bye", "nodes": {
             "to": {"type": "transfer", "mode": "refer", "to": cls.other.uri, "ring_limit": "5s", "next": "bye", "failed": "back"},
@@ -26,9 +27,12 @@ class Talks(unittest.TestCase):
             {"agents": {"ann": {"uri": cls.ann.uri}, "bob": {"uri": cls.bob.uri}},
              "queues": {"desk": {"members": ["ann"]}, "second": {"members": ["bob"]}},
              "extensions": {"2001": "desk.json", "2002": "second.json", "2003": "direct.json", "2004": "clamped.json",
-                            "2005": "elsewhere.json"}},
+                            "2005": "elsewhere.json", "2006": "sales.json"}},
             {"desk": desk(queue="desk"), "elsewhere": elsewhere, "second": desk(queue="second"), "clamped": desk(queue="desk", pass_digits=False),
-             "direct": transfer(to=cls.other.uri)})
+             "direct": transfer(to=cls.other.uri),
+             "sales": {"start": "to", "on_error": "bye", "nodes": desk()["nodes"] | {
+                 "desk": {"type": "play", "say": {"file": "back.wav"}, "next": "bye"},
+                 "to": {"type": "transfer", "to": cls.sales.uri, "next": "survey", "busy": "back", "failed": "desk"}}}})
         cls.addClassCleanup(cls.desk.close)
         cls.ivr = cls.desk.server
         cls.made = []
@@ -40,7 +44,7 @@ class Talks(unittest.TestCase):
                 each.hang_up()
             each.close()
         self.made.clear()
-        for each in (self.ann, self.bob, self.other):
+        for each in (self.ann, self.bob, self.other, self.sales):
             if each.up and not each.over:
                 each.hang_up()
 
@@ -194,6 +198,63 @@ class Talks(unittest.TestCase):
         self.answers_survey(caller).check(self)
         stranger = self.phone("stranger", OTHER)
         self.assertEqual(stranger.call(self.ivr.uri("ann"), headers="Replaces: nothing;to-tag=a;from-tag=b\r\n"), 481)
+
+    def dialled(self, name):
+        """A caller who talks with somebody whom a flow has dialled."""
+        caller = self.phone(name, CALLER)
+        self.sales.progress.clear()
+        self.assertEqual(caller.call(self.ivr.uri("2006")), 200)
+        self.hear(caller, SALES, self.sales, CALLER)
+        return caller
+
+    def test_p35_whom_a_flow_has_dialled_sends_the_caller_on_and_is_told_how_that_goes(self):
+        caller = self.dialled("sent-on")
+        self.assertEqual(self.sales.refer(self.other.uri), 202)
+        wait_for(lambda: 180 in self.sales.progress, "the NOTIFY that it rings")
+        self.assertEqual(self.other.invited["from"].partition("sip:")[2].partition("@")[0], "sent-on")
+        self.other.answer()
+        wait_for(lambda: 200 in self.sales.progress, "the NOTIFY that it is done")
+        self.over(self.sales)
+        self.hear(caller, OTHER, self.other, CALLER)
+        self.other.hang_up()
+        self.answers_survey(caller).check(self)
+
+    def test_p37_sent_on_in_vain_the_caller_is_back_in_the_flow(self):
+        self.other.policy = 486
+        caller = self.dialled("in-vain")
+        self.assertEqual(self.sales.refer(self.other.uri), 202)
+        wait_for(lambda: 486 in self.sales.progress, "the NOTIFY that it was busy")
+        self.over(self.sales, caller)
+        made = self.ivr.call_by("in-vain")
+        self.assertEqual(made.path, ["to", "back", "bye"])
+        self.assertEqual(made.record["variables"]["transfer"]["cause"], "busy")
+        made.check(self)
+
+    def test_p36_whom_a_flow_has_dialled_joins_the_caller_with_the_other_line(self):
+        for name, number in (("joined-flow", self.ivr.uri("2003")), ("joined-far", self.other.uri)):
+            with self.subTest(name):
+                caller, line = self.dialled(name), self.phone("sales-2", SALES)
+                self.other.policy = "answer"
+                self.assertEqual(line.call(number), 200)
+                self.hear(line, OTHER, self.other, SALES)
+                target = number + "?Replaces=" + urllib.parse.quote(line.replaces(), safe="")
+                self.assertEqual(self.sales.refer(target), 202)
+                wait_for(lambda: 200 in self.sales.progress, "the NOTIFY that it is done")
+                self.hear(caller, OTHER, self.other, CALLER)
+                self.over(self.sales, line)
+                self.other.hang_up()
+                self.answers_survey(caller).check(self)
+
+    def test_p36_a_line_that_talks_from_a_queue_is_not_joined(self):
+        caller, line = self.dialled("not-joined"), self.phone("sales-3", SALES)
+        self.assertEqual(line.call(self.ivr.uri("2002")), 200)
+        self.hear(line, BOB, self.bob, SALES)
+        target = f"sip:whoever@127.0.0.1:{self.ivr.port}?Replaces=" + urllib.parse.quote(line.replaces(), safe="")
+        self.assertEqual(self.sales.refer(target), 603)
+        self.hear(caller, SALES, self.sales, CALLER)
+        self.hear(line, BOB, self.bob, SALES)
+        caller.hang_up()
+        line.hang_up()
 
     def test_p36_warm_who_is_asked_hears_the_brief_and_takes_the_caller(self):
         caller = self.talk("warm")

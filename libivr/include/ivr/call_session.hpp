@@ -98,7 +98,11 @@ struct Offered {        // to an agent on an open leg: who is connected when it 
 };
 struct ReferProgress {
   int status = 0;
-};                    // what the other side tells of our Refer
+};  // what the other side tells of our Refer
+struct LegReferred {
+  LegNumber leg = 0;
+  std::string target;
+};                    // who is on a leg that we dialled sends leg 0 on to somebody else
 struct MediaLost {};  // no RTP from leg 0 for the stream's time-out
 struct Stop {
   std::string reason;
@@ -107,12 +111,13 @@ struct Tick {};  // the deadline has come
 
 }  // namespace event
 
-using Event = std::variant<event::Invited, event::Established, event::DigitHeard, event::PlayEnded,
-                           event::RecordEnded, event::HttpReplied, event::DigitsSent, event::VoiceBegan,
-                           event::VoiceEnded, event::LegRinging, event::LegAnswered, event::LegEnded,
-                           event::QueueAnnounced, event::QueueLeft, event::CallbackTaken,
-                           event::AgentStatusSet, event::Bridged, event::Unbridged, event::PeerHeld,
-                           event::Offered, event::ReferProgress, event::MediaLost, event::Stop, event::Tick>;
+using Event =
+    std::variant<event::Invited, event::Established, event::DigitHeard, event::PlayEnded, event::RecordEnded,
+                 event::HttpReplied, event::DigitsSent, event::VoiceBegan, event::VoiceEnded,
+                 event::LegRinging, event::LegAnswered, event::LegEnded, event::QueueAnnounced,
+                 event::QueueLeft, event::CallbackTaken, event::AgentStatusSet, event::Bridged,
+                 event::Unbridged, event::PeerHeld, event::Offered, event::ReferProgress, event::LegReferred,
+                 event::MediaLost, event::Stop, event::Tick>;
 
 // What to do about it, in this order.
 namespace command {
@@ -258,6 +263,7 @@ class CallSession {
     std::string language;
   };
   const Summary& summary() const { return summary_; }
+  bool talks_with(LegNumber leg) const;  // leg 0 does, with one that this call has dialled
   const Script& script() const { return *script_; }
 
  private:
@@ -308,6 +314,7 @@ class CallSession {
   struct Transferring {
     intent::Transfer want;
     LegNumber leg;
+    LegNumber referrer = 0;  // who has sent leg 0 on, until it is known how that went
     enum class Phase { dialing, talking, stopping, referring } phase = Phase::dialing;
     PlayId play = 0;
     RecordId record = 0;
@@ -351,6 +358,8 @@ class CallSession {
   void on_leg_ringing(const event::LegRinging& ringing);
   void on_leg_answered(const event::LegAnswered& answered);
   void on_leg_ended(const event::LegEnded& ended);
+  void on_leg_referred(const event::LegReferred& referred);
+  void let_go(LegNumber& referrer);
   void on_tick();
   void begin(const Intent& intent);
   void finish(Outcome outcome);

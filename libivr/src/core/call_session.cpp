@@ -94,6 +94,7 @@ void CallSession::handle(const Event& event) {
           [&](const event::LegRinging& ringing) { on_leg_ringing(ringing); },
           [&](const event::LegAnswered& answered) { on_leg_answered(answered); },
           [&](const event::LegEnded& ended) { on_leg_ended(ended); },
+          [&](const event::LegReferred& referred) { on_leg_referred(referred); },
           [&](const event::QueueAnnounced& announced) { on_queue_announced(announced); },
           [&](const event::QueueLeft& left) { on_queue_left(left); },
           [&](const event::CallbackTaken& callback) { on_callback_taken(callback); },
@@ -409,6 +410,7 @@ void CallSession::leave() {
       out_->push_back(command::StopRecord{transfer->record});
     }
     if (transfer->leg != 0) out_->push_back(command::Drop{transfer->leg, "the caller has gone"});
+    let_go(transfer->referrer);
   } else if (auto* queueing = std::get_if<Queueing>(&operation_)) {
     switch (queueing->phase) {
       case Queueing::Phase::waiting: out_->push_back(command::LeaveQueue{}); break;

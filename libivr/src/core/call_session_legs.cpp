@@ -81,7 +81,8 @@ void CallSession::on_leg_answered(const event::LegAnswered& answered) {
   transfer->phase = Transferring::Phase::talking;
   transfer->answered = now_;
   out_->push_back(command::Connect{transfer->leg});
-  if (transfer->want.record) {
+  let_go(transfer->referrer);
+  if (transfer->want.record && transfer->record == 0) {
     transfer->record = next_record_++;
     ++open_records_;
     out_->push_back(command::StartRecord{transfer->record, "transfer", true, Millis{0}, Millis{0}});
@@ -93,9 +94,34 @@ void CallSession::on_leg_answered(const event::LegAnswered& answered) {
   }
 }
 
+bool CallSession::talks_with(LegNumber leg) const {
+  const auto* transfer = std::get_if<Transferring>(&operation_);
+  return transfer != nullptr && transfer->leg == leg && transfer->phase == Transferring::Phase::talking;
+}
+
+// Leg 0 hears it ring again. How the transfer goes now is how it goes: the script hears of one.
+void CallSession::on_leg_referred(const event::LegReferred& referred) {
+  if (!talks_with(referred.leg)) return;
+  auto& transfer = std::get<Transferring>(operation_);
+  out_->push_back(command::EarlyMedia{transfer.leg, EarlyMedia::inactive});  // they hear each other no more
+  transfer.result.talk += since(transfer.answered);
+  transfer.phase = Transferring::Phase::dialing;
+  transfer.referrer = std::exchange(transfer.leg, next_leg_++);
+  out_->push_back(
+      command::Dial{transfer.leg, referred.target,
+                    transfer.want.caller_id.empty() ? call_.caller_uri : transfer.want.caller_id});
+  ring_back(transfer);
+  arm(transfer.want.ring_limit);
+}
+
+void CallSession::let_go(LegNumber& referrer) {
+  if (referrer != 0) out_->push_back(command::Drop{std::exchange(referrer, 0), "transferred"});
+}
+
 void CallSession::on_leg_ended(const event::LegEnded& ended) {
   if (ended.leg != 0) {
     auto* transfer = std::get_if<Transferring>(&operation_);
+    if (transfer != nullptr && transfer->referrer == ended.leg) transfer->referrer = 0;
     if (transfer == nullptr || transfer->leg != ended.leg || transfer->phase == Transferring::Phase::stopping)
       return;
     end_transfer(*transfer,
@@ -134,7 +160,8 @@ void CallSession::end_transfer(Transferring& transfer, outcome::TransferEnd end,
     out_->push_back(command::EarlyMedia{transfer.leg, EarlyMedia::inactive});
   transfer.result.end = end;
   transfer.result.sip_status = status;
-  if (transfer.phase == Transferring::Phase::talking) transfer.result.talk = since(transfer.answered);
+  if (transfer.phase == Transferring::Phase::talking) transfer.result.talk += since(transfer.answered);
+  let_go(transfer.referrer);
   if (transfer.record != 0) {
     transfer.phase = Transferring::Phase::stopping;
     out_->push_back(command::StopRecord{transfer.record});

@@ -151,6 +151,10 @@ void fields(event::ReferProgress& x, F&& f) {
   f("status", x.status);
 }
 template <class F>
+void fields(event::LegReferred& x, F&& f) {
+  f("leg", x.leg), f("target", x.target);
+}
+template <class F>
 void fields(event::MediaLost&, F&&) {}
 template <class F>
 void fields(event::Stop& x, F&& f) {
@@ -160,10 +164,11 @@ template <class F>
 void fields(event::Tick&, F&&) {}
 
 inline constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames{
-    "invited",         "established", "digit_heard",    "play_ended",       "record_ended", "http_replied",
-    "digits_sent",     "voice_began", "voice_ended",    "leg_ringing",      "leg_answered", "leg_ended",
-    "queue_announced", "queue_left",  "callback_taken", "agent_status_set", "bridged",      "unbridged",
-    "peer_held",       "offered",     "refer_progress", "media_lost",       "stop",         "tick"};
+    "invited",          "established",  "digit_heard",     "play_ended",  "record_ended",
+    "http_replied",     "digits_sent",  "voice_began",     "voice_ended", "leg_ringing",
+    "leg_answered",     "leg_ended",    "queue_announced", "queue_left",  "callback_taken",
+    "agent_status_set", "bridged",      "unbridged",       "peer_held",   "offered",
+    "refer_progress",   "leg_referred", "media_lost",      "stop",        "tick"};
 
 template <class F>
 void fields(command::Ring&, F&&) {}

@@ -65,6 +65,7 @@ struct ActiveCall {
   std::string takes_over;         // the call whose place it takes (RFC 3891)
   std::string adopts;             // the call whose other leg its next Dial takes over
   std::string replaces;           // header of its next Dial
+  LegId referrer = 0;             // a leg of its own that has sent it on, and hears how that goes
   bool handed_on = false;         // we end it because its talk goes on elsewhere
   std::optional<Supervision> watches;  // a supervisor's call: how
   std::string watched;                 // ... and which

@@ -138,6 +138,8 @@ class Switchboard : private CallControl {
   void carry_out(ActiveCall& call, const command::Connect& connect);
   void carry_out(ActiveCall& call, const command::EarlyMedia& early);
   void hush(ActiveCall& call, bool on);
+  void referred_by(ActiveCall& call, LegNumber number, const sip::Referred& referred);
+  void tell_referrer(ActiveCall& call, int status);
   void carry_out(ActiveCall& call, const command::Drop& drop);
   void carry_out(ActiveCall& call, const command::JoinQueue& join);
   void carry_out(ActiveCall& call, const command::LeaveQueue& leave);

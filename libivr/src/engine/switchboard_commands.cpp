@@ -76,12 +76,14 @@ bool Switchboard::adopt(ActiveCall& call, LegNumber number) {
   const auto theirs = from == nullptr ? std::vector<ActiveCall::Leg>::iterator{}
                                       : std::find_if(from->legs.begin() + 1, from->legs.end(), talking);
   if (from == nullptr || theirs == from->legs.end()) {  // he has hung up meanwhile
+    tell_referrer(call, 480);
     later(call, event::LegEnded{number, 480, "the other call is over", true});
     acd_.transferring(call.record.id, 480);
     return true;
   }
   auto& leg = call.legs[static_cast<std::size_t>(number)] = std::exchange(*theirs, {});
   legs_[leg.sip] = streams_[leg.stream] = {call.key, number};
+  tell_referrer(call, 200);
   later(call, event::LegAnswered{number});
   from->handed_on = true;
   later(*from, event::Stop{"transferred"});
@@ -201,6 +203,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::EarlyMedia& early) 
 
 void Switchboard::carry_out(ActiveCall& call, const command::Drop& drop) {
   const auto& leg = call.legs[static_cast<std::size_t>(drop.leg)];
+  if (leg.sip != 0 && leg.sip == call.referrer) tell_referrer(call, 408);  // nobody has answered
   if (leg.sip != 0) world_.sip.hang_up(leg.sip, drop.reason);
 }
 

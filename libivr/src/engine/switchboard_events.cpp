@@ -31,6 +31,7 @@ void Switchboard::on(const sip::Ringing& ringing) {
       leg.early = true;
     }
   }
+  if (number != 0) tell_referrer(*call, 180);
   step(*call, event::LegRinging{number, number != 0 && leg.early ? ringing.early : std::nullopt});
   if (number == 0) {
     acd_.ringing(call->record.id);
@@ -54,6 +55,7 @@ void Switchboard::on(const sip::Answered& answered) {
   set_remote(*call, number, *std::move(remote));
   if (number != 0) {
     const std::string id = call->record.id;
+    tell_referrer(*call, 200);  // as long as it is there
     step(*call, event::LegAnswered{number});
     return acd_.transferring(id, 200);
   }
@@ -138,7 +140,10 @@ void Switchboard::on(const sip::Ended& ended) {
     call->record.ended = world_.clock.now();
     call->sip_status = ended.status;
     acd_.ended(id, ended.status);
+  } else if (ended.leg == call->referrer) {
+    call->referrer = 0;  // it does not wait to hear more
   } else {
+    tell_referrer(*call, ended.status >= 300 ? ended.status : 487);
     acd_.transferring(id, ended.status >= 300 ? ended.status : 487);
   }
   step(*call, event::LegEnded{number, ended.status, ended.reason, ended.by_peer});
@@ -160,8 +165,9 @@ void Switchboard::on(const sip::ReferProgress& progress) {
 // blind.
 void Switchboard::on(const sip::Referred& referred) {
   LegNumber number = 0, other_number = 0;
-  const ActiveCall* const call = find_leg(referred.leg, number);
-  if (call == nullptr || number != 0) return world_.sip.refuse_refer(referred.leg, 603);
+  ActiveCall* const call = find_leg(referred.leg, number);
+  if (call == nullptr) return world_.sip.refuse_refer(referred.leg, 603);
+  if (number != 0) return referred_by(*call, number, referred);
   const std::string id = call->record.id;
   ActiveCall* const caller = find_call(acd_.partner(id));
   ActiveCall* const other = referred.replaces == 0 ? nullptr : find_leg(referred.replaces, other_number);
@@ -182,6 +188,31 @@ void Switchboard::on(const sip::Referred& referred) {
     return world_.sip.refuse_refer(referred.leg, 603);
   }
   world_.sip.accept_refer(referred.leg);
+}
+
+// Whom a flow has dialled sends the caller on as an agent does: where it says, in place of a call that is not
+// ours, or to whom its own call to us has dialled. Not to somebody who talks in or from a queue: that talk
+// has a script at either end. And nobody else may: a stranger whom the application connects, or a masked
+// number stands for, is not to call at our expense.
+void Switchboard::referred_by(ActiveCall& call, LegNumber number, const sip::Referred& referred) {
+  LegNumber other_number = 0;
+  const ActiveCall* const other =
+      referred.replaces == 0 ? nullptr : find_leg(referred.replaces, other_number);
+  const bool dialled = other != nullptr && other != &call && other_number == 0 && other->legs.size() > 1 &&
+                       acd_.partner(other->record.id).empty();
+  if (call.record.flow.empty() || !call.session.talks_with(number) || (referred.replaces != 0 && !dialled))
+    return world_.sip.refuse_refer(referred.leg, 603);
+  if (other != nullptr) call.adopts = other->record.id;
+  call.replaces = referred.replaces_header;
+  call.referrer = referred.leg;
+  world_.sip.accept_refer(referred.leg);
+  step(call, event::LegReferred{number, referred.target});
+}
+
+void Switchboard::tell_referrer(ActiveCall& call, int status) {
+  if (call.referrer == 0) return;
+  world_.sip.notify_refer(call.referrer, status);
+  if (status >= 200) call.referrer = 0;
 }
 
 // Kept, so that after a crash a telephone is rung where it was though it has not come again.
