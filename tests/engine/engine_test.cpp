@@ -255,6 +255,53 @@ TEST_F(EngineTest, TheRecordAndAllEventsAreKeptWithoutAGapAndReplay) {
   EXPECT_GE(again->steps, 5);
 }
 
+// Media that has too much to do already, and is never asked for a stream.
+class LateMedia final : public MediaPort {
+ public:
+  absl::Status start(const MediaOptions&, std::function<void()>) override { return absl::OkStatus(); }
+  absl::StatusOr<Address> open(StreamId, const StreamOptions&) override {
+    ADD_FAILURE() << "a call was taken";
+    return absl::UnavailableError("late");
+  }
+  std::optional<std::string> overload() const override { return "media is late"; }
+  void set_remote(StreamId, const RemoteMedia&) override {}
+  void play(StreamId, PlayId, std::vector<ClipPtr>, int, Millis) override {}
+  void stop_play(StreamId, PlayId) override {}
+  void send_digits(StreamId, std::string, Millis, Millis) override {}
+  void start_record(StreamId, RecordId, const RecordSpec&) override {}
+  void stop_record(StreamId, RecordId) override {}
+  void detect_voice(StreamId, bool) override {}
+  void bridge(StreamId, StreamId, const BridgeOptions&) override {}
+  void unbridge(StreamId, StreamId) override {}
+  void mute(StreamId, bool) override {}
+  void supervise(StreamId, StreamId, Supervision) override {}
+  void close(StreamId) override {}
+  bool next_event(media::Event&) override { return false; }
+  StreamStats stats(StreamId) override { return {}; }
+  int open_streams() const override { return 0; }
+  void stop() override {}
+};
+
+TEST_F(EngineTest, NewCallsAreRefusedWhileMediaIsLate) {
+  auto o = options(20000);
+  o.routes.push_back({.extension = "2001", .script = list({intent::Wait{60s}}, heard)});
+  EnginePorts ports;
+  ports.media = std::make_unique<LateMedia>();
+  auto made = Engine::create(std::move(o), std::move(ports));
+  ASSERT_TRUE(made.ok()) << made.status();
+  server = *std::move(made);
+  ASSERT_TRUE(server->start().ok());
+  EXPECT_EQ(call({}).record.status, "abandoned");
+  const auto event = server->next_event(10s);
+  ASSERT_TRUE(event);
+  const auto* refused = std::get_if<EngineEvent::CallRefused>(&event->what);
+  ASSERT_NE(refused, nullptr);
+  EXPECT_EQ(refused->status, 503);
+  EXPECT_EQ(refused->reason, "media is late");
+  EXPECT_EQ(refused->why, RefusedFor::busy);
+  EXPECT_EQ(server->stats().calls, 0);
+}
+
 TEST_F(EngineTest, AnUnknownExtensionIs404AndTheLineBeyondTheLimit503) {
   serve({intent::Wait{60s}}, [](EngineOptions& o) { o.limits.calls = 1; });
   EXPECT_EQ(call({}, {}, "9999").record.status, "abandoned");

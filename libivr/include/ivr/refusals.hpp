@@ -17,7 +17,7 @@ enum class RefusedFor : std::uint8_t {
   blocked,         // the caller is on the list "block"
   too_often,       // the caller calls more often than the site's rules allow
   not_acceptable,  // an offer that we cannot take, or a replaced call that is not there
-  busy,            // no port, or shutting down: nothing the caller did
+  busy,            // no port, media late, or shutting down: nothing the caller did
 };
 std::string_view to_string(RefusedFor why) noexcept;  // "not-allowed"...
 
