@@ -196,7 +196,11 @@ void MediaThread::send_due() {
   const auto start = Steady::now();
   if (start < due_) return;
   if (start - due_ > kGiveUp) {
-    late_ += static_cast<int>((start - due_) / kStep), begun_ += static_cast<int>((start - due_) / kStep);
+    if (streams_ > 0) {  // else nobody waited
+      const auto skipped = static_cast<int>(std::min<Steady::rep>((start - due_) / kStep, 1000));
+      begun_ += skipped;
+      late_ += skipped;
+    }
     due_ = start;
   }
   const auto last = start;
@@ -347,6 +351,7 @@ void MediaThread::attach(MediaStream* stream) {
     if (due_ - stream->due > kGiveUp) stream->due = due_;
     auto steps = std::chrono::round<std::chrono::milliseconds>(stream->due - due_) / kStep;
     for (; steps < 0; steps += kPhases) stream->tick(clock_.now());
+    hear_tones();  // the next command may close it
     stream->phase = static_cast<int>((phase_ + steps) % kPhases);
   }
   phases_[static_cast<std::size_t>(stream->phase)].push_back(stream);
