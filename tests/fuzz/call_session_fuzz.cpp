@@ -58,8 +58,8 @@ class Caprice : public Script {
         return intent::Transfer{.uri = "sip:a@b",
                                 .ring_limit = 5s,
                                 .record = flag,
-                                .refer = l / 128 % 4 == 0,
-                                .max_talk = Millis(l % 2 * 9000)};
+                                .max_talk = Millis(l % 2 * 9000),
+                                .refer = l / 128 % 4 == 0};
       case 6: return intent::Wait{Millis(l % 1000)};
       case 7: return intent::SendDigits{flag ? "12" : ""};
       case 8: return intent::Listen{.until_silence = flag};
