@@ -101,7 +101,7 @@ class Nat(unittest.TestCase):
             caller.hang_up()
 
             self.assertEqual(asking.call(ivr.uri("2002")), 200)
-            wait_for(lambda: desk.up, "the far desk's call")
+            wait_for(lambda: desk.up and not desk.over, "the far desk's call")
             self.assertIn(f"sip:{address}:{ivr.port}", desk.invited["contact"])
             self.assertIn(";rport", desk.invited["via"])
             self.assertEqual(desk.remote[0], address)

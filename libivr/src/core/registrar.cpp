@@ -117,8 +117,10 @@ RegisterReply Registrar::handle(const RegisterRequest& request, Time now) {
     added.push_back({*std::move(uri), std::move(live)});
     reply.changed = true;
   }
+  if (added.size() > options_.contacts) return refuse_crowd();
   std::ranges::move(added, std::back_inserter(bindings));
-  if (bindings.size() > options_.contacts) return refuse_crowd();
+  if (bindings.size() > options_.contacts)  // those heard of longest ago stand first
+    bindings.erase(bindings.begin(), bindings.end() - static_cast<std::ptrdiff_t>(options_.contacts));
 
   for (const Binding& each : bindings)
     reply.bindings.emplace_back(each.contact.registered,
