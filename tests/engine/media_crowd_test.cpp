@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <string>
 
@@ -119,15 +120,34 @@ TEST_F(MediaCrowd, WhoIsLeftWhenItDispersesIsHeardAsBefore) {
   EXPECT_TRUE(wait_until([&] { return media->stats(id(kStreams - 1)).foreign == 1; }));
 }
 
-// Who is told of events holds the media thread up, as a core would that has too much to do.
+// Who is told of events holds the media thread up, as a core would that has too much to do: each time until
+// three packets of another media thread have come.
 TEST_F(MediaFixture, SaysThatItIsLateForAsLongAsItIs) {
-  std::atomic<bool> held_up{true};
-  ASSERT_TRUE(media
-                  ->start({.port_min = 30000, .port_max = 60000, .threads = 1},
-                          [&] {
-                            if (held_up) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-                          })
-                  .ok());
+  struct Gate {
+    std::atomic<bool> shut{true};
+    std::atomic<int> passes{0};
+    void wait() {
+      const int seen = passes;
+      if (shut) passes.wait(seen);
+    }
+    void pass() {
+      ++passes;
+      passes.notify_all();
+    }
+    void open() {
+      shut = false;
+      pass();
+    }
+    ~Gate() { open(); }
+  };
+  const auto punctual = make_media();
+  ASSERT_TRUE(punctual->start({.port_min = 30000, .port_max = 60000, .threads = 1}, [] {}).ok());
+  Peer clock;
+  const auto port = punctual->open(1, {});
+  ASSERT_TRUE(port.ok()) << port.status();
+  punctual->set_remote(1, clock.media());
+  Gate gate;
+  ASSERT_TRUE(media->start({.port_min = 30000, .port_max = 60000, .threads = 1}, [&] { gate.wait(); }).ok());
   std::vector<std::unique_ptr<Peer>> peers;
   for (int i = 0; i < 40; ++i) {
     peers.push_back(std::make_unique<Peer>());
@@ -135,14 +155,19 @@ TEST_F(MediaFixture, SaysThatItIsLateForAsLongAsItIs) {
   }
   EXPECT_EQ(media->overload(), std::nullopt);
   std::uint8_t key = 0;
-  ASSERT_TRUE(wait_until([&] {
+  EXPECT_TRUE(wait_until([&] {
     for (const auto& peer : peers) peer->press(key);
     key = static_cast<std::uint8_t>((key + 1) % 10);
+    clock.drain();
+    for (int n = 0; n < 3; ++n) EXPECT_TRUE(clock.packet());
+    gate.pass();
     return media->overload().has_value();
   }));
-  EXPECT_NE(media->overload()->find("the limit is 500"), std::string::npos) << *media->overload();
-  held_up = false;
+  EXPECT_NE(media->overload().value_or("").find("the limit is 500"), std::string::npos);
+  gate.open();
   EXPECT_TRUE(wait_until([&] { return !media->overload().has_value(); }));
+  media->stop();  // before the gate goes
+  punctual->stop();
 }
 
 }  // namespace
