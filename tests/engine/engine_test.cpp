@@ -11,6 +11,7 @@
 #include <functional>
 #include <mutex>
 
+#include "engine/no_media.hpp"
 #include "ivr/event_log.hpp"
 #include "ivr/store.hpp"
 
@@ -256,7 +257,7 @@ TEST_F(EngineTest, TheRecordAndAllEventsAreKeptWithoutAGapAndReplay) {
 }
 
 // Media that has too much to do already, and is never asked for a stream.
-class LateMedia final : public MediaPort {
+class LateMedia final : public NoMedia {
  public:
   absl::Status start(const MediaOptions&, std::function<void()>) override { return absl::OkStatus(); }
   absl::StatusOr<Address> open(StreamId, const StreamOptions&) override {
@@ -264,22 +265,6 @@ class LateMedia final : public MediaPort {
     return absl::UnavailableError("late");
   }
   std::optional<std::string> overload() const override { return "media is late"; }
-  void set_remote(StreamId, const RemoteMedia&) override {}
-  void play(StreamId, PlayId, std::vector<ClipPtr>, int, Millis) override {}
-  void stop_play(StreamId, PlayId) override {}
-  void send_digits(StreamId, std::string, Millis, Millis) override {}
-  void start_record(StreamId, RecordId, const RecordSpec&) override {}
-  void stop_record(StreamId, RecordId) override {}
-  void detect_voice(StreamId, bool) override {}
-  void bridge(StreamId, StreamId, const BridgeOptions&) override {}
-  void unbridge(StreamId, StreamId) override {}
-  void mute(StreamId, bool) override {}
-  void supervise(StreamId, StreamId, Supervision) override {}
-  void close(StreamId) override {}
-  bool next_event(media::Event&) override { return false; }
-  StreamStats stats(StreamId) override { return {}; }
-  int open_streams() const override { return 0; }
-  void stop() override {}
 };
 
 TEST_F(EngineTest, NewCallsAreRefusedWhileMediaIsLate) {
