@@ -71,18 +71,7 @@ IVR_AVX2_INLINE void project(const DtmfBasis& basis, const Folded& folded, int p
   }
 }
 
-IVR_AVX2 DtmfGlance analyse(const DtmfBasis& basis, const std::int16_t* pcm, int hops, int newest, int phase,
-                            std::int32_t quiet, DtmfSpectra& spectra) noexcept {
-  Padded padded;
-  Folded folded;
-  Work work{.spectra = spectra, .newest = newest, .hops = hops};
-  work.energy = fold(four_hops(pcm, hops, padded), folded);
-  if (!begin(work, quiet)) return {};
-  put_down(folded);
-  __m256i tones[kHops];
-  project(basis, folded, phase, tones);
-  return conclude(work, tones);
-}
+IVR_X86_ANALYSE(IVR_AVX2)
 
 // Sixteen codes at a time. The chord is a power of two, looked up by a shuffle.
 IVR_AVX2_INLINE __m256i expand_ulaw(__m256i code) {

@@ -104,18 +104,7 @@ IVR_AVX512_INLINE void project(const DtmfBasis& basis, const Folded& folded, int
   }
 }
 
-IVR_AVX512 DtmfGlance analyse(const DtmfBasis& basis, const std::int16_t* pcm, int hops, int newest,
-                              int phase, std::int32_t quiet, DtmfSpectra& spectra) noexcept {
-  Padded padded;
-  Folded folded;
-  Work work{.spectra = spectra, .newest = newest, .hops = hops};
-  work.energy = fold(four_hops(pcm, hops, padded), folded);
-  if (!begin(work, quiet)) return {};
-  put_down(folded);
-  __m256i tones[kHops];
-  project(basis, folded, phase, tones);
-  return conclude(work, tones);
-}
+IVR_X86_ANALYSE(IVR_AVX512)
 
 }  // namespace avx512
 }  // namespace

@@ -195,6 +195,22 @@ IVR_AVX2_INLINE DtmfGlance conclude(const Work& work, __m256i tones[kHops]) {
   return glance;
 }
 
+// DtmfRoutines::analyse by the fold() and project() of the kernel in which it stands. A macro, because what
+// it calls is part of it, and a function of the one machine cannot be part of one of the other.
+#define IVR_X86_ANALYSE(TARGET)                                                                    \
+  TARGET DtmfGlance analyse(const DtmfBasis& basis, const std::int16_t* pcm, int hops, int newest, \
+                            int phase, std::int32_t quiet, DtmfSpectra& spectra) noexcept {        \
+    Padded padded;                                                                                 \
+    Folded folded;                                                                                 \
+    Work work{.spectra = spectra, .newest = newest, .hops = hops};                                 \
+    work.energy = fold(four_hops(pcm, hops, padded), folded);                                      \
+    if (!begin(work, quiet)) return {};                                                            \
+    put_down(folded);                                                                              \
+    __m256i tones[kHops];                                                                          \
+    project(basis, folded, phase, tones);                                                          \
+    return conclude(work, tones);                                                                  \
+  }
+
 }  // namespace ivr::x86
 
 #endif
