@@ -4,14 +4,12 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/dtmf_routines.hpp"
 #include "core/level.hpp"
 #include "ivr/dtmf.hpp"
 
 namespace ivr {
 namespace {
-
-constexpr double kRows[] = {697, 770, 852, 941};  // Q.23
-constexpr double kColumns[] = {1209, 1336, 1477, 1633};
 
 constexpr int samples(Millis t) { return static_cast<int>(t.count() * kSampleRateHz / 1000); }
 
@@ -69,8 +67,8 @@ std::size_t DtmfGenerator::read(std::span<std::int16_t> out) noexcept {
     const bool wait = key == 'w' || key == 'W';
     const int total = key == 'w' ? kSampleRateHz / 2 : key == 'W' ? kSampleRateHz : on_ + off_;
     const std::size_t place = kDtmfKeys.find(key);
-    const double row = wait ? 0 : 2 * std::numbers::pi * kRows[place / 4] / kSampleRateHz;
-    const double column = wait ? 0 : 2 * std::numbers::pi * kColumns[place % 4] / kSampleRateHz;
+    const double row = wait ? 0 : 2 * std::numbers::pi * kDtmfTonesHz[place / 4] / kSampleRateHz;
+    const double column = wait ? 0 : 2 * std::numbers::pi * kDtmfTonesHz[4 + place % 4] / kSampleRateHz;
     for (; at_ < total && written < out.size(); ++at_, ++written) {
       if (wait || at_ >= on_) {
         out[written] = 0;

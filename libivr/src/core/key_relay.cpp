@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "core/dtmf_routines.hpp"
+
 namespace ivr {
 namespace {
 
@@ -12,8 +14,6 @@ constexpr std::int64_t kMargin = 40;  // samples: the detector's own step is as 
 constexpr int kRamp = 16;             // samples: no click where a cut begins and ends
 constexpr std::int64_t kOpen = std::numeric_limits<std::int64_t>::max() / 2;
 
-constexpr double kRows[] = {697, 770, 852, 941};  // Q.23
-constexpr double kColumns[] = {1209, 1336, 1477, 1633};
 constexpr double kLow = 5700, kHigh = 7200;   // amplitudes: -9 dBm0 and 2 dB more
 constexpr int kLeast = 400, kPause = 400;     // samples
 constexpr int kLongest = 10 * kSampleRateHz;  // whose end never came
@@ -117,8 +117,8 @@ void KeySounder::read(std::span<std::int16_t> out) noexcept {
     if (key.length == 0 && (count_ > 1 || at_ >= kLongest)) key.length = std::max(kLeast, at_ + kRamp);
     const int end = key.length > 0 ? key.length : kLongest + kRamp;
     const std::size_t which = kDtmfKeys.find(key.key);
-    const double row = 2 * std::numbers::pi * kRows[which / 4] / kSampleRateHz;
-    const double column = 2 * std::numbers::pi * kColumns[which % 4] / kSampleRateHz;
+    const double row = 2 * std::numbers::pi * kDtmfTonesHz[which / 4] / kSampleRateHz;
+    const double column = 2 * std::numbers::pi * kDtmfTonesHz[4 + which % 4] / kSampleRateHz;
     for (; i < out.size() && at_ < end; ++i, ++at_) {
       const int edge = std::min(at_ + 1, end - at_);
       const double gain = edge < kRamp ? static_cast<double>(edge) / kRamp : 1;
