@@ -18,9 +18,10 @@ constexpr double kBeta = 6.0;  // of the Kaiser window
 const std::array<float, kPairs> kTaps = [] {
   std::array<double, kPairs> taps{};
   double sum = 0;
+  const Kaiser kaiser(kBeta);
   for (int k = 0; k < kPairs; ++k) {
     const double at = 2 * k + 1, edge = at / (2 * kPairs);
-    taps[static_cast<std::size_t>(k)] = (k % 2 == 0 ? 1 : -1) / (std::numbers::pi * at) * kaiser(edge, kBeta);
+    taps[static_cast<std::size_t>(k)] = (k % 2 == 0 ? 1 : -1) / (std::numbers::pi * at) * kaiser(edge);
     sum += taps[static_cast<std::size_t>(k)];
   }
   std::array<float, kPairs> result{};

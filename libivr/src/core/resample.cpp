@@ -34,6 +34,7 @@ absl::StatusOr<Resampler> Resampler::create(int from_hz, int to_hz) {
   const int half = static_cast<int>(std::ceil(kZeros / scale));
   r.taps_ = 2 * half;
   const int phases = std::min(r.up_, kMaxPhases);
+  const Kaiser kaiser(kBeta);
   auto filter = std::make_shared<std::vector<float>>(static_cast<std::size_t>((phases + 1) * r.taps_));
   for (int p = 0; p <= phases; ++p) {
     double sum = 0;
@@ -44,7 +45,7 @@ absl::StatusOr<Resampler> Resampler::create(int from_hz, int to_hz) {
       const double y = x * scale;
       const double edge = y / kZeros;
       if (std::fabs(edge) >= 1) continue;
-      const double w = kaiser(edge, kBeta);
+      const double w = kaiser(edge);
       const double a = 2 * kCutoff * y;
       row[static_cast<std::size_t>(k)] =
           w * (std::fabs(a) < 1e-12 ? 1 : std::sin(std::numbers::pi * a) / (std::numbers::pi * a));
