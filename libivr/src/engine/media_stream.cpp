@@ -353,7 +353,10 @@ void MediaStream::tick(Time now) noexcept {
   if (!recordings_.empty()) tick_recordings();
   if (!negotiated_) return;
   tick_hearing(now);
-  if (++ticks_ % 50 == 0) tick_numbers(now);
+  if (++ticks_ % 50 == 0) {
+    link_.connect(host_->crowded() && now - heard_ < kSteady);
+    tick_numbers();
+  }
   if (remote_.receive && options_.rtp_timeout > 0ms && !timed_out_ && now - heard_ >= options_.rtp_timeout) {
     timed_out_ = true;
     tell(media::TimedOut{id_});
@@ -386,8 +389,7 @@ void MediaStream::tick_hearing(Time now) noexcept {
   if (voice_) report_voice(voice_->process(kNothing));
 }
 
-void MediaStream::tick_numbers(Time now) noexcept {
-  link_.connect(host_->crowded() && now - heard_ < kSteady);
+void MediaStream::tick_numbers() noexcept {
   constexpr auto order = std::memory_order_relaxed;
   const RtpReceiverStats& reception = link_.reception();
   const double round_trip_ms = link_.round_trip_ms();
@@ -534,7 +536,7 @@ void MediaStream::end() noexcept {
   for (auto& recording : recordings_) Recording::finish(std::move(recording), *host_);
   recordings_.clear();
   record_sent_ = false;
-  tick_numbers(heard_);
+  tick_numbers();
   link_.bye();
 }
 

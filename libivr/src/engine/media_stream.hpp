@@ -179,7 +179,7 @@ class MediaStream {
   void tick_hearing(Time now) noexcept;
   void tick_recordings() noexcept;
   void forget_finished_recordings() noexcept;
-  void tick_numbers(Time now) noexcept;
+  void tick_numbers() noexcept;
   // Of what it received, to those it is connected with; the other side of it on the listener.
   bool shared() const noexcept;
   bool relays_packets() const noexcept;
