@@ -76,9 +76,13 @@ TEST(SofiaEnrolment, ARegistrarThatIsFarIsToldAtOnceWhenOurAddressChanges) {
   const std::string registrar = "sip:198.51.100.9:" + std::to_string(ivr->local_address().port);
   agent->enrol({.registrar = registrar + ";maddr=127.0.0.1", .user = "10 01", .password = "pass\"word"});
   ASSERT_TRUE(pump({&ivr, &agent}, [&] { return ivr.count<sip::Registered>() == 1; }));
-  EXPECT_NE(ivr.last<sip::Registered>()->contacts.at(0).uri, "");
+  const auto shows = [&](std::string_view ip) {
+    return ivr.last<sip::Registered>()->contacts.at(0).registered.find(ip) != std::string::npos;
+  };
+  EXPECT_TRUE(shows("@203.0.113.7:"));
   agent->set_external_ip("203.0.113.8");
   ASSERT_TRUE(pump({&ivr, &agent}, [&] { return ivr.count<sip::Registered>() == 2; }));
+  EXPECT_TRUE(shows("@203.0.113.8:"));
 }
 
 TEST(SofiaEnrolment, WhatCannotBeIsTold) {
