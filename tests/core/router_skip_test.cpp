@@ -26,6 +26,16 @@ std::vector<acd::Exit> exits(const RouterDesk& desk) {
 class RouterSkip : public testing::Test {
  protected:
   RouterSkip() { desk.agents({"ann", "bob", "cid"}); }
+  // The first caller talks with the only one who may; the second waits so long for the next.
+  void expect_the_second_waits(Millis how_long, const char* offered) {
+    desk.join("c1");
+    desk.accept(desk.offer());
+    desk.join("c2");
+    desk.wait(how_long - 1s);
+    EXPECT_THAT(desk.offered(), IsEmpty());
+    desk.wait(1s);
+    EXPECT_THAT(desk.offered(), ElementsAre(offered));
+  }
   RouterDesk desk{{.seed = 1, .explain_limit = 16}};
 };
 
@@ -45,13 +55,7 @@ TEST_F(RouterSkip, AStepWithoutAnybodyCostsNoWait) {
 
 TEST_F(RouterSkip, AStepWithSomebodyBusyIsWaitedIn) {
   desk.queue(three_rings());
-  desk.join("c1");
-  desk.accept(desk.offer());  // ann
-  desk.join("c2");
-  desk.wait(29s);
-  EXPECT_THAT(desk.offered(), IsEmpty());
-  desk.wait(1s);
-  EXPECT_THAT(desk.offered(), ElementsAre("c2>bob"));
+  expect_the_second_waits(30s, "c2>bob");  // ann is busy
   const auto decided = desk.got<acd::Decided>();
   ASSERT_THAT(decided, SizeIs(1));
   EXPECT_FALSE(decided[0].step.has_value());  // it was due
@@ -73,13 +77,7 @@ TEST_F(RouterSkip, WhoWaitsGoesOnWhenTheLastOfTheStepLeaves) {
 TEST_F(RouterSkip, TheStepsAfterwardsKeepTheirTimes) {
   desk.queue(three_rings());
   desk.status("ann", AgentState::on_break);
-  desk.join("c1");
-  desk.accept(desk.offer());  // bob
-  desk.join("c2");
-  desk.wait(59s);
-  EXPECT_THAT(desk.offered(), IsEmpty());
-  desk.wait(1s);
-  EXPECT_THAT(desk.offered(), ElementsAre("c2>cid"));
+  expect_the_second_waits(60s, "c2>cid");
 }
 
 TEST_F(RouterSkip, AStepCountsAgainWhenSomebodyComesBack) {

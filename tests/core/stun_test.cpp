@@ -36,24 +36,27 @@ TEST(Stun, ARequestIsAHeaderAndNothingMore) {
   EXPECT_EQ(Bytes(request.begin(), request.end()), message(0x0001, kId, {}));
 }
 
-TEST(Stun, Rfc5769_2_2_ReadsTheSampleIPv4Response) {
-  const auto response = from_hex(
-      "01 01 00 3c 21 12 a4 42 b7 e7 a7 01 bc 34 d6 86 fa 87 df ae 80 22 00 0b 74 65 73 74 20 76 65 63 74 6f "
-      "72 20 00 20 00 08 00 01 a1 47 e1 12 a6 43 00 08 00 14 2b 91 f5 99 fd 9e 90 c3 8c 74 89 f9 2a f9 ba 53 "
-      "f0 6b e7 d7 80 28 00 04 c0 7d 4c 96");
-  const auto seen = read_response(response, kId);
-  ASSERT_TRUE(seen.ok()) << seen.status();
-  EXPECT_EQ(*seen, (Address{"192.0.2.1", 32853}));
-}
-
-TEST(Stun, Rfc5769_2_3_ReadsTheSampleIPv6Response) {
-  const auto response = from_hex(
-      "01 01 00 48 21 12 a4 42 b7 e7 a7 01 bc 34 d6 86 fa 87 df ae 80 22 00 0b 74 65 73 74 20 76 65 63 74 6f "
-      "72 20 00 20 00 14 00 02 a1 47 01 13 a9 fa a5 d3 f1 79 bc 25 f4 b5 be d2 b9 d9 00 08 00 14 a3 82 95 4e "
-      "4b e6 7b f1 17 84 c9 7c 82 92 c2 75 bf e3 ed 41 80 28 00 04 c8 fb 0b 4c");
-  const auto seen = read_response(response, kId);
-  ASSERT_TRUE(seen.ok()) << seen.status();
-  EXPECT_EQ(*seen, (Address{"2001:db8:1234:5678:11:2233:4455:6677", 32853}));
+TEST(Stun, Rfc5769_2_2_And_2_3_ReadsTheSampleResponses) {
+  constexpr struct {
+    const char* response;
+    const char* ip;
+  } kCases[] = {{"01 01 00 3c 21 12 a4 42 b7 e7 a7 01 bc 34 d6 86 fa 87 df ae 80 22 00 0b 74 65 73 74 20 76 "
+                 "65 63 74 6f "
+                 "72 20 00 20 00 08 00 01 a1 47 e1 12 a6 43 00 08 00 14 2b 91 f5 99 fd 9e 90 c3 8c 74 89 f9 "
+                 "2a f9 ba 53 "
+                 "f0 6b e7 d7 80 28 00 04 c0 7d 4c 96",
+                 "192.0.2.1"},
+                {"01 01 00 48 21 12 a4 42 b7 e7 a7 01 bc 34 d6 86 fa 87 df ae 80 22 00 0b 74 65 73 74 20 76 "
+                 "65 63 74 6f "
+                 "72 20 00 20 00 14 00 02 a1 47 01 13 a9 fa a5 d3 f1 79 bc 25 f4 b5 be d2 b9 d9 00 08 00 14 "
+                 "a3 82 95 4e "
+                 "4b e6 7b f1 17 84 c9 7c 82 92 c2 75 bf e3 ed 41 80 28 00 04 c8 fb 0b 4c",
+                 "2001:db8:1234:5678:11:2233:4455:6677"}};
+  for (const auto& c : kCases) {
+    const auto seen = read_response(from_hex(c.response), kId);
+    ASSERT_TRUE(seen.ok()) << c.ip << ": " << seen.status();
+    EXPECT_EQ(*seen, (Address{c.ip, 32853}));
+  }
 }
 
 TEST(Stun, TheAddressThatNoRouterRewroteCountsAndOfAnOldServerThePlainOne) {
