@@ -1,11 +1,10 @@
 #include "ivr/admission.hpp"
+#include "core/time_at.hpp"
 
 #include <gtest/gtest.h>
 
 namespace ivr {
 namespace {
-
-Time at(Millis t) { return Time(1'763'724'000s) + t; }
 
 TEST(Admission, RefusesTheCallBeyondTheLimitAndTakesItOnceAnotherHasLeft) {
   Admission admission({.calls = 2});

@@ -26,7 +26,7 @@ Calendar calendar(const std::string& json, absl::TimeZone in = absl::UTCTimeZone
 }
 
 // "2026-03-15 09:30" in UTC.
-Time at(const std::string& text) {
+Time moment(const std::string& text) {
   absl::Time result;
   std::string error;
   EXPECT_TRUE(absl::ParseTime("%Y-%m-%d %H:%M", text, &result, &error)) << text << ' ' << error;
@@ -138,15 +138,15 @@ TEST(Calendar, S0_18_AListedDateIsClosedWhateverTheWeekSays) {
                                      "holidays": ["2026-12-25", "*-01-01", "*-02-29"]})");
   for (int minute = 0; minute < 1440; ++minute) {
     for (const char* day : {"2026-12-25 00:00", "2026-01-01 00:00", "2027-01-01 00:00", "2028-02-29 00:00"}) {
-      const auto now = at(day) + std::chrono::minutes{minute};
+      const auto now = moment(day) + std::chrono::minutes{minute};
       ASSERT_FALSE(business.open(now)) << day << " + " << minute;
       ASSERT_TRUE(business.holiday(now)) << day << " + " << minute;
     }
   }
   for (const char* day : {"2026-12-24 23:59", "2026-12-26 00:00", "2027-12-25 12:00", "2026-02-28 23:59",
                           "2026-03-01 00:00", "2026-01-02 00:00"}) {
-    EXPECT_TRUE(business.open(at(day))) << day;
-    EXPECT_FALSE(business.holiday(at(day))) << day;
+    EXPECT_TRUE(business.open(moment(day))) << day;
+    EXPECT_FALSE(business.holiday(moment(day))) << day;
   }
 }
 
@@ -154,27 +154,28 @@ TEST(Calendar, AnExceptionWinsOverAHolidayAndTheLastOneOverTheOthers) {
   const auto business =
       calendar(R"({"time_zone": "UTC", "hours": {"mon-sun": ["09:00-17:00"]}, "holidays": ["*-12-25"],
       "exceptions": [{"from": "2026-12-20", "to": "2026-12-31", "hours": []}, {"date": "2026-12-25", "hours": ["10:00-11:00"]}]})");
-  EXPECT_TRUE(business.open(at("2026-12-19 10:30")));
-  EXPECT_FALSE(business.open(at("2026-12-20 10:30")));
-  EXPECT_TRUE(business.open(at("2026-12-25 10:30")));
-  EXPECT_FALSE(business.holiday(at("2026-12-25 10:30")));
-  EXPECT_FALSE(business.open(at("2026-12-25 11:00")));
-  EXPECT_FALSE(business.open(at("2026-12-31 10:30")));
-  EXPECT_TRUE(business.open(at("2027-01-01 10:30")));
-  EXPECT_FALSE(business.open(at("2027-12-25 10:30")));
+  EXPECT_TRUE(business.open(moment("2026-12-19 10:30")));
+  EXPECT_FALSE(business.open(moment("2026-12-20 10:30")));
+  EXPECT_TRUE(business.open(moment("2026-12-25 10:30")));
+  EXPECT_FALSE(business.holiday(moment("2026-12-25 10:30")));
+  EXPECT_FALSE(business.open(moment("2026-12-25 11:00")));
+  EXPECT_FALSE(business.open(moment("2026-12-31 10:30")));
+  EXPECT_TRUE(business.open(moment("2027-01-01 10:30")));
+  EXPECT_FALSE(business.open(moment("2027-12-25 10:30")));
 }
 
 TEST(Calendar, ANightShiftEndsWhereAListedDateBegins) {
   const auto business =
       calendar(R"({"time_zone": "UTC", "hours": {"mon-sun": ["22:00-06:00"]}, "holidays": ["2026-05-01"],
                                      "exceptions": [{"date": "2026-06-01", "hours": ["23:00-01:00"]}]})");
-  EXPECT_TRUE(business.open(at("2026-04-30 23:59")));
-  EXPECT_FALSE(business.open(at("2026-05-01 00:00")));
-  EXPECT_FALSE(business.open(at("2026-05-02 05:59")));  // the holiday has no night either
-  EXPECT_TRUE(business.open(at("2026-05-02 22:00")));
-  EXPECT_FALSE(business.open(at("2026-06-01 00:30")));
-  EXPECT_TRUE(business.open(at("2026-06-02 00:59")));  // an exception's own night reaches into the next day
-  EXPECT_FALSE(business.open(at("2026-06-02 01:00")));
+  EXPECT_TRUE(business.open(moment("2026-04-30 23:59")));
+  EXPECT_FALSE(business.open(moment("2026-05-01 00:00")));
+  EXPECT_FALSE(business.open(moment("2026-05-02 05:59")));  // the holiday has no night either
+  EXPECT_TRUE(business.open(moment("2026-05-02 22:00")));
+  EXPECT_FALSE(business.open(moment("2026-06-01 00:30")));
+  EXPECT_TRUE(
+      business.open(moment("2026-06-02 00:59")));  // an exception's own night reaches into the next day
+  EXPECT_FALSE(business.open(moment("2026-06-02 01:00")));
 }
 
 TEST(Calendar, TheOverrideIsAllThatCounts) {
@@ -183,47 +184,47 @@ TEST(Calendar, TheOverrideIsAllThatCounts) {
         R"({"time_zone": "UTC", "hours": {"mon-fri": ["09:00-17:00"]}, "holidays": ["2026-12-25"], "override": ")" +
         std::string(value) + "\"}");
   };
-  EXPECT_TRUE(with("open").open(at("2026-12-25 03:00")));
-  EXPECT_FALSE(with("closed").open(at("2026-12-23 12:00")));
-  EXPECT_FALSE(with("emergency").open(at("2026-12-23 12:00")));
-  EXPECT_EQ(with("emergency").state(at("2026-12-23 12:00")), CalendarState::emergency);
-  EXPECT_EQ(with("open").next_change(at("2026-12-23 12:00")), std::nullopt);
+  EXPECT_TRUE(with("open").open(moment("2026-12-25 03:00")));
+  EXPECT_FALSE(with("closed").open(moment("2026-12-23 12:00")));
+  EXPECT_FALSE(with("emergency").open(moment("2026-12-23 12:00")));
+  EXPECT_EQ(with("emergency").state(moment("2026-12-23 12:00")), CalendarState::emergency);
+  EXPECT_EQ(with("open").next_change(moment("2026-12-23 12:00")), std::nullopt);
 }
 
 TEST(Calendar, TellsTheNextChange) {
   const auto business = calendar(kWeek);
-  EXPECT_EQ(business.next_change(at("2026-11-20 12:00")), at("2026-11-20 17:30"));  // a Friday
-  EXPECT_EQ(business.next_change(at("2026-11-20 17:30")), at("2026-11-21 10:00"));
-  EXPECT_EQ(business.next_change(at("2026-11-21 14:00")), at("2026-11-23 09:00"));
-  EXPECT_EQ(calendar(R"({"time_zone": "UTC", "hours": {}})").next_change(at("2026-11-21 14:00")),
+  EXPECT_EQ(business.next_change(moment("2026-11-20 12:00")), moment("2026-11-20 17:30"));  // a Friday
+  EXPECT_EQ(business.next_change(moment("2026-11-20 17:30")), moment("2026-11-21 10:00"));
+  EXPECT_EQ(business.next_change(moment("2026-11-21 14:00")), moment("2026-11-23 09:00"));
+  EXPECT_EQ(calendar(R"({"time_zone": "UTC", "hours": {}})").next_change(moment("2026-11-21 14:00")),
             std::nullopt);
   EXPECT_EQ(calendar(R"({"time_zone": "UTC", "hours": {"mon-sun": ["00:00-24:00"]}})")
-                .next_change(at("2026-11-21 14:00")),
+                .next_change(moment("2026-11-21 14:00")),
             std::nullopt);
   // Stretches that touch or overlap are one.
   const auto touching = calendar(
       R"({"time_zone": "UTC", "hours": {"mon-sun": ["09:00-12:00", "11:00-13:00", "13:00-14:00"]}})");
-  EXPECT_EQ(touching.next_change(at("2026-11-21 10:00")), at("2026-11-21 14:00"));
+  EXPECT_EQ(touching.next_change(moment("2026-11-21 10:00")), moment("2026-11-21 14:00"));
   // Far away, but within the year.
   const auto once = calendar(
       R"({"time_zone": "UTC", "hours": {}, "exceptions": [{"date": "2027-11-20", "hours": ["10:00-11:00"]}]})");
-  EXPECT_EQ(once.next_change(at("2026-11-21 14:00")), at("2027-11-20 10:00"));
+  EXPECT_EQ(once.next_change(moment("2026-11-21 14:00")), moment("2027-11-20 10:00"));
 }
 
 TEST(Calendar, ChangingTheClocksMayOpenOrClose) {
   // At 02:00 the clocks of Berlin jump to 03:00 on 29 March, and at 03:00 back to 02:00 on 25 October.
   const auto in_spring =
       calendar(R"({"time_zone": "Europe/Berlin", "hours": {"sun": ["02:30-06:00"]}})", zone("Europe/Berlin"));
-  EXPECT_EQ(in_spring.next_change(at("2026-03-28 12:00")), at("2026-03-29 01:00"));
+  EXPECT_EQ(in_spring.next_change(moment("2026-03-28 12:00")), moment("2026-03-29 01:00"));
   const auto in_autumn =
       calendar(R"({"time_zone": "Europe/Berlin", "hours": {"sun": ["02:15-02:45"]}})", zone("Europe/Berlin"));
-  EXPECT_EQ(in_autumn.next_change(at("2026-10-25 00:00")), at("2026-10-25 00:15"));
-  EXPECT_EQ(in_autumn.next_change(at("2026-10-25 00:15")), at("2026-10-25 00:45"));
-  EXPECT_EQ(in_autumn.next_change(at("2026-10-25 00:45")), at("2026-10-25 01:15"));  // again
+  EXPECT_EQ(in_autumn.next_change(moment("2026-10-25 00:00")), moment("2026-10-25 00:15"));
+  EXPECT_EQ(in_autumn.next_change(moment("2026-10-25 00:15")), moment("2026-10-25 00:45"));
+  EXPECT_EQ(in_autumn.next_change(moment("2026-10-25 00:45")), moment("2026-10-25 01:15"));  // again
   const auto cut =
       calendar(R"({"time_zone": "Europe/Berlin", "hours": {"sun": ["02:15-03:00"]}})", zone("Europe/Berlin"));
-  EXPECT_EQ(cut.next_change(at("2026-10-25 00:15")),
-            at("2026-10-25 01:00"));  // closed by the clock going back
+  EXPECT_EQ(cut.next_change(moment("2026-10-25 00:15")),
+            moment("2026-10-25 01:00"));  // closed by the clock going back
 }
 
 // ---------------------------------------------------------------------------------------- document

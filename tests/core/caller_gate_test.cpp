@@ -7,14 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "core/time_at.hpp"
 #include "ivr/router.hpp"
 
 namespace ivr {
 namespace {
 
 using Answer = CallerGate::Answer;
-
-Time at(Millis since) { return Time{std::chrono::hours{24 * 365 * 50}} + since; }
 
 TEST(CallerLists, FindsNumbersAndPrefixes) {
   const CallerLists lists(

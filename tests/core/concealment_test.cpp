@@ -30,7 +30,7 @@ Audio vowel(int samples, double amplitude = 6000) {
   return audio;
 }
 
-double power(std::span<const std::int16_t> audio) {
+double mean_square(std::span<const std::int16_t> audio) {
   double sum = 0;
   for (const auto x : audio) sum += static_cast<double>(x) * x;
   return sum / static_cast<double>(audio.size());
@@ -74,12 +74,12 @@ TEST(Concealer, ALostFrameOfAVowelSoundsLikeIt) {
     const Audio out = listen(audio, {lost});
     const auto at = static_cast<std::size_t>(lost) * 160;
     const auto is = std::span(out).subspan(at, 160), was = std::span(audio).subspan(at, 160);
-    EXPECT_GT(power(is), 0.25 * power(was)) << lost;
-    EXPECT_LT(power(is), 1.5 * power(was)) << lost;
+    EXPECT_GT(mean_square(is), 0.25 * mean_square(was)) << lost;
+    EXPECT_LT(mean_square(is), 1.5 * mean_square(was)) << lost;
     double error = 0;
     for (std::size_t i = 0; i < 160; ++i) error += std::pow(is[i] - was[i], 2) / 160;
-    EXPECT_LT(error, power(was)) << lost;  // silence would be as much, a packet repeated about twice
-    all += error / power(was) / 25;
+    EXPECT_LT(error, mean_square(was)) << lost;  // silence would be as much, a packet repeated about twice
+    all += error / mean_square(was) / 25;
     for (std::size_t i = at + 160 + 10; i < audio.size(); ++i) ASSERT_EQ(out[i], audio[i]) << lost;
   }
   EXPECT_LT(all, 0.5);
@@ -103,7 +103,7 @@ TEST(Concealer, ALongGapFadesToSilence) {
   for (int i = 30; i < 60; ++i) lost.push_back(i);
   const Audio out = listen(audio, lost);
   const auto frame_power = [&](int i) {
-    return power(std::span(out).subspan(static_cast<std::size_t>(i) * 160, 160));
+    return mean_square(std::span(out).subspan(static_cast<std::size_t>(i) * 160, 160));
   };
   EXPECT_GT(frame_power(30), 0.2 * frame_power(29));
   EXPECT_LT(frame_power(40), 0.01 * frame_power(29));

@@ -19,10 +19,10 @@ namespace {
 using testing::ElementsAre;
 
 const Time kMorning = Time{std::chrono::hours{24 * 365 * 50}};
-Time at(Millis since) { return kMorning + since; }
+Time on_that_day(Millis since) { return kMorning + since; }
 
 // A desk with a log, and callers and agents who do something at random.
-class Desk {
+class ReportedDesk {
  public:
   struct Step {
     Time at;
@@ -30,10 +30,10 @@ class Desk {
     acd::Commands commands;
   };
 
-  explicit Desk(unsigned seed) : random_(seed) {
+  explicit ReportedDesk(unsigned seed) : random_(seed) {
     for (const char* id : {"a", "b", "c"}) {
-      do_(acd::AgentSet{{.id = id, .uri = "sip:x@127.0.0.1", .wrap_up = 5s}}, at(0s));
-      do_(acd::AgentStatus{id, AgentState::available, ""}, at(0s));
+      do_(acd::AgentSet{{.id = id, .uri = "sip:x@127.0.0.1", .wrap_up = 5s}}, on_that_day(0s));
+      do_(acd::AgentStatus{id, AgentState::available, ""}, on_that_day(0s));
     }
     do_(acd::QueueSet{{.id = "q",
                        .members = {{"a"}, {"b"}},
@@ -42,13 +42,13 @@ class Desk {
                        .ring_limit = 10s,
                        .announce = {.first = 5s, .every = 20s, .wait_time = true},
                        .service_level = 15s}},
-        at(0s));
+        on_that_day(0s));
     do_(acd::QueueSet{{.id = "r",
                        .strategy = "ringall",
                        .members = {{"b"}, {"c"}},
                        .max_wait = 60s,
                        .ring_limit = 10s}},
-        at(0s));
+        on_that_day(0s));
   }
 
   void run(Millis length, Time start) {
@@ -122,9 +122,9 @@ class Desk {
   int calls_ = 0;
 };
 
-DayReport report_of(const Desk& desk, Time since, Time until) {
+DayReport report_of(const ReportedDesk& desk, Time since, Time until) {
   DayReport report(since, until);
-  for (const Desk::Step& step : desk.log) report.step(step.event, step.commands, step.at);
+  for (const ReportedDesk::Step& step : desk.log) report.step(step.event, step.commands, step.at);
   report.finish(until);
   return report;
 }
@@ -133,12 +133,12 @@ DayReport report_of(const Desk& desk, Time since, Time until) {
 TEST(DayReport, SaysWhatTheRouterShowsAndWhatARecountFinds) {
   for (unsigned seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
-    Desk desk(seed);
-    desk.run(1h, at(0s));
-    const Time end = at(2h);
-    const DayReport report = report_of(desk, at(0s), end);
+    ReportedDesk desk(seed);
+    desk.run(1h, on_that_day(0s));
+    const Time end = on_that_day(2h);
+    const DayReport report = report_of(desk, on_that_day(0s), end);
     int all_served = 0;
-    for (const Router::QueueView& view : desk.router.queues(at(1h))) {
+    for (const Router::QueueView& view : desk.router.queues(on_that_day(1h))) {
       const DayReport::Queue& queue = report.queues().at(view.id);
       EXPECT_EQ(queue.joined, view.joined);
       EXPECT_EQ(queue.served, view.served);
@@ -152,7 +152,7 @@ TEST(DayReport, SaysWhatTheRouterShowsAndWhatARecountFinds) {
       int served = 0, in_time = 0, left = 0;
       Millis longest{0}, waits{0}, talked{0};
       std::map<OfferId, std::string> queue_of;
-      for (const Desk::Step& step : desk.log) {
+      for (const ReportedDesk::Step& step : desk.log) {
         for (const acd::Command& command : step.commands) {
           if (const auto* offer = std::get_if<acd::Offer>(&command)) queue_of[offer->offer] = offer->queue;
           const auto* connect = std::get_if<acd::Connect>(&command);
@@ -186,7 +186,7 @@ TEST(DayReport, SaysWhatTheRouterShowsAndWhatARecountFinds) {
     }
     EXPECT_GT(all_served, 50);
     Millis talked{0};
-    for (const Router::AgentView& view : desk.router.agents(at(1h))) {
+    for (const Router::AgentView& view : desk.router.agents(on_that_day(1h))) {
       const DayReport::Agent& agent = report.agents().at(view.id);
       talked += agent.talked;
       Micros sum{0};
@@ -203,10 +203,11 @@ TEST(DayReport, SaysWhatTheRouterShowsAndWhatARecountFinds) {
 }
 
 TEST(DayReport, TwoHalvesMakeAWhole) {
-  Desk desk(7);
-  desk.run(2h, at(0s));
-  const DayReport whole = report_of(desk, at(0s), at(3h));
-  const DayReport first = report_of(desk, at(0s), at(1h)), second = report_of(desk, at(1h), at(3h));
+  ReportedDesk desk(7);
+  desk.run(2h, on_that_day(0s));
+  const DayReport whole = report_of(desk, on_that_day(0s), on_that_day(3h));
+  const DayReport first = report_of(desk, on_that_day(0s), on_that_day(1h)),
+                  second = report_of(desk, on_that_day(1h), on_that_day(3h));
   for (const auto& [id, queue] : whole.queues()) {
     const auto& a = first.queues().at(id);
     const auto& b = second.queues().at(id);
@@ -229,27 +230,27 @@ TEST(DayReport, TwoHalvesMakeAWhole) {
 
 // From a snapshot in the middle it comes to the same as from the beginning.
 TEST(DayReport, GoesOnFromASnapshot) {
-  Desk desk(9);
-  desk.run(1h, at(0s));
+  ReportedDesk desk(9);
+  desk.run(1h, on_that_day(0s));
   const std::size_t half = desk.log.size();
   const std::string snapshot = desk.router.save();
-  desk.run(1h, at(1h));
-  const DayReport direct = report_of(desk, at(90min), at(3h));
+  desk.run(1h, on_that_day(1h));
+  const DayReport direct = report_of(desk, on_that_day(90min), on_that_day(3h));
   auto router = Router::restore(snapshot);
   ASSERT_TRUE(router.ok());
-  DayReport seeded(at(90min), at(3h));
-  seeded.seed(router->agents(at(1h)), router->entries(at(1h)), at(1h));
+  DayReport seeded(on_that_day(90min), on_that_day(3h));
+  seeded.seed(router->agents(on_that_day(1h)), router->entries(on_that_day(1h)), on_that_day(1h));
   for (const char* id : {"q", "r"}) seeded.queue({.id = id, .service_level = *id == 'q' ? 15s : 20s});
   for (std::size_t i = half; i < desk.log.size(); ++i) {
     seeded.step(desk.log[i].event, desk.log[i].commands, desk.log[i].at);
   }
-  seeded.finish(at(3h));
+  seeded.finish(on_that_day(3h));
   EXPECT_EQ(seeded.queues_csv(), direct.queues_csv());
   EXPECT_EQ(seeded.agents_csv(), direct.agents_csv());
 }
 
 TEST(DayReport, OfMadeUpStepsByHand) {
-  DayReport report(at(0s), at(24h));
+  DayReport report(on_that_day(0s), on_that_day(24h));
   report.queue({.id = "q", .service_level = 20s, .short_abandon = 5s});
   const auto left = [&](EntryId entry, acd::Exit exit, Millis waited, Millis talked, Time when) {
     report.step(
@@ -265,20 +266,20 @@ TEST(DayReport, OfMadeUpStepsByHand) {
                 when);
     left(entry, acd::Exit::served, waited, talked, when + talked);
   };
-  report.step(acd::Tick{}, {acd::AgentChanged{"a", AgentState::available, 0, ""}}, at(1h));
-  serve(1, 20s, 60s, at(1h));
-  serve(2, 20s + 1ms, 30s, at(2h) - 30s);
-  left(3, acd::Exit::abandoned, 5s - 1ms, 0ms, at(2h));
-  left(4, acd::Exit::abandoned, 5s, 0ms, at(2h));
-  left(5, acd::Exit::abandoned, 50s, 0ms, at(2h));
-  left(6, acd::Exit::timeout, 600s, 0ms, at(2h));
-  left(7, acd::Exit::full, 0s, 0ms, at(2h));
-  left(8, acd::Exit::callback, 10s, 0ms, at(2h));
-  serve(9, 1s, 1s, at(25h));
-  report.step(acd::Tick{}, {acd::AgentChanged{"a", AgentState::on_call, 1, ""}}, at(2h));
-  report.step(acd::Tick{}, {acd::AgentChanged{"a", AgentState::wrap_up, 0, ""}}, at(3h));
-  report.step(acd::Tick{}, {acd::AgentChanged{"a", AgentState::on_break, 0, ""}}, at(4h));
-  report.finish(at(10h));
+  report.step(acd::Tick{}, {acd::AgentChanged{"a", AgentState::available, 0, ""}}, on_that_day(1h));
+  serve(1, 20s, 60s, on_that_day(1h));
+  serve(2, 20s + 1ms, 30s, on_that_day(2h) - 30s);
+  left(3, acd::Exit::abandoned, 5s - 1ms, 0ms, on_that_day(2h));
+  left(4, acd::Exit::abandoned, 5s, 0ms, on_that_day(2h));
+  left(5, acd::Exit::abandoned, 50s, 0ms, on_that_day(2h));
+  left(6, acd::Exit::timeout, 600s, 0ms, on_that_day(2h));
+  left(7, acd::Exit::full, 0s, 0ms, on_that_day(2h));
+  left(8, acd::Exit::callback, 10s, 0ms, on_that_day(2h));
+  serve(9, 1s, 1s, on_that_day(25h));
+  report.step(acd::Tick{}, {acd::AgentChanged{"a", AgentState::on_call, 1, ""}}, on_that_day(2h));
+  report.step(acd::Tick{}, {acd::AgentChanged{"a", AgentState::wrap_up, 0, ""}}, on_that_day(3h));
+  report.step(acd::Tick{}, {acd::AgentChanged{"a", AgentState::on_break, 0, ""}}, on_that_day(4h));
+  report.finish(on_that_day(10h));
   const DayReport::Queue& q = report.queues().at("q");
   EXPECT_EQ(q.served, 2);
   EXPECT_EQ(q.in_time, 1) << "at the level is in time, a millisecond more is not";
@@ -299,21 +300,21 @@ TEST(DayReport, OfMadeUpStepsByHand) {
 // P-28: what nobody ran is nobody's time, also when it went down before the day's end and came back after it.
 TEST(DayReport, CountsNoTimeInWhichNothingRan) {
   const auto told = [](Time until) {
-    DayReport report(at(0s), until);
+    DayReport report(on_that_day(0s), until);
     const auto changed = [](AgentState state) { return acd::AgentChanged{"a", state, 0, ""}; };
-    report.step(acd::Tick{}, {changed(AgentState::available)}, at(1h));
-    report.step(acd::Tick{}, {changed(AgentState::on_call)}, at(2h));
-    report.step(acd::Tick{}, {}, at(3h));  // the last that was heard
-    report.step(acd::Restarted{}, {changed(AgentState::available)}, at(7h));
-    if (until > at(8h)) report.step(acd::Tick{}, {changed(AgentState::offline)}, at(8h));
+    report.step(acd::Tick{}, {changed(AgentState::available)}, on_that_day(1h));
+    report.step(acd::Tick{}, {changed(AgentState::on_call)}, on_that_day(2h));
+    report.step(acd::Tick{}, {}, on_that_day(3h));  // the last that was heard
+    report.step(acd::Restarted{}, {changed(AgentState::available)}, on_that_day(7h));
+    if (until > on_that_day(8h)) report.step(acd::Tick{}, {changed(AgentState::offline)}, on_that_day(8h));
     report.finish(until);
     return report.agents().at("a");
   };
-  const DayReport::Agent a = told(at(24h));
+  const DayReport::Agent a = told(on_that_day(24h));
   EXPECT_EQ(a.in[0], Micros{2h}) << "available";
   EXPECT_EQ(a.in[1], Micros{1h}) << "on call";
   EXPECT_EQ(a.occupancy(), 1.0 / 3);
-  EXPECT_EQ(told(at(5h)).in[1], Micros{1h}) << "the day ended while it was down";
+  EXPECT_EQ(told(on_that_day(5h)).in[1], Micros{1h}) << "the day ended while it was down";
 }
 
 CallRecord call_of(std::string id, std::string caller, Time started) {
@@ -329,12 +330,12 @@ CallRecord call_of(std::string id, std::string caller, Time started) {
 }
 
 TEST(DayReport, AHostileCallerNameIsNoFormulaAndBreaksNoLine) {
-  DayReport report(at(0s), at(24h));
-  report.call(call_of("c1", "=cmd|' /C calc'!A0", at(1h)));
-  report.call(call_of("c2", "a\",\r\n\"b", at(1h + 1s)));
-  report.call(call_of("c3", "\xff\xfe<script>", at(2h)));
-  report.call(call_of("late", "x", at(24h)));
-  report.finish(at(24h));
+  DayReport report(on_that_day(0s), on_that_day(24h));
+  report.call(call_of("c1", "=cmd|' /C calc'!A0", on_that_day(1h)));
+  report.call(call_of("c2", "a\",\r\n\"b", on_that_day(1h + 1s)));
+  report.call(call_of("c3", "\xff\xfe<script>", on_that_day(2h)));
+  report.call(call_of("late", "x", on_that_day(24h)));
+  report.finish(on_that_day(24h));
   const std::string csv = report.calls_csv(absl::UTCTimeZone());
   EXPECT_THAT(csv, testing::HasSubstr(",'=cmd|' /C calc'!A0,"));
   EXPECT_THAT(csv, testing::HasSubstr(",\"a\"\",\r\n\"\"b\","));
@@ -352,8 +353,8 @@ TEST(DayReport, AHostileCallerNameIsNoFormulaAndBreaksNoLine) {
 // ---------------------------------------------------------------------------------------- router log
 
 TEST(RouterLog, AStepReadsBackAsItWasWritten) {
-  Desk desk(3);
-  desk.run(30min, at(0s));
+  ReportedDesk desk(3);
+  desk.run(30min, on_that_day(0s));
   std::set<std::size_t> kinds;
   for (std::size_t i = 0; i < desk.log.size(); ++i) {
     const auto& [when, event, commands] = desk.log[i];
@@ -367,9 +368,10 @@ TEST(RouterLog, AStepReadsBackAsItWasWritten) {
     for (const acd::Command& command : commands) kinds.insert(command.index());
   }
   EXPECT_GE(kinds.size(), 8u);
-  EXPECT_FALSE(parse_router_step({1, at(0s), "{}", "[]", {}}).ok());
-  EXPECT_FALSE(parse_router_step({1, at(0s), R"({"type":"tick"})", "{}", {}}).ok());
-  const auto bad = parse_router_step({5, at(0s), R"({"type":"tick"})", R"([{"type":"nothing"}])", {}});
+  EXPECT_FALSE(parse_router_step({1, on_that_day(0s), "{}", "[]", {}}).ok());
+  EXPECT_FALSE(parse_router_step({1, on_that_day(0s), R"({"type":"tick"})", "{}", {}}).ok());
+  const auto bad =
+      parse_router_step({5, on_that_day(0s), R"({"type":"tick"})", R"([{"type":"nothing"}])", {}});
   EXPECT_THAT(std::string(bad.status().message()),
               testing::HasSubstr("router step 5: /type: no command 'nothing'"));
 }
@@ -377,7 +379,7 @@ TEST(RouterLog, AStepReadsBackAsItWasWritten) {
 TEST(CallStories, TellWhoWasTriedAndWhereTheTimeWent) {
   CallStories stories;
   const auto step = [&](const acd::Event& event, acd::Commands commands, Millis when) {
-    return stories.step(event, commands, at(when));
+    return stories.step(event, commands, on_that_day(when));
   };
   EXPECT_THAT(step(acd::Join{.call = "c", .queue = "q"}, {acd::Joined{1, "c", "q", 1, false}}, 0s),
               ElementsAre("c"));
@@ -410,13 +412,14 @@ TEST(CallStories, TellWhoWasTriedAndWhereTheTimeWent) {
 
 TEST(CallStories, ACallThatGoesOnInAnotherQueueAddsUp) {
   CallStories stories;
-  stories.step(acd::Join{.call = "c", .queue = "q"}, {acd::Joined{1, "c", "q", 1, false}}, at(0s));
-  stories.step(acd::Tick{}, {acd::Offer{10, 1, "c", "a", "q", 10s}}, at(1s));
-  stories.step(acd::Tick{}, {acd::Left{1, "c", "q", acd::Exit::timeout, "", 30s, 0s, {}}}, at(30s));
+  stories.step(acd::Join{.call = "c", .queue = "q"}, {acd::Joined{1, "c", "q", 1, false}}, on_that_day(0s));
+  stories.step(acd::Tick{}, {acd::Offer{10, 1, "c", "a", "q", 10s}}, on_that_day(1s));
+  stories.step(acd::Tick{}, {acd::Left{1, "c", "q", acd::Exit::timeout, "", 30s, 0s, {}}}, on_that_day(30s));
   EXPECT_EQ(stories.find("c")->rang, 29s) << "an offer ends with its entry";
-  stories.step(acd::Join{.call = "c", .queue = "r"}, {acd::Joined{2, "c", "r", 1, false}}, at(40s));
+  stories.step(acd::Join{.call = "c", .queue = "r"}, {acd::Joined{2, "c", "r", 1, false}}, on_that_day(40s));
   EXPECT_FALSE(stories.find("c")->left);
-  stories.step(acd::Leave{"c"}, {acd::Left{2, "c", "r", acd::Exit::abandoned, "", 12s, 0s, {}}}, at(52s));
+  stories.step(acd::Leave{"c"}, {acd::Left{2, "c", "r", acd::Exit::abandoned, "", 12s, 0s, {}}},
+               on_that_day(52s));
   EXPECT_EQ(stories.find("c")->waited, 42s);
   EXPECT_EQ(stories.find("c")->queue, "r");
   EXPECT_EQ(stories.find("c")->exit, acd::Exit::abandoned);
@@ -424,11 +427,11 @@ TEST(CallStories, ACallThatGoesOnInAnotherQueueAddsUp) {
 
 // Every step in which a call can be found concerns it.
 TEST(CallStories, MissNoStepOfACall) {
-  Desk desk(5);
-  desk.run(1h, at(0s));
+  ReportedDesk desk(5);
+  desk.run(1h, on_that_day(0s));
   CallStories stories;
   std::map<OfferId, std::string> call_of_offer;
-  for (const Desk::Step& step : desk.log) {
+  for (const ReportedDesk::Step& step : desk.log) {
     const auto calls = stories.step(step.event, step.commands, step.at);
     std::set<std::string> expected;
     for (const acd::Command& command : step.commands) {

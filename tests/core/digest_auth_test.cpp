@@ -5,15 +5,11 @@
 #include <functional>
 
 #include "core/sha256.hpp"
+#include "core/time_at.hpp"
+#include "core/weak_hash.hpp"
 
 namespace ivr {
 namespace {
-
-Time at(Millis since_start) { return Time{} + 20'000 * 24h + since_start; }
-
-// Not a hash anybody should use: the tests of the core have no MD5, and where it is used does not depend on
-// what it computes.
-std::string weak(std::string_view bytes) { return sha256_hex(bytes).substr(0, 32); }
 
 DigestServerOptions options() {
   return {.realm = "ivr",

@@ -1,4 +1,5 @@
 #include "ivr/digits.hpp"
+#include "core/time_at.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,15 +15,13 @@ namespace {
 constexpr DigitSource kInband = DigitSource::inband, kEvent = DigitSource::rtp_event,
                       kInfo = DigitSource::sip_info;
 
-Time at(std::int64_t ms) { return Time(Millis(ms)); }
-
 class Collected {
  public:
   void began(DigitSource source, char digit, int ms, std::uint32_t key = 0) {
-    if (auto d = collector.began(source, digit, key, at(ms))) digits += *d;
+    if (auto d = collector.began(source, digit, key, at_ms(ms))) digits += *d;
   }
   void ended(DigitSource source, char digit, int ms, int duration, std::uint32_t key = 0) {
-    if (auto d = collector.ended(source, digit, key, Millis(duration), at(ms))) digits += *d;
+    if (auto d = collector.ended(source, digit, key, Millis(duration), at_ms(ms))) digits += *d;
   }
   DigitCollector collector = *DigitCollector::create();
   std::string digits;

@@ -17,7 +17,7 @@
 namespace ivr {
 namespace {
 
-using Pcm = std::vector<std::int16_t>;
+using Samples = std::vector<std::int16_t>;
 constexpr std::size_t kFrame160 = 160;
 
 std::int16_t clip(double x) {
@@ -25,14 +25,14 @@ std::int16_t clip(double x) {
 }
 
 // What a line carries: keys clean, short, off, twisted and under noise, voices, noise, clipping, rest.
-Pcm material(std::uint32_t seed) {
+Samples material(std::uint32_t seed) {
   std::mt19937 random(seed);
   const auto uniform = [&](double a, double b) {
     return std::uniform_real_distribution<double>(a, b)(random);
   };
   std::normal_distribution<double> normal(0, 1);
   constexpr double kHz[] = {697, 770, 852, 941, 1209, 1336, 1477, 1633};
-  Pcm pcm;
+  Samples pcm;
   while (pcm.size() < 60 * kSampleRateHz) {
     const int kind = static_cast<int>(random() % 8);
     const auto length = static_cast<int>(uniform(80, 2400));
@@ -91,7 +91,7 @@ TEST(DtmfKernel, G711IsExpandedAsByTheCodec) {
       for (std::size_t i = 0; i < codes.size(); ++i)
         codes[i] = static_cast<std::uint8_t>(first + static_cast<int>(i));
       const std::size_t count = codes.size() - static_cast<std::size_t>(first) % 40;
-      Pcm wanted(count), got(count + 1, 77);
+      Samples wanted(count), got(count + 1, 77);
       decode(Codec::pcmu, std::span(codes).first(count), wanted);
       routines.from_ulaw(std::span(codes).first(count), got.data());
       EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), got.begin())) << to_string(kernel) << ", u-law";
@@ -105,14 +105,14 @@ TEST(DtmfKernel, G711IsExpandedAsByTheCodec) {
 
 // A hop of what no line carries, too: the largest numbers, in every sign.
 TEST(DtmfKernel, EveryNumberIsTheSameToTheLastBit) {
-  const Pcm pcm = material(1);
+  const Samples pcm = material(1);
   std::mt19937 random(2);
   const DtmfRoutines& scalar = *DtmfRoutines::find(DtmfKernel::scalar);
   for (const DtmfRoutines* routines : vectors()) {
     DtmfSpectra one, other;
     int newest = 31, phase = 0;
     for (int i = 0; i < 8000; ++i) {
-      Pcm frame(kFrame160);
+      Samples frame(kFrame160);
       const std::size_t from = random() % (pcm.size() - kFrame160);
       std::copy_n(pcm.begin() + static_cast<std::ptrdiff_t>(from), kFrame160, frame.begin());
       if (i % 10 == 0)
@@ -159,7 +159,7 @@ TEST(DtmfKernel, EveryDecisionIsTheSame) {
   const char* wanted = std::getenv("IVR_DTMF_FRAMES");
   const long frames = wanted != nullptr ? std::atol(wanted) : 200000;
   constexpr std::size_t kChannels = 50;
-  const Pcm pcm = material(3);
+  const Samples pcm = material(3);
   std::vector<std::uint8_t> ulaw(pcm.size()), alaw(pcm.size());
   encode(Codec::pcmu, pcm, ulaw);
   encode(Codec::pcma, pcm, alaw);
@@ -206,7 +206,7 @@ TEST(DtmfKernel, EveryDecisionIsTheSame) {
 }
 
 TEST(DtmfBank, HearsWhatEachDetectorAloneHears) {
-  const Pcm pcm = material(5);
+  const Samples pcm = material(5);
   constexpr std::size_t kChannels = 7;
   std::vector<DtmfDetector> alone(kChannels, *DtmfDetector::create()), together = alone;
   DtmfBank bank;

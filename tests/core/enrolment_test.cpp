@@ -5,13 +5,11 @@
 #include <set>
 
 #include "core/sha256.hpp"
+#include "core/time_at.hpp"
+#include "core/weak_hash.hpp"
 
 namespace ivr {
 namespace {
-
-Time at(Millis since_start) { return Time{} + 20'000 * 24h + since_start; }
-
-std::string weak(std::string_view bytes) { return sha256_hex(bytes).substr(0, 32); }
 
 constexpr char kChallenge[] = "Digest realm=\"r\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256";
 constexpr char kStale[] = "Digest realm=\"r\", nonce=\"n2\", qop=\"auth\", algorithm=SHA-256, stale=true";

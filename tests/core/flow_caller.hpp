@@ -20,6 +20,18 @@ inline std::string read_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// The JSON examples of a page of the documentation, by its path in the project.
+inline std::vector<std::string> json_snippets(const std::string& page_path) {
+  const std::string page = read_text(IVR_SOURCE_DIR + page_path);
+  std::vector<std::string> out;
+  for (std::size_t at = page.find("```json\n"); at != std::string::npos; at = page.find("```json\n", at)) {
+    const std::size_t begin = at + 8;
+    at = page.find("```", begin);
+    out.push_back(page.substr(begin, at - begin));
+  }
+  return out;
+}
+
 // A flow that starts at its node "a", with a goodbye for everything that fails.
 inline std::string flow_of(const std::string& nodes, const std::string& more = "") {
   return R"({"ivr": 1, "id": "t", "start": "a", "on_error": "sorry")" + (more.empty() ? "" : ", " + more) +

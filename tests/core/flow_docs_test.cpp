@@ -13,17 +13,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::vector<std::string> snippets() {
-  const std::string page = read_text(IVR_SOURCE_DIR "/docs/flow-format.md");
-  std::vector<std::string> out;
-  for (std::size_t at = page.find("```json\n"); at != std::string::npos; at = page.find("```json\n", at)) {
-    const std::size_t begin = at + 8;
-    at = page.find("```", begin);
-    out.push_back(page.substr(begin, at - begin));
-  }
-  return out;
-}
-
 bool whole(const std::string& snippet) { return snippet.find("\"ivr\": 1") != std::string::npos; }
 
 std::string between(const std::string& text, char quote) {
@@ -64,7 +53,7 @@ std::string completed(const std::string& snippet) {
 
 TEST(FlowFormatPage, EveryExampleIsAFlowThatLoads) {
   int flows = 0, parts = 0;
-  for (const std::string& snippet : snippets()) {
+  for (const std::string& snippet : json_snippets("/docs/flow-format.md")) {
     const std::string json = whole(snippet) ? snippet : completed(snippet);
     ++(whole(snippet) ? flows : parts);
     for (const Finding& f : Flow::check(json)) {

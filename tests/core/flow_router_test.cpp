@@ -25,9 +25,9 @@ AgentOptions agent(const char* id, const char* skill, int level, int capacity) {
   return a;
 }
 
-class Desk {
+class FlowDesk {
  public:
-  Desk() {
+  FlowDesk() {
     const auto flow = Flow::load(read_text(IVR_SOURCE_DIR "/examples/flows/support_desk.json"));
     EXPECT_TRUE(flow.ok()) << flow.status();
     calendars_ = *flow_calendars(**flow, [](std::string_view) { return absl::FixedTimeZone(3 * 3600); });
@@ -178,7 +178,7 @@ class Desk {
 };
 
 TEST(FlowRouter, S0_36_TheBillingAgentRingsForThirtySeconds) {
-  Desk desk;
+  FlowDesk desk;
   desk.call("a", "11");
   EXPECT_THAT(desk.rung(), ElementsAre("billing"));
   EXPECT_EQ(desk.ringing["billing"].ring_limit, 30s);
@@ -198,7 +198,7 @@ TEST(FlowRouter, S0_36_TheBillingAgentRingsForThirtySeconds) {
 }
 
 TEST(FlowRouter, ATransferDoesNotWaitForAnAgentWhoIsBusyOrAway) {
-  Desk desk;
+  FlowDesk desk;
   for (const char* id : {"a", "b"}) {
     desk.call(id, "11");
     desk.answer("billing");
@@ -207,14 +207,14 @@ TEST(FlowRouter, ATransferDoesNotWaitForAnAgentWhoIsBusyOrAway) {
   EXPECT_EQ(desk["c"].way(),
             "welcome:next hours:open menu:1 billing:busy nobody:next overflow:next overflow_left:hangup")
       << "two calls at once are all that billing takes";
-  Desk empty;
+  FlowDesk empty;
   empty.away("billing");
   empty.call("a", "11");
   EXPECT_THAT(empty["a"].way(), testing::HasSubstr("billing:busy"));
 }
 
 TEST(FlowRouter, S0_37_ATechnicianTakesTheTechnicalQueue) {
-  Desk desk;
+  FlowDesk desk;
   desk.call("a", "12");
   EXPECT_THAT(desk.rung(), ElementsAre("tech1")) << "the better level first";
   desk.refuse("tech1");
@@ -227,7 +227,7 @@ TEST(FlowRouter, S0_37_ATechnicianTakesTheTechnicalQueue) {
 }
 
 TEST(FlowRouter, S0_42_AFullQueueAndALongWaitGoToTheOverflowVoicemail) {
-  Desk desk;
+  FlowDesk desk;
   desk.away("tech1");
   desk.away("tech2");
   desk.call("a", "12");
@@ -242,7 +242,7 @@ TEST(FlowRouter, S0_42_AFullQueueAndALongWaitGoToTheOverflowVoicemail) {
 }
 
 TEST(FlowRouter, S0_38_TheGeneralAgentTakesTheGeneralQueue) {
-  Desk desk;
+  FlowDesk desk;
   desk.call("a", "13");
   EXPECT_THAT(desk.rung(), ElementsAre("general"));
   desk.answer("general");
@@ -251,7 +251,7 @@ TEST(FlowRouter, S0_38_TheGeneralAgentTakesTheGeneralQueue) {
 }
 
 TEST(FlowRouter, S0_39_TheLongestIdleOfAllFourRings) {
-  Desk desk;
+  FlowDesk desk;
   // Each serves once, in an order of the test's; then they ring in just that order.
   const std::pair<const char*, const char*> calls[] = {{"tech1", "12"}, {"general", "13"}, {"billing", "11"}};
   for (const auto& [name, keys] : calls) {
@@ -273,7 +273,7 @@ TEST(FlowRouter, S0_39_TheLongestIdleOfAllFourRings) {
 }
 
 TEST(FlowRouter, S0_12_WhoDoesNotAnswerIsFollowedByTheNextAndNobodyIsRungTwice) {
-  Desk desk;
+  FlowDesk desk;
   desk.call("a", "19");
   std::vector<std::string> order;
   for (int i = 0; i < 4; ++i) {

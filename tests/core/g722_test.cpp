@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kRateHz = 16000;
 
-std::vector<std::int16_t> sine(double hz, double amplitude, std::size_t samples) {
+std::vector<std::int16_t> wide_sine(double hz, double amplitude, std::size_t samples) {
   std::vector<std::int16_t> pcm(samples);
   for (std::size_t i = 0; i < samples; ++i) {
     pcm[i] = static_cast<std::int16_t>(
@@ -33,7 +33,7 @@ std::vector<std::int16_t> there_and_back(const std::vector<std::int16_t>& pcm) {
   return back;
 }
 
-// The sine of that frequency that fits best, and what is left beside it.
+// The wide_sine of that frequency that fits best, and what is left beside it.
 struct Fit {
   double amplitude, snr_db;
 };
@@ -80,7 +80,7 @@ TEST(G722, TonesComeBackUpTo7kHz) {
       {4500, 8000, 10}, {5000, 8000, 10}, {6000, 8000, 10}, {7000, 8000, 8},
   };
   for (const auto& c : kCases) {
-    const auto back = there_and_back(sine(c.hz, c.amplitude, 16000));
+    const auto back = there_and_back(wide_sine(c.hz, c.amplitude, 16000));
     const Fit found = fit(std::span(back).subspan(1600), c.hz);
     EXPECT_NEAR(20 * std::log10(found.amplitude / c.amplitude), 0, 1.0) << c.hz << " Hz";
     EXPECT_GE(found.snr_db, c.least_snr_db) << c.hz << " Hz at " << c.amplitude;
@@ -93,7 +93,7 @@ TEST(G722, SilenceStaysSilence) {
 }
 
 TEST(G722, SilenceAfterALoudToneIsSoonSilence) {
-  auto pcm = sine(1000, 20000, 8000);
+  auto pcm = wide_sine(1000, 20000, 8000);
   pcm.resize(16000);
   const auto back = there_and_back(pcm);
   for (std::size_t i = 8000 + 1600; i < back.size(); ++i) ASSERT_LE(std::abs(back[i]), 16) << i;
@@ -119,7 +119,7 @@ TEST(G722, CodesAsAnotherImplementationDoes) {
 }
 
 TEST(G722, EachStreamHasItsOwnMemory) {
-  const auto one = sine(700, 9000, 3200), other = sine(5200, 3000, 3200);
+  const auto one = wide_sine(700, 9000, 3200), other = wide_sine(5200, 3000, 3200);
   const auto alone = there_and_back(one);
   G722Encoder encoders[2];
   G722Decoder decoders[2];
@@ -153,7 +153,7 @@ TEST(G722, PiecesOfAnySizeMakeTheSameBytes) {
 }
 
 TEST(G722, ARoundTripSurvivesALostFrame) {
-  const auto pcm = sine(900, 9000, 16000);
+  const auto pcm = wide_sine(900, 9000, 16000);
   G722Encoder encoder;
   G722Decoder decoder;
   std::vector<std::int16_t> back;

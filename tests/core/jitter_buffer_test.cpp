@@ -1,4 +1,5 @@
 #include "ivr/jitter_buffer.hpp"
+#include "core/time_at.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,12 +13,11 @@
 namespace ivr {
 namespace {
 
-Time at(double ms) { return Time(Micros(static_cast<std::int64_t>(ms * 1000))); }
-
 // Frame numbers go in, and come out again.
-class Line {
+class FrameLine {
  public:
-  explicit Line(const JitterOptions& options = {.min_delay = 0ms}) : buffer(*JitterBuffer::create(options)) {}
+  explicit FrameLine(const JitterOptions& options = {.min_delay = 0ms})
+      : buffer(*JitterBuffer::create(options)) {}
 
   void push(int number, double now, std::uint32_t ssrc = 1, std::uint32_t first_timestamp = 0xFFFFF000u) {
     const std::uint8_t payload[] = {static_cast<std::uint8_t>(number >> 8),
@@ -26,12 +26,12 @@ class Line {
                             .timestamp = first_timestamp + static_cast<std::uint32_t>(number * 160),
                             .ssrc = ssrc},
                  .payload = payload},
-                at(now));
+                at_ms(now));
   }
   // The frame's number, or -1 lost, -2 buffering, -3 empty.
   int pop(double now) {
     std::uint8_t out[160];
-    switch (buffer.pop(out, at(now))) {
+    switch (buffer.pop(out, at_ms(now))) {
       case Playout::frame: EXPECT_EQ(buffer.frame_bytes(), 2u); return out[0] << 8 | out[1];
       case Playout::lost: return -1;
       case Playout::buffering: return -2;
@@ -43,7 +43,7 @@ class Line {
 };
 
 TEST(JitterBuffer, AnEvenStreamIsPlayedInOrderWithoutDelay) {
-  Line line;
+  FrameLine line;
   EXPECT_EQ(line.pop(0), -3);
   for (int i = 0; i < 1000; ++i) {
     line.push(i, 20 * i);
@@ -54,7 +54,7 @@ TEST(JitterBuffer, AnEvenStreamIsPlayedInOrderWithoutDelay) {
 }
 
 TEST(JitterBuffer, WaitsTheSmallestDelayBeforeTheFirstFrame) {
-  Line line({.min_delay = 40ms});
+  FrameLine line({.min_delay = 40ms});
   std::vector<int> heard;
   for (int i = 0; i < 6; ++i) {
     line.push(i, 20 * i);
@@ -64,7 +64,7 @@ TEST(JitterBuffer, WaitsTheSmallestDelayBeforeTheFirstFrame) {
 }
 
 TEST(JitterBuffer, PutsReorderedPacketsInOrderAndForgetsDuplicates) {
-  Line line({.min_delay = 60ms});
+  FrameLine line({.min_delay = 60ms});
   std::vector<int> heard;
   for (int i = 0; i < 100; ++i) {
     line.push(i ^ 1, 20 * i);  // each pair the wrong way round
@@ -77,7 +77,7 @@ TEST(JitterBuffer, PutsReorderedPacketsInOrderAndForgetsDuplicates) {
 }
 
 TEST(JitterBuffer, ALostFrameIsLostOnce) {
-  Line line;
+  FrameLine line;
   for (int i = 0; i < 100; ++i) {
     if (i != 50) line.push(i, 20 * i);
     EXPECT_EQ(line.pop(20 * i + 5), i == 50 ? -1 : i);
@@ -86,7 +86,7 @@ TEST(JitterBuffer, ALostFrameIsLostOnce) {
 }
 
 TEST(JitterBuffer, AFrameAfterItsTurnIsOnlyCounted) {
-  Line line;
+  FrameLine line;
   for (int i = 0; i < 400; ++i) {
     line.push(i, 20 * i);
     if (i != 200) line.pop(20 * i + 5);
@@ -100,7 +100,7 @@ TEST(JitterBuffer, AFrameAfterItsTurnIsOnlyCounted) {
 }
 
 TEST(JitterBuffer, AnotherSourceOrAJumpOfTheTimestampsStartsAfresh) {
-  Line line;
+  FrameLine line;
   double now = 0;
   for (int i = 0; i < 50; ++i, now += 20) {
     line.push(i, now);
@@ -121,7 +121,7 @@ TEST(JitterBuffer, AnotherSourceOrAJumpOfTheTimestampsStartsAfresh) {
 }
 
 TEST(JitterBuffer, AfterASecondOfNothingItIsEmptyAndGoesOnWhenThereIsSound) {
-  Line line;
+  FrameLine line;
   for (int i = 0; i < 50; ++i) {
     line.push(i, 20 * i);
     line.pop(20 * i + 5);
@@ -142,9 +142,9 @@ TEST(JitterBuffer, RefusesOptionsThatMakeNoSense) {
 }
 
 TEST(JitterBuffer, TooLongPacketsAreRefused) {
-  Line line;
+  FrameLine line;
   const std::vector<std::uint8_t> payload(321);
-  line.buffer.push({.payload = payload}, at(0));
+  line.buffer.push({.payload = payload}, at_ms(0));
   EXPECT_EQ(line.buffer.stats().refused, 1u);
   EXPECT_EQ(line.pop(10), -3);
 }
@@ -177,7 +177,7 @@ Result run(const std::function<double(int, std::mt19937&)>& delay, double clock_
   }
   std::stable_sort(arrivals.begin(), arrivals.end(), [](auto& a, auto& b) { return a.at < b.at; });
   std::sort(delays.begin(), delays.end());
-  Line line({.min_delay = 0ms, .max_delay = 500ms});
+  FrameLine line({.min_delay = 0ms, .max_delay = 500ms});
   Result result;
   result.best_fixed_ms = delays[delays.size() * 99 / 100];
   std::size_t next = 0;
@@ -248,7 +248,7 @@ TEST(JitterBuffer, KeepsCloseToTheBestFixedDelayWithOnePercentLate) {
 TEST(JitterBuffer, TellsTheDriftOfTheClocks) {
   for (int ppm : {200, -150}) {
     std::mt19937 random(3);
-    Line line;
+    FrameLine line;
     for (int i = 0; i < 5000; ++i) {
       const double tick = 20 * i;
       line.push(i, tick * (1 - ppm * 1e-6) + uniform(random, 8));

@@ -13,12 +13,12 @@
 namespace ivr {
 namespace {
 
-using Pcm = std::vector<std::int16_t>;
+using Samples = std::vector<std::int16_t>;
 
-Pcm dial(const std::string& keys, Millis tone, Millis pause, double level = -9) {
+Samples dial(const std::string& keys, Millis tone, Millis pause, double level = -9) {
   auto generator = DtmfGenerator::create({.tone = tone, .pause = pause, .level_dbm0 = level});
   EXPECT_TRUE(generator->dial(keys).ok());
-  Pcm pcm;
+  Samples pcm;
   while (!generator->done()) {
     pcm.resize(pcm.size() + 160);
     generator->read(std::span(pcm).last(160));
@@ -26,10 +26,10 @@ Pcm dial(const std::string& keys, Millis tone, Millis pause, double level = -9) 
   return pcm;
 }
 
-Pcm noise(std::size_t samples, double level_dbm0, std::uint32_t seed) {
+Samples noise(std::size_t samples, double level_dbm0, std::uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<double> normal(0, 32768 / std::sqrt(2.0) * std::pow(10, (level_dbm0 - 3.14) / 20));
-  Pcm pcm(samples);
+  Samples pcm(samples);
   for (auto& s : pcm) s = static_cast<std::int16_t>(std::clamp(normal(random), -32000.0, 32000.0));
   return pcm;
 }
@@ -47,7 +47,7 @@ std::string keys_in(std::span<const std::int16_t> pcm) {
 }
 
 // What comes out, in packets of `samples`.
-Pcm cut(KeyCutter& cutter, Pcm pcm, std::size_t samples = 160) {
+Samples cut(KeyCutter& cutter, Samples pcm, std::size_t samples = 160) {
   for (std::size_t at = 0; at < pcm.size(); at += samples) {
     cutter.process(std::span(pcm).subspan(at, std::min(samples, pcm.size() - at)));
   }
@@ -56,10 +56,10 @@ Pcm cut(KeyCutter& cutter, Pcm pcm, std::size_t samples = 160) {
 
 TEST(KeyCutter, LeavesSpeechAsItIsFortyMillisecondsLater) {
   KeyCutter cutter;
-  const Pcm in = noise(8000, -20, 1);
+  const Samples in = noise(8000, -20, 1);
   for (const std::size_t packet : {80u, 160u, 240u, 480u}) {
     cutter.reset();
-    const Pcm out = cut(cutter, in, packet);
+    const Samples out = cut(cutter, in, packet);
     EXPECT_EQ(std::count(out.begin(), out.begin() + KeyCutter::kDelay, 0), KeyCutter::kDelay);
     EXPECT_TRUE(std::equal(out.begin() + KeyCutter::kDelay, out.end(), in.begin())) << packet;
   }
@@ -69,10 +69,10 @@ TEST(KeyCutter, NobodyHearsAKeyInWhatIsLeft) {
   for (const Millis tone : {40ms, 65ms, 100ms, 500ms}) {
     for (const double level : {-25.0, -9.0, -4.0}) {
       for (const std::size_t packet : {80u, 160u, 240u}) {
-        const Pcm in = dial("w123A456B789C*0#D11", tone, 60ms, level);
+        const Samples in = dial("w123A456B789C*0#D11", tone, 60ms, level);
         ASSERT_EQ(keys_in(in), "123A456B789C*0#D11");
         KeyCutter cutter;
-        const Pcm out = cut(cutter, in, packet);
+        const Samples out = cut(cutter, in, packet);
         EXPECT_EQ(keys_in(out), "") << tone.count() << " ms, " << level << " dBm0";
         // Nothing at all is left of a clean one.
         EXPECT_LT(level_dbm0(out), -60) << tone.count() << " ms, " << level << " dBm0, " << packet;
@@ -83,8 +83,8 @@ TEST(KeyCutter, NobodyHearsAKeyInWhatIsLeft) {
 
 TEST(KeyCutter, NobodyHearsAKeyThatLiesUnderNoise) {
   for (std::uint32_t seed = 0; seed < 20; ++seed) {
-    Pcm in = dial("w123A456B789C*0#Dw", 100ms, 100ms, -12);
-    const Pcm other = noise(in.size(), -12 - 15, seed);
+    Samples in = dial("w123A456B789C*0#Dw", 100ms, 100ms, -12);
+    const Samples other = noise(in.size(), -12 - 15, seed);
     for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<std::int16_t>(in[i] + other[i]);
     ASSERT_EQ(keys_in(in), "123A456B789C*0#D") << seed;
     KeyCutter cutter;
@@ -93,12 +93,12 @@ TEST(KeyCutter, NobodyHearsAKeyThatLiesUnderNoise) {
 }
 
 TEST(KeyCutter, CutsNoMoreThanTheKey) {
-  Pcm in = noise(8000, -30, 3);
-  const Pcm tone = dial("5", 100ms, 0ms);
+  Samples in = noise(8000, -30, 3);
+  const Samples tone = dial("5", 100ms, 0ms);
   for (std::size_t i = 0; i < tone.size(); ++i)
     in[3000 + i] = static_cast<std::int16_t>(in[3000 + i] + tone[i]);
   KeyCutter cutter;
-  const Pcm out = cut(cutter, in);
+  const Samples out = cut(cutter, in);
   int changed = 0;
   for (std::size_t i = KeyCutter::kDelay; i < out.size(); ++i) changed += out[i] != in[i - KeyCutter::kDelay];
   EXPECT_GE(changed, 780);
@@ -106,13 +106,13 @@ TEST(KeyCutter, CutsNoMoreThanTheKey) {
 }
 
 // Harmonics of a pitch that glides, syllable by syllable: no tone of it holds.
-Pcm voice(std::size_t samples, double level_dbm0, std::uint32_t seed) {
+Samples voice(std::size_t samples, double level_dbm0, std::uint32_t seed) {
   std::mt19937 random(seed);
   const auto uniform = [&](double a, double b) {
     return std::uniform_real_distribution<double>(a, b)(random);
   };
   const double amplitude = 32768 * std::pow(10, (level_dbm0 - 3.14) / 20);
-  Pcm pcm;
+  Samples pcm;
   while (pcm.size() < samples) {
     const auto length = static_cast<int>(uniform(600, 2400));
     double pitch = uniform(0.08, 0.2), angle = 0;  // radians a sample
@@ -139,13 +139,14 @@ TEST(KeyCutter, LeavesTheVoiceBesideKeysAsItIs) {
     const auto uniform = [&](double a, double b) {
       return std::uniform_real_distribution<double>(a, b)(random);
     };
-    Pcm in = voice(80000, -24, seed);
+    Samples in = voice(80000, -24, seed);
     ASSERT_EQ(keys_in(in), "") << seed;
     std::vector<bool> beside(in.size(), true);
     std::string keys;
     for (std::size_t at = 1000; at + 6000 < in.size(); at += 2400 + random() % 3200) {
       keys += kDtmfKeys[random() % 16];
-      const Pcm tone = dial(keys.substr(keys.size() - 1), Millis(40 + random() % 160), 0ms, uniform(-12, -4));
+      const Samples tone =
+          dial(keys.substr(keys.size() - 1), Millis(40 + random() % 160), 0ms, uniform(-12, -4));
       for (std::size_t i = 0; i < tone.size(); ++i)
         in[at + i] = static_cast<std::int16_t>(std::clamp(in[at + i] + tone[i], -32768, 32767));
       // 5 ms of the detector's own step and as much of margin at each side, and a ramp of 2 ms.
@@ -153,7 +154,7 @@ TEST(KeyCutter, LeavesTheVoiceBesideKeysAsItIs) {
     }
     ASSERT_EQ(keys_in(in), keys) << seed;
     KeyCutter cutter;
-    const Pcm out = cut(cutter, in);
+    const Samples out = cut(cutter, in);
     EXPECT_EQ(keys_in(out), "") << seed;
     std::size_t changed = 0;
     for (std::size_t i = 0; i + KeyCutter::kDelay < in.size(); ++i)
@@ -166,7 +167,7 @@ TEST(KeyCutter, LeavesTheVoiceBesideKeysAsItIs) {
 }
 
 TEST(KeyCutter, KeysAreFoundOverHolesToo) {
-  Pcm pcm = dial("w1234567890w", 100ms, 100ms);
+  Samples pcm = dial("w1234567890w", 100ms, 100ms);
   KeyCutter cutter;
   int n = 0;
   for (std::size_t at = 0; at + 160 <= pcm.size(); at += 160) {
@@ -178,7 +179,7 @@ TEST(KeyCutter, KeysAreFoundOverHolesToo) {
 
 TEST(KeySounder, AReceiverHearsEachKeyOnce) {
   KeySounder sounder;
-  Pcm heard;
+  Samples heard;
   std::string pressed;
   const auto listen = [&](int frames) {
     for (int i = 0; i < frames; ++i) {
@@ -204,7 +205,7 @@ TEST(KeySounder, ShortKeysAreLongEnoughAndFastOnesStayApart) {
     sounder.press(key);
     sounder.release(10ms);
   }
-  Pcm heard(8000);
+  Samples heard(8000);
   for (std::size_t at = 0; at < heard.size(); at += 160) sounder.read(std::span(heard).subspan(at, 160));
   EXPECT_EQ(keys_in(heard), "1122");
 }
@@ -213,7 +214,7 @@ TEST(KeySounder, SoundsAsLongAsTheKeyIsHeld) {
   KeySounder sounder;
   sounder.press('7');
   sounder.press('x');  // no key
-  Pcm heard(160 * 100);
+  Samples heard(160 * 100);
   for (std::size_t i = 0; i < 100; ++i) {
     if (i == 60) sounder.release(1200ms);
     sounder.read(std::span(heard).subspan(i * 160, 160));
@@ -228,7 +229,7 @@ TEST(KeySounder, SoundsAsLongAsTheKeyIsHeld) {
 TEST(KeySounder, ForgetsAKeyWhoseEndNeverComes) {
   KeySounder sounder;
   sounder.press('7');
-  Pcm frame(160);
+  Samples frame(160);
   int frames = 0;
   while (sounder.busy() && frames < 1000) sounder.read(frame), ++frames;
   EXPECT_LT(frames, 11 * 50);

@@ -11,7 +11,7 @@ using testing::IsEmpty;
 
 // The rule of S4-02: complaints if there are more complaint than sales words, else sales, else reception. So
 // sales come first: they win when both have as many.
-KeywordRouter desk() {
+KeywordRouter desk_router() {
   auto router = KeywordRouter::create(
       {{"sales", {"buy", "price", "prices", "offer", "new order", "شراء", "سعر", "أسعار", "عرض", "طلب جديد"}},
        {"complaints",
@@ -89,7 +89,7 @@ TEST(KeywordRouting, S4_02_RoutesByTheWordsOfTwoLanguages) {
       // both languages in one text
       {"شكوى: it is broken", "complaints", 0.9},
   };
-  const KeywordRouter router = desk();
+  const KeywordRouter router = desk_router();
   for (const Row& row : rows) {
     const KeywordRoute route = router.route(row.text);
     EXPECT_EQ(route.department, row.department) << row.text;
@@ -98,7 +98,7 @@ TEST(KeywordRouting, S4_02_RoutesByTheWordsOfTwoLanguages) {
 }
 
 TEST(KeywordRouting, S4_03_NamesItsAlternativesAndWhatItFound) {
-  const KeywordRouter router = desk();
+  const KeywordRouter router = desk_router();
   const KeywordRoute complaint = router.route("A refund: the price was for a broken one, a complaint");
   EXPECT_EQ(complaint.department, "complaints");
   EXPECT_DOUBLE_EQ(complaint.confidence, 0.95);
@@ -132,7 +132,7 @@ TEST(KeywordRouting, TwoSpellingsOfOneKeywordCountOnce) {
 }
 
 TEST(KeywordRouting, BrokenBytesAreNoWords) {
-  const KeywordRouter router = desk();
+  const KeywordRouter router = desk_router();
   EXPECT_EQ(router.route("\xff\xfe buy \xc3").department, "sales");
   EXPECT_EQ(router.route("\xe0\xa4").department, "reception");
   EXPECT_THAT(keyword_words("\xf0\x9f"), IsEmpty());

@@ -7,12 +7,11 @@
 #include <string>
 #include <utility>
 
+#include "core/time_at.hpp"
 #include "ivr/ports.hpp"
 
 namespace ivr {
 namespace {
-
-Time at(Millis since) { return Time{std::chrono::hours{24 * 365 * 50}} + since; }
 
 NumberMasking masking_of(MaskingOptions options) {
   auto masking = NumberMasking::create(options);

@@ -1,4 +1,5 @@
 #include "core/registrar.hpp"
+#include "core/time_at.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,8 +10,6 @@
 
 namespace ivr {
 namespace {
-
-Time at(Millis since_start) { return Time{} + 20'000 * 24h + since_start; }
 
 struct Phone {
   Registrar registrar = *Registrar::create({});

@@ -19,6 +19,11 @@
 
 namespace ivr::model {
 
+inline constexpr const char* kStrategies[] = {
+    "ringall",    "ring_progressively", "longest_idle",  "fewest_calls", "least_talk_time", "rrmemory",
+    "rrordered",  "round_robin",        "linear",        "top_down",     "random",          "wrandom",
+    "sequential", "skills_based",       "load_balanced", "least_busy",   "priority"};
+
 template <class... F>
 struct Overloaded : F... {
   using F::operator()...;

@@ -13,11 +13,6 @@
 namespace ivr::model {
 namespace {
 
-constexpr const char* kStrategies[] = {
-    "ringall",    "ring_progressively", "longest_idle",  "fewest_calls", "least_talk_time", "rrmemory",
-    "rrordered",  "round_robin",        "linear",        "top_down",     "random",          "wrandom",
-    "sequential", "skills_based",       "load_balanced", "least_busy",   "priority"};
-
 int states_wanted() {
   const char* text = std::getenv("IVR_ROUTER_STATES");
   return text ? std::atoi(text) : 5000;

@@ -45,11 +45,6 @@ struct Act {
   Millis dt{0};
 };
 
-constexpr const char* kStrategies[] = {
-    "ringall",    "ring_progressively", "longest_idle",  "fewest_calls", "least_talk_time", "rrmemory",
-    "rrordered",  "round_robin",        "linear",        "top_down",     "random",          "wrandom",
-    "sequential", "skills_based",       "load_balanced", "least_busy",   "priority"};
-
 std::vector<Act> life_of(std::uint64_t seed, int length) {
   std::mt19937_64 random(seed);
   const auto act = [&](Kind kind, Millis dt) {

@@ -1,4 +1,5 @@
 #include "ivr/rtp.hpp"
+#include "core/time_at.hpp"
 
 #include <gtest/gtest.h>
 
@@ -101,19 +102,18 @@ TEST(Rtp, Rfc3550_A1_SequenceNumbersLiveOnACircle) {
   EXPECT_EQ(extender.extend(2), 0x10002);
 }
 
-Time at(double ms) { return Time(Micros(static_cast<std::int64_t>(ms * 1000))); }
-
 TEST(RtpReceiverStats, Rfc3550_A1_TwoPacketsInOrderMakeASource) {
   RtpReceiverStats stats;
-  EXPECT_FALSE(stats.receive({.sequence = 10, .timestamp = 0, .ssrc = 1}, at(0)));
-  EXPECT_FALSE(stats.receive({.sequence = 77, .timestamp = 160, .ssrc = 1}, at(20)));
-  EXPECT_TRUE(stats.receive({.sequence = 78, .timestamp = 320, .ssrc = 1}, at(40)));
+  EXPECT_FALSE(stats.receive({.sequence = 10, .timestamp = 0, .ssrc = 1}, at_ms(0)));
+  EXPECT_FALSE(stats.receive({.sequence = 77, .timestamp = 160, .ssrc = 1}, at_ms(20)));
+  EXPECT_TRUE(stats.receive({.sequence = 78, .timestamp = 320, .ssrc = 1}, at_ms(40)));
   EXPECT_EQ(stats.received(), 1u);
-  EXPECT_FALSE(stats.receive({.sequence = 20000, .timestamp = 480, .ssrc = 1}, at(60)));  // a wild jump
-  EXPECT_TRUE(stats.receive({.sequence = 79, .timestamp = 480, .ssrc = 1}, at(60)));
+  EXPECT_FALSE(stats.receive({.sequence = 20000, .timestamp = 480, .ssrc = 1}, at_ms(60)));  // a wild jump
+  EXPECT_TRUE(stats.receive({.sequence = 79, .timestamp = 480, .ssrc = 1}, at_ms(60)));
   EXPECT_EQ(stats.lost(), 0);
-  EXPECT_FALSE(stats.receive({.sequence = 30000, .timestamp = 640, .ssrc = 1}, at(80)));
-  EXPECT_TRUE(stats.receive({.sequence = 30001, .timestamp = 800, .ssrc = 1}, at(100)));  // it had restarted
+  EXPECT_FALSE(stats.receive({.sequence = 30000, .timestamp = 640, .ssrc = 1}, at_ms(80)));
+  EXPECT_TRUE(
+      stats.receive({.sequence = 30001, .timestamp = 800, .ssrc = 1}, at_ms(100)));  // it had restarted
   EXPECT_EQ(stats.expected(), 1u);
 }
 
@@ -123,7 +123,7 @@ TEST(RtpReceiverStats, Rfc3550_A3_CountsLossAcrossTheWrap) {
   for (int i = 0; i < 2000; ++i, ++sequence) {
     if (i > 2 && i % 10 == 0) continue;
     stats.receive({.sequence = sequence, .timestamp = static_cast<std::uint32_t>(i * 160), .ssrc = 1},
-                  at(i * 20));
+                  at_ms(i * 20));
   }
   EXPECT_EQ(stats.expected(), 1999u);
   EXPECT_EQ(stats.lost(), 199);
@@ -141,8 +141,8 @@ TEST(RtpReceiverStats, DuplicatesMakeLossNegative) {
     const RtpHeader header{.sequence = static_cast<std::uint16_t>(i),
                            .timestamp = static_cast<std::uint32_t>(i * 160),
                            .ssrc = 1};
-    stats.receive(header, at(i * 20));
-    if (i >= 10 && i < 20) stats.receive(header, at(i * 20 + 1));
+    stats.receive(header, at_ms(i * 20));
+    if (i >= 10 && i < 20) stats.receive(header, at_ms(i * 20 + 1));
   }
   EXPECT_EQ(stats.lost(), -10);
   EXPECT_EQ(stats.report().fraction_lost, 0);
@@ -155,11 +155,11 @@ TEST(RtpReceiverStats, Rfc3550_A8_JitterFollowsTheDifferences) {
     const RtpHeader header{.sequence = static_cast<std::uint16_t>(i),
                            .timestamp = static_cast<std::uint32_t>(i * 160),
                            .ssrc = 1};
-    even.receive(header, at(i * 20));
-    uneven.receive(header, at(i * 20 + (i % 2) * 8));
+    even.receive(header, at_ms(i * 20));
+    uneven.receive(header, at_ms(i * 20 + (i % 2) * 8));
     RtpHeader held = header;
     held.timestamp = static_cast<std::uint32_t>(i / 5 * 5 * 160);  // five packets of one key
-    event.receive(held, at(i * 20));
+    event.receive(held, at_ms(i * 20));
   }
   EXPECT_NEAR(even.jitter_ms(), 0, 1e-9);
   EXPECT_NEAR(uneven.jitter_ms(), 8, 0.1);
@@ -169,9 +169,9 @@ TEST(RtpReceiverStats, Rfc3550_A8_JitterFollowsTheDifferences) {
 TEST(RtpReceiverStats, AnotherSsrcStartsAfresh) {
   RtpReceiverStats stats;
   for (int i = 0; i < 10; i += 2)
-    stats.receive({.sequence = static_cast<std::uint16_t>(i), .ssrc = 1}, at(i));
-  stats.receive({.sequence = 500, .ssrc = 2}, at(20));
-  stats.receive({.sequence = 501, .ssrc = 2}, at(40));
+    stats.receive({.sequence = static_cast<std::uint16_t>(i), .ssrc = 1}, at_ms(i));
+  stats.receive({.sequence = 500, .ssrc = 2}, at_ms(20));
+  stats.receive({.sequence = 501, .ssrc = 2}, at_ms(40));
   EXPECT_EQ(stats.received(), 1u);
   EXPECT_EQ(stats.lost(), 0);
 }

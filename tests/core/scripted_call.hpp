@@ -6,11 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/time_at.hpp"
 #include "ivr/call_session.hpp"
 
 namespace ivr {
-
-inline Time at(Millis t) { return Time(Micros(1'763'724'000'000'000)) + t; }
 
 // A script that wants a fixed list of things, one after the other, and keeps what it was told.
 struct Wants : Script {

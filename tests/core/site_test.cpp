@@ -1,4 +1,5 @@
 #include "ivr/site.hpp"
+#include "core/flow_caller.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,7 +27,7 @@ Site site_of(const std::string& json) {
   return site.ok() ? *std::move(site) : Site{};
 }
 
-std::string refusal(const std::string& json) {
+std::string refusal_of_site(const std::string& json) {
   const auto site = parse_site(json);
   EXPECT_FALSE(site.ok()) << json;
   EXPECT_EQ(site.status().code(), absl::StatusCode::kInvalidArgument);
@@ -34,10 +35,10 @@ std::string refusal(const std::string& json) {
 }
 
 // One part of a site, in a site.
-std::string with(const std::string& part) { return R"({"site": 1, )" + part + "}"; }
+std::string site_with(const std::string& part) { return R"({"site": 1, )" + part + "}"; }
 
 TEST(Site, ReadsEveryFieldOfAnAgent) {
-  const Site site = site_of(with(R"("agents": {"omar": {
+  const Site site = site_of(site_with(R"("agents": {"omar": {
     "name": "Omar", "department": "tech", "uri": "sip:omar@192.0.2.7", "user": "2102",
     "skills": {"technical": 4, "arabic": "master"}, "capacity": {"voice": 2, "chat": 3}, "score": 70,
     "wrap_up": "10s", "no_answer_delay": "20s", "busy_delay": "30s", "reject_delay": "500ms",
@@ -67,7 +68,7 @@ TEST(Site, ReadsEveryFieldOfAnAgent) {
 }
 
 TEST(Site, ReadsEveryFieldOfAQueue) {
-  const Site site = site_of(with(R"("agents": {"a": {}, "b": {}}, "queues": {"q": {
+  const Site site = site_of(site_with(R"("agents": {"a": {}, "b": {}}, "queues": {"q": {
     "strategy": "round_robin", "members": ["a", {"agent": "b", "penalty": 2, "position": 1}], "department": "d",
     "required": {"s": 2}, "preferred": ["t"],
     "steps": [{"after": "30s", "min_penalty": 1, "max_penalty": 4, "raise_penalty": 2, "drop_preferred": true},
@@ -134,7 +135,7 @@ TEST(Site, ReadsEveryFieldOfAQueue) {
 }
 
 TEST(Site, ReadsTheOtherParts) {
-  const Site site = site_of(with(R"("queues": {"q": {}},
+  const Site site = site_of(site_with(R"("queues": {"q": {}},
     "calendars": {"desk": {"time_zone": "Asia/Riyadh", "hours": {"sun-thu": ["09:00-18:00"]}}},
     "lists": {"block": ["+1900*"], "vip": {"callers": ["1", "2"], "priority": 5}},
     "callers": {"rate": {"calls": 3, "per": "10s", "ban_after": 2, "ban_for": "1m"},
@@ -183,7 +184,7 @@ constexpr Refused kRefused[] = {
     {R"("agents": {"a": {"skills": {"x": 6}}})", "/agents/a/skills/x: ", "6 is no level; 0 to 5"},
     {R"("agents": {"a": {"skills": {"x": "good"}}})", "/agents/a/skills/x: ", "none of none, basic"},
     {R"("agents": {"a": {"skills": ["x", "x"]}})", "/agents/a/skills: ", "'x' is here twice"},
-    {R"("agents": {"a": {"wrap_up": 10}})", "/agents/a/wrap_up: ", "a duration is a text with a unit"},
+    {R"("agents": {"a": {"wrap_up": 10}})", "/agents/a/wrap_up: ", "a duration is a text site_with a unit"},
     {R"("agents": {"a": {"wrap_up": "25h"}})", "/agents/a/wrap_up: ", "not between 0s and 86400s"},
     {R"("agents": {"a": {"after_misses": "gone"}})", "/agents/a/after_misses: ", "on_break, offline"},
     {R"("agents": {"a": {"uri": "tel:1"}})", "/agents/a/uri: ", "'tel:1' is no SIP URI"},
@@ -232,7 +233,7 @@ constexpr Refused kRefused[] = {
 
 TEST(Site, P_82_HasClassesOfMusic) {
   const Site site = site_of(
-      with(R"("music": {"default": "a.wav", "radio": {"files": ["b.wav", "c.wav"], "continuous": true}},
+      site_with(R"("music": {"default": "a.wav", "radio": {"files": ["b.wav", "c.wav"], "continuous": true}},
     "agents": {"huda": {"music": "default"}}, "queues": {"help": {"music": "radio"}})"));
   ASSERT_EQ(site.music.size(), 2u);
   EXPECT_EQ(site.music[0].first, "default");
@@ -244,36 +245,38 @@ TEST(Site, P_82_HasClassesOfMusic) {
   EXPECT_TRUE(site.music[1].second.continuous);
   EXPECT_EQ(site.agents[0].music, "default");
   EXPECT_EQ(site.queues[0].music, "radio");
-  EXPECT_THAT(refusal(with(R"("music": {"jazz": "a.wav"}, "queues": {"help": {"music": "jaz"}})")),
-              StartsWith("/queues/help/music: no music 'jaz'; did you mean 'jazz'?"));
-  EXPECT_THAT(refusal(with(R"("music": {"jazz": {"files": []}})")),
+  EXPECT_THAT(
+      refusal_of_site(site_with(R"("music": {"jazz": "a.wav"}, "queues": {"help": {"music": "jaz"}})")),
+      StartsWith("/queues/help/music: no music 'jaz'; did you mean 'jazz'?"));
+  EXPECT_THAT(refusal_of_site(site_with(R"("music": {"jazz": {"files": []}})")),
               StartsWith("/music/jazz/files: no music"));
-  EXPECT_THAT(refusal(with(R"("music": {"jazz": 3})")), StartsWith("/music/jazz: "));
+  EXPECT_THAT(refusal_of_site(site_with(R"("music": {"jazz": 3})")), StartsWith("/music/jazz: "));
 }
 
 TEST(Site, ErrorsSayWhereAndNameTheValueAndWhatIsAllowed) {
   for (const Refused& each : kRefused) {
-    const std::string words = refusal(with(each.part));
+    const std::string words = refusal_of_site(site_with(each.part));
     EXPECT_THAT(words, StartsWith(each.begins)) << each.part;
     EXPECT_THAT(words, HasSubstr(each.names)) << each.part;
     EXPECT_THAT(words, testing::Not(HasSubstr("\n"))) << "one defect, one line";
   }
-  EXPECT_THAT(refusal("{}"), HasSubstr("no field 'site'"));
-  EXPECT_THAT(refusal(R"({"site": 2})"), HasSubstr("/site: 2 is no version"));
-  EXPECT_THAT(refusal("[]"), HasSubstr("an object expected, found []"));
-  EXPECT_THAT(refusal("{"), HasSubstr("line 1"));
+  EXPECT_THAT(refusal_of_site("{}"), HasSubstr("no field 'site'"));
+  EXPECT_THAT(refusal_of_site(R"({"site": 2})"), HasSubstr("/site: 2 is no version"));
+  EXPECT_THAT(refusal_of_site("[]"), HasSubstr("an object expected, found []"));
+  EXPECT_THAT(refusal_of_site("{"), HasSubstr("line 1"));
   const std::string two =
-      refusal(with(R"("agents": {"a": {"score": "x"}}, "queues": {"q": {"retry": "x"}})"));
+      refusal_of_site(site_with(R"("agents": {"a": {"score": "x"}}, "queues": {"q": {"retry": "x"}})"));
   EXPECT_THAT(two, StartsWith("/agents/a/score: "));
   EXPECT_THAT(two, HasSubstr("\n/queues/q/retry: 'x' is no duration"));
 }
 
 TEST(Site, AnErrorNeverShowsAPassword) {
-  EXPECT_THAT(refusal(with(R"("demo_users": {"u": ["hunter2"]})")), testing::Not(HasSubstr("hunter2")));
+  EXPECT_THAT(refusal_of_site(site_with(R"("demo_users": {"u": ["hunter2"]})")),
+              testing::Not(HasSubstr("hunter2")));
 }
 
 TEST(Site, UserSeesOnlyTheCallsOfItsNumbers) {
-  const Site site = site_of(with(R"("access": {"desk": ["2001", "22*"], "boss": ["*"]})"));
+  const Site site = site_of(site_with(R"("access": {"desk": ["2001", "22*"], "boss": ["*"]})"));
   const auto call = [](std::string caller, std::string called) {
     CallRecord record;
     record.caller = std::move(caller);
@@ -295,20 +298,20 @@ constexpr const char* kFlow = R"({"ivr": 1, "id": "help", "start": "a", "nodes":
   "b": {"type": "hangup"}}})";
 
 TEST(Site, TakesAFlowThatUsesItsCalendar) {
-  Site site = site_of(
-      with(R"("calendars": {"desk": {"time_zone": "UTC", "hours": {}}}, "extensions": {"1": "a.json"})"));
+  Site site = site_of(site_with(
+      R"("calendars": {"desk": {"time_zone": "UTC", "hours": {}}}, "extensions": {"1": "a.json"})"));
   ASSERT_TRUE(add_flow(site, "a.json", kFlow).ok());
   EXPECT_EQ(site.flows[0].id, "help");
   EXPECT_EQ(site.flows[0].digest.size(), 64u);
   EXPECT_EQ(add_flow(site, "b.json", kFlow).code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(add_flow(site, "a.json", "{}").code(), absl::StatusCode::kInvalidArgument);
-  Site without = site_of(with(R"("extensions": {"1": "a.json"})"));
+  Site without = site_of(site_with(R"("extensions": {"1": "a.json"})"));
   EXPECT_THAT(std::string(add_flow(without, "a.json", kFlow).message()), HasSubstr("no calendar 'desk'"));
 }
 
 TEST(Site, IsTheSameInPiecesWhateverItsLayout) {
-  const std::string one =
-      with(R"("agents": {"a": {"name": "A", "score": 1}}, "queues": {"q": {"retry": "1s", "weight": 2}})");
+  const std::string one = site_with(
+      R"("agents": {"a": {"name": "A", "score": 1}}, "queues": {"q": {"retry": "1s", "weight": 2}})");
   const std::string two = R"({"queues": {"q": {"weight":2, "retry":"1s"}},
                              "agents": {"a":{"score":1,"name":"A"}}, "site": 1})";
   const auto pieces_of = [](const std::string& json) {
@@ -395,22 +398,11 @@ TEST(FrontDesk, HasThreeDepartmentsEachWithItsQueueAndAgents) {
 
 // ----------------------------------------------------------------------------- docs/site-format.md
 
-std::vector<std::string> snippets() {
-  const std::string page = read_text(IVR_SOURCE_DIR "/docs/site-format.md");
-  std::vector<std::string> out;
-  for (std::size_t at = page.find("```json\n"); at != std::string::npos; at = page.find("```json\n", at)) {
-    const std::size_t begin = at + 8;
-    at = page.find("```", begin);
-    out.push_back(page.substr(begin, at - begin));
-  }
-  return out;
-}
-
 TEST(SiteFormatPage, EveryExampleLoads) {
   int parts = 0;
-  for (const std::string& snippet : snippets()) {
-    auto json = nlohmann::ordered_json::parse(snippet.find("\"site\"") == std::string::npos ? with(snippet)
-                                                                                            : snippet);
+  for (const std::string& snippet : json_snippets("/docs/site-format.md")) {
+    auto json = nlohmann::ordered_json::parse(
+        snippet.find("\"site\"") == std::string::npos ? site_with(snippet) : snippet);
     // What a part only mentions is there elsewhere.
     if (!json.contains("departments") && json.contains("queues") && !json.contains("agents")) {
       json["agents"] = {{"omar", nlohmann::ordered_json::object()},
@@ -433,7 +425,7 @@ TEST(SiteFormatPage, DescribesEveryField) {
         R"("queues": {"q": {"steps": [{"after": "1s", "zzzz": 1}]}})", R"("departments": {"d": {"zzzz": 1}})",
         R"("extensions": {"1": {"flow": "f", "zzzz": 1}})", R"("lists": {"l": {"callers": [], "zzzz": 1}})",
         R"("callers": {"rate": {"zzzz": 1}})", R"("callers": {"returning": {"zzzz": 1}})"}) {
-    const std::string words = refusal(with(part));
+    const std::string words = refusal_of_site(site_with(part));
     const std::size_t known = words.find("known: ");
     ASSERT_NE(known, std::string::npos) << words;
     std::string list = words.substr(known + 7, words.find("; rename") - known - 7);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/time_at.hpp"
 #include "stun_message.hpp"
 
 namespace ivr::stun {
@@ -14,8 +15,6 @@ namespace {
 using testing::HasSubstr;
 
 constexpr Id kId = {0xB7, 0xE7, 0xA7, 0x01, 0xBC, 0x34, 0xD6, 0x86, 0xFA, 0x87, 0xDF, 0xAE};
-
-Time at(Millis since_start) { return Time{} + 20'000 * 24h + since_start; }
 
 Bytes from_hex(std::string_view text) {
   Bytes bytes;

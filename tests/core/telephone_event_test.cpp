@@ -1,4 +1,5 @@
 #include "ivr/telephone_event.hpp"
+#include "core/time_at.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,8 +13,6 @@ namespace ivr {
 namespace {
 
 using Kind = TelephoneEvent::Kind;
-
-Time at(std::int64_t ms) { return Time(Millis(ms)); }
 
 struct Packet {
   std::uint16_t sequence = 0;
@@ -31,9 +30,9 @@ std::vector<std::uint8_t> event_bytes(int event, bool end, int duration, int vol
 }
 
 // Everything reported, as "5(" for a key that began and ")100" for its end.
-class Phone {
+class KeyPhone {
  public:
-  explicit Phone(const TelephoneEventOptions& options = {})
+  explicit KeyPhone(const TelephoneEventOptions& options = {})
       : receiver(*TelephoneEventReceiver::create(options)) {}
 
   void push(const Packet& p, Time now) {
@@ -79,13 +78,13 @@ std::vector<Packet> press(int event, std::uint16_t sequence, std::uint32_t times
 }
 
 TEST(TelephoneEventReceiver, TellsAKeyWhenItGoesDownAndWhenItIsUp) {
-  Phone phone;
+  KeyPhone phone;
   const auto packets = press(5, 100, 8000, 5);
-  phone.push(packets[0], at(0));
+  phone.push(packets[0], at_ms(0));
   EXPECT_EQ(phone.heard, "5(");
   EXPECT_TRUE(phone.receiver.key_down());
   for (std::size_t i = 1; i < packets.size(); ++i)
-    phone.push(packets[i], at(static_cast<std::int64_t>(20 * i)));
+    phone.push(packets[i], at_ms(static_cast<std::int64_t>(20 * i)));
   EXPECT_EQ(phone.heard, "5()100");
   EXPECT_EQ(phone.all[0].key, 8000u);
   EXPECT_EQ(phone.all[1].key, 8000u);
@@ -96,13 +95,13 @@ TEST(TelephoneEventReceiver, TellsAKeyWhenItGoesDownAndWhenItIsUp) {
 // As baresip does: audio goes on between the packets of a key, and the first end says what the last update
 // said.
 TEST(TelephoneEventReceiver, AKeyBetweenWhosePacketsAudioGoesOnIsOnePress) {
-  Phone phone;
+  KeyPhone phone;
   std::uint16_t sequence = 16500;
   std::int64_t ms = 0;
   for (int key = 0; key < 4; ++key) {
     const auto timestamp = static_cast<std::uint32_t>(18697 + 1920 * key);
     for (int i = 1; i <= 12; ++i, sequence += 2, ms += 20) {
-      phone.push({sequence, timestamp, 1, std::min(i, 9) * 160, i > 9, i == 1}, at(ms));
+      phone.push({sequence, timestamp, 1, std::min(i, 9) * 160, i > 9, i == 1}, at_ms(ms));
     }
   }
   EXPECT_EQ(phone.heard,
@@ -115,8 +114,8 @@ TEST(TelephoneEventReceiver, AKeyBetweenWhosePacketsAudioGoesOnIsOnePress) {
 TEST(TelephoneEventReceiver, AnyOnePacketOfAKeyIsEnough) {
   const auto packets = press(11, 65533, 0xFFFFFF00u, 5);  // wraps in both counts
   for (std::size_t only = 0; only < packets.size(); ++only) {
-    Phone phone;
-    phone.push(packets[only], at(0));
+    KeyPhone phone;
+    phone.push(packets[only], at_ms(0));
     if (auto due = phone.receiver.deadline()) phone.tick(*due);
     ASSERT_EQ(phone.all.size(), 2u) << only;
     EXPECT_EQ(phone.all[0].digit, '#');
@@ -129,89 +128,89 @@ TEST(TelephoneEventReceiver, EveryOrderOfAKeysPacketsIsOnePress) {
   std::sort(packets.begin(), packets.end(), [](auto& a, auto& b) { return a.duration < b.duration; });
   std::vector<int> order = {0, 1, 2, 3};
   do {
-    Phone phone;
+    KeyPhone phone;
     for (int round = 0; round < 2; ++round) {  // and every packet twice
-      for (int i : order) phone.push(packets[static_cast<std::size_t>(i)], at(5));
+      for (int i : order) phone.push(packets[static_cast<std::size_t>(i)], at_ms(5));
     }
-    phone.tick(at(10'000));
+    phone.tick(at_ms(10'000));
     EXPECT_EQ(std::count(phone.heard.begin(), phone.heard.end(), '('), 1) << phone.heard;
     EXPECT_EQ(std::count(phone.heard.begin(), phone.heard.end(), ')'), 1) << phone.heard;
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
 TEST(TelephoneEventReceiver, Rfc4733_2_5_1_4_EndsByTimeOutWhenAllEndsAreLost) {
-  Phone phone;
+  KeyPhone phone;
   for (const Packet& p : press(1, 10, 0, 5)) {
-    if (!p.end) phone.push(p, at(p.sequence * 20));
+    if (!p.end) phone.push(p, at_ms(p.sequence * 20));
   }
   ASSERT_TRUE(phone.receiver.deadline());
-  EXPECT_EQ(*phone.receiver.deadline(), at(13 * 20 + 300));
+  EXPECT_EQ(*phone.receiver.deadline(), at_ms(13 * 20 + 300));
   phone.tick(*phone.receiver.deadline() - 1us);
   EXPECT_EQ(phone.heard, "1(");
   phone.tick(*phone.receiver.deadline());
   EXPECT_EQ(phone.heard, "1()80?");
-  for (const Packet& p : press(1, 10, 0, 5)) phone.push(p, at(700));  // a late burst of all of it
+  for (const Packet& p : press(1, 10, 0, 5)) phone.push(p, at_ms(700));  // a late burst of all of it
   EXPECT_EQ(phone.heard, "1()80?");
   EXPECT_EQ(phone.receiver.stats().timed_out, 1u);
 }
 
 TEST(TelephoneEventReceiver, AHeldKeyThatWasThoughtUpIsNotPressedAgain) {
-  Phone phone;
+  KeyPhone phone;
   for (const Packet& p : press(3, 0, 0, 400)) {
     if (p.sequence > 20 && p.sequence < 60) continue;  // 0.8 s of nothing
-    if (auto due = phone.receiver.deadline(); due && *due <= at(p.sequence * 20)) phone.tick(*due);
-    phone.push(p, at(p.sequence * 20));
+    if (auto due = phone.receiver.deadline(); due && *due <= at_ms(p.sequence * 20)) phone.tick(*due);
+    phone.push(p, at_ms(p.sequence * 20));
   }
   EXPECT_EQ(phone.heard, "3()420?");
 }
 
 TEST(TelephoneEventReceiver, TheNextKeyEndsOneWhoseEndsAreLost) {
-  Phone phone;
-  phone.push(press(1, 10, 0, 5)[0], at(0));
-  phone.push(press(1, 30, 3200, 5)[0], at(400 - 150));
+  KeyPhone phone;
+  phone.push(press(1, 10, 0, 5)[0], at_ms(0));
+  phone.push(press(1, 30, 3200, 5)[0], at_ms(400 - 150));
   EXPECT_EQ(phone.heard, "1()20?1(");
 }
 
 TEST(TelephoneEventReceiver, LatePacketsOfAnOldKeyAreNotANewOne) {
-  Phone phone;
+  KeyPhone phone;
   const auto first = press(1, 10, 0, 3), second = press(2, 20, 1600, 3);
-  phone.push(first[0], at(0));
-  phone.push(second[0], at(200));
-  phone.push(first[1], at(201));
-  phone.push(first[2], at(202));
-  phone.push(second[1], at(220));
-  phone.push(second[2], at(240));
-  phone.push(first[4], at(250));
+  phone.push(first[0], at_ms(0));
+  phone.push(second[0], at_ms(200));
+  phone.push(first[1], at_ms(201));
+  phone.push(first[2], at_ms(202));
+  phone.push(second[1], at_ms(220));
+  phone.push(second[2], at_ms(240));
+  phone.push(first[4], at_ms(250));
   EXPECT_EQ(phone.heard, "1()20?2()60");
 }
 
 TEST(TelephoneEventReceiver, AKeyFirstHeardAfterALaterOneIsStillTold) {
-  Phone phone;
-  phone.push(press(2, 20, 1600, 3)[0], at(200));
-  phone.push(press(1, 10, 0, 3)[1], at(201));
-  phone.push(press(2, 20, 1600, 3)[2], at(240));
+  KeyPhone phone;
+  phone.push(press(2, 20, 1600, 3)[0], at_ms(200));
+  phone.push(press(1, 10, 0, 3)[1], at_ms(201));
+  phone.push(press(2, 20, 1600, 3)[2], at_ms(240));
   EXPECT_EQ(phone.heard, "2(1()40?)60");
   EXPECT_EQ(phone.receiver.stats().late_keys, 1u);
 }
 
 TEST(TelephoneEventReceiver, ATimestampUsedAgainIsANewPress) {
-  Phone phone;
-  for (const Packet& p : press(9, 10, 4000, 5)) phone.push(p, at(p.sequence * 20));
-  for (const Packet& p : press(9, 22, 4000, 5)) phone.push(p, at(p.sequence * 20));  // the same key
-  for (const Packet& p : press(8, 34, 4000, 5)) phone.push(p, at(p.sequence * 20));  // another
+  KeyPhone phone;
+  for (const Packet& p : press(9, 10, 4000, 5)) phone.push(p, at_ms(p.sequence * 20));
+  for (const Packet& p : press(9, 22, 4000, 5)) phone.push(p, at_ms(p.sequence * 20));  // the same key
+  for (const Packet& p : press(8, 34, 4000, 5)) phone.push(p, at_ms(p.sequence * 20));  // another
   EXPECT_EQ(phone.heard, "9()1009()1008()100");
 }
 
 TEST(TelephoneEventReceiver, EndsStampedAnewBelongToTheirKey) {
   for (int updates : {2, 5, 30}) {
     for (bool beginnings_lost : {false, true}) {
-      Phone phone;
+      KeyPhone phone;
       for (Packet p : press(4, 10, 4000, updates)) {
         if (p.end)
           p.timestamp =
               4000 + static_cast<std::uint32_t>(160 * (p.sequence - 10));  // "now", each of the three
         if (beginnings_lost && !p.end) continue;
-        phone.push(p, at(p.sequence * 20));
+        phone.push(p, at_ms(p.sequence * 20));
       }
       EXPECT_EQ(phone.heard, "4()" + std::to_string(20 * updates));
     }
@@ -223,7 +222,7 @@ TEST(TelephoneEventReceiver, Rfc4733_2_5_1_3_SegmentsOfALongKeyAreOnePress) {
   ASSERT_TRUE(sender.send("5", 20s, 100ms).ok());
   for (int lost_every : {0, 3, 2}) {
     ASSERT_TRUE(lost_every == 0 || sender.send("5", 20s, 100ms).ok());
-    Phone phone;
+    KeyPhone phone;
     int segments = 0;
     std::uint32_t timestamp = 77, last = 0;
     for (int i = 0; !sender.done(); ++i, timestamp += 160) {
@@ -233,7 +232,7 @@ TEST(TelephoneEventReceiver, Rfc4733_2_5_1_3_SegmentsOfALongKeyAreOnePress) {
       last = payload->timestamp;
       if (lost_every != 0 && i % lost_every == 0) continue;
       phone.push_bytes({.sequence = static_cast<std::uint16_t>(i), .timestamp = payload->timestamp},
-                       payload->bytes, at(i * 20));
+                       payload->bytes, at_ms(i * 20));
     }
     EXPECT_EQ(segments, 3);
     EXPECT_EQ(phone.heard, "5()20000");
@@ -241,58 +240,58 @@ TEST(TelephoneEventReceiver, Rfc4733_2_5_1_3_SegmentsOfALongKeyAreOnePress) {
 }
 
 TEST(TelephoneEventReceiver, Rfc4733_2_5_1_5_SeveralEventsInOnePacket) {
-  Phone phone;
+  KeyPhone phone;
   auto bytes = event_bytes(1, true, 400);
   for (auto more : {event_bytes(1, true, 800), event_bytes(2, false, 160)}) {
     bytes.insert(bytes.end(), more.begin(), more.end());
   }
-  phone.push_bytes({.sequence = 1, .timestamp = 1000, .marker = true}, bytes, at(0));
+  phone.push_bytes({.sequence = 1, .timestamp = 1000, .marker = true}, bytes, at_ms(0));
   EXPECT_EQ(phone.heard, "1()501()1002(");
   EXPECT_EQ(phone.all.back().key, 2200u);
-  phone.push_bytes({.sequence = 1, .timestamp = 1000, .marker = true}, bytes, at(1));
-  phone.push({.sequence = 2, .timestamp = 2200, .event = 2, .duration = 480, .end = true}, at(40));
+  phone.push_bytes({.sequence = 1, .timestamp = 1000, .marker = true}, bytes, at_ms(1));
+  phone.push({.sequence = 2, .timestamp = 2200, .event = 2, .duration = 480, .end = true}, at_ms(40));
   EXPECT_EQ(phone.heard, "1()501()1002()60");
 }
 
 TEST(TelephoneEventReceiver, OtherEventsAndTornPayloadsAreCountedOnly) {
-  Phone phone;
-  phone.push({.sequence = 1, .event = 16, .duration = 80, .end = true}, at(0));  // flash
-  phone.push({.sequence = 2, .event = 255}, at(0));
+  KeyPhone phone;
+  phone.push({.sequence = 1, .event = 16, .duration = 80, .end = true}, at_ms(0));  // flash
+  phone.push({.sequence = 2, .event = 255}, at_ms(0));
   const std::uint8_t torn[] = {5, 10, 0};
-  phone.push_bytes({.sequence = 3}, torn, at(0));
-  phone.push_bytes({.sequence = 4}, {}, at(0));
+  phone.push_bytes({.sequence = 3}, torn, at_ms(0));
+  phone.push_bytes({.sequence = 4}, {}, at_ms(0));
   EXPECT_EQ(phone.heard, "");
   EXPECT_EQ(phone.receiver.stats().other_events, 2u);
   EXPECT_EQ(phone.receiver.stats().malformed, 2u);
 }
 
 TEST(TelephoneEventReceiver, ADurationOfZeroIsAPressToo) {
-  Phone phone;
-  phone.push({.sequence = 1, .event = 0, .duration = 0, .marker = true}, at(0));
-  phone.push({.sequence = 2, .event = 0, .duration = 0}, at(20));
-  phone.push({.sequence = 3, .event = 0, .duration = 0, .end = true}, at(40));
+  KeyPhone phone;
+  phone.push({.sequence = 1, .event = 0, .duration = 0, .marker = true}, at_ms(0));
+  phone.push({.sequence = 2, .event = 0, .duration = 0}, at_ms(20));
+  phone.push({.sequence = 3, .event = 0, .duration = 0, .end = true}, at_ms(40));
   EXPECT_EQ(phone.heard, "0()0");
 }
 
 TEST(TelephoneEventReceiver, AStartSentThreeTimesIsOnePress) {  // as RFC 2833 senders do
-  Phone phone;
+  KeyPhone phone;
   std::uint16_t sequence = 5;
   for (int duration : {0, 0, 0, 160, 320, 480}) {
     phone.push(
         {.sequence = sequence++, .timestamp = 9, .event = 6, .duration = duration, .marker = duration == 0},
-        at(sequence * 20));
+        at_ms(sequence * 20));
   }
   for (int i = 0; i < 3; ++i) {
     phone.push({.sequence = sequence++, .timestamp = 9, .event = 6, .duration = 640, .end = true},
-               at(sequence * 20));
+               at_ms(sequence * 20));
   }
   EXPECT_EQ(phone.heard, "6()80");
 }
 
 TEST(TelephoneEventReceiver, AnotherSourceWithTheSameTimestampIsAnotherPress) {
-  Phone phone;
-  phone.push({.sequence = 1, .timestamp = 5, .event = 1, .duration = 160, .ssrc = 1}, at(0));
-  phone.push({.sequence = 1, .timestamp = 5, .event = 1, .duration = 160, .ssrc = 2}, at(20));
+  KeyPhone phone;
+  phone.push({.sequence = 1, .timestamp = 5, .event = 1, .duration = 160, .ssrc = 1}, at_ms(0));
+  phone.push({.sequence = 1, .timestamp = 5, .event = 1, .duration = 160, .ssrc = 2}, at_ms(20));
   EXPECT_EQ(phone.heard, "1()20?1(");
 }
 
@@ -310,13 +309,13 @@ struct Weather {
   double timestamp_again = 0.05, end_restamped = 0.10, same_digit = 0.4;
   int audio = 0;  // packets of it beside each of a press
 };
-struct Verdict {
+struct KeyVerdict {
   std::int64_t keys = 0, survived = 0, missed = 0, doubled = 0, invented = 0, unended = 0, stuck = 0;
 };
 
 // Presses keys of every kind at one receiver through a network that loses, doubles and reorders; each report
 // is held against the press whose packet caused it.
-Verdict press_many(std::int64_t keys, unsigned seed, const Weather& weather) {
+KeyVerdict press_many(std::int64_t keys, unsigned seed, const Weather& weather) {
   std::mt19937_64 random(seed);
   const auto chance = [&](double p) { return std::uniform_real_distribution<>(0, 1)(random) < p; };
   const auto between = [&](int low, int high) { return std::uniform_int_distribution<>(low, high)(random); };
@@ -330,7 +329,7 @@ Verdict press_many(std::int64_t keys, unsigned seed, const Weather& weather) {
     int began = 0, ended = 0;
     bool survived = false;
   };
-  Verdict verdict;
+  KeyVerdict verdict;
   std::vector<Press> presses(static_cast<std::size_t>(keys));
   std::vector<Arrival> air;  // sent, not yet there
   auto receiver = *TelephoneEventReceiver::create();
@@ -463,7 +462,7 @@ TEST(TelephoneEventReceiver, EveryKeyOfWhichAPacketSurvivesIsToldExactlyOnce) {
       {"audio goes on twice as often", {.timestamp_again = 0, .end_restamped = 0, .audio = 2}},
   };
   for (const Case& c : cases) {
-    const Verdict v = press_many(keys, seed, c.weather);
+    const KeyVerdict v = press_many(keys, seed, c.weather);
     std::printf(
         "%-36s %lld keys, %lld survived: %lld missed, %lld doubled, %lld invented, %lld not ended (seed "
         "%u)\n",
@@ -538,13 +537,13 @@ TEST(TelephoneEventSender, WhatItSendsTheReceiverTells) {
   auto sender = *TelephoneEventSender::create();
   const std::string digits = "00112233445566778899**##AABBCCDD";
   ASSERT_TRUE(sender.send(digits, 60ms, 40ms).ok());
-  Phone phone;
+  KeyPhone phone;
   std::uint16_t sequence = 65500;
   std::uint32_t timestamp = 0xFFFFF000u;
   for (int i = 0; !sender.done() && i < 10'000; ++i, timestamp += 160, ++sequence) {
     if (const auto p = sender.next(timestamp)) {
       phone.push_bytes({.sequence = sequence, .timestamp = p->timestamp, .marker = p->marker}, p->bytes,
-                       at(20 * i));
+                       at_ms(20 * i));
     }
   }
   std::string told;

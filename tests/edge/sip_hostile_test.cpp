@@ -44,10 +44,10 @@ void answer_everything(Station& callee) {
   };
 }
 
-SipOptions quick() { return {.t1 = 20ms, .t1x64 = 400ms}; }
+SipOptions short_timers() { return {.t1 = 20ms, .t1x64 = 400ms}; }
 
 TEST(SofiaSip, OversizedAndTruncatedDatagramsDoNothing) {
-  Station callee(quick());
+  Station callee(short_timers());
   answer_everything(callee);
   RawPeer peer(RawPeer::Kind::udp, callee->local_address());
   RawDialog dialog(peer, callee.uri());
@@ -73,7 +73,7 @@ TEST(SofiaSip, OversizedAndTruncatedDatagramsDoNothing) {
 
 TEST(SofiaSip, RandomBytesDoNothing) {
   testing::internal::CaptureStderr();
-  Station callee(quick());
+  Station callee(short_timers());
   answer_everything(callee);
   std::mt19937 random(20260101);
   RawPeer udp(RawPeer::Kind::udp, callee->local_address());
@@ -149,7 +149,7 @@ TEST(SofiaSip, MutatedDialogsDoNothing) {
   static constexpr const char* kPieces[] = {"\r\n", "\n",   ",", ";",    "\"", "<",  ">",          "\\",
                                             "%00",  "@",    ":", "*",    " ",  "\t", "4294967296", "-1",
                                             "sip:", "tel:", "=", "\xff", "[",  "?"};
-  Station callee(quick());
+  Station callee(short_timers());
   answer_everything(callee);
   struct Talk {
     std::unique_ptr<RawPeer> peer;
@@ -204,7 +204,7 @@ TEST(SofiaSip, MutatedDialogsDoNothing) {
 }
 
 TEST(SofiaSip, ATcpPeerThatSaysNothingOrTricklesDisturbsNobody) {
-  Station callee(quick());
+  Station callee(short_timers());
   answer_everything(callee);
   std::vector<std::unique_ptr<RawPeer>> silent;
   for (int n = 0; n < 100; ++n) {

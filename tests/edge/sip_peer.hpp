@@ -24,6 +24,11 @@ inline constexpr char kHold[] =
     "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n"
     "a=sendonly\r\n";
 
+// Sessions that nobody refreshes end soon (RFC 4028).
+inline SipOptions short_sessions() {
+  return {.t1 = 50ms, .t1x64 = 3200ms, .session_expires = 3s, .min_se = 2s};
+}
+
 // A stack with its events in a list. Reactions run inside the sink, as an engine's would.
 class Station {
  public:

@@ -143,13 +143,13 @@ TEST(SofiaRefer, ACallMayEndInTheMiddleOfATransfer) {
 
 // ----------------------------------------------------------------------------------- against bytes by hand
 
-struct RawCall {
+struct ReferCall {
   Station ivr;
   RawPeer peer{RawPeer::Kind::udp, ivr->local_address()};
   RawDialog dialog{peer, ivr.uri()};
   LegId leg = 0;
 
-  RawCall() {
+  ReferCall() {
     EXPECT_TRUE(peer.send(dialog.request("INVITE", "", kOffer)));
     EXPECT_TRUE(pump({&ivr}, [&] { return ivr.count<sip::Invited>() == 1; }));
     leg = ivr.last<sip::Invited>()->leg;
@@ -176,7 +176,7 @@ struct RawCall {
 };
 
 TEST(SofiaRefer, Rfc3515_ANotifyFollowsTheAcceptanceAtOnceAndTheLastOneSaysSo) {
-  RawCall call;
+  ReferCall call;
   call.ivr.react = [&](const sip::Event& event) {
     if (const auto* referred = std::get_if<sip::Referred>(&event)) call.ivr->accept_refer(referred->leg);
   };
@@ -207,7 +207,7 @@ TEST(SofiaRefer, BadRefersAreRefusedAndTheCallGoesOn) {
     const char* headers;
     int status;
   };
-  RawCall call;
+  ReferCall call;
   for (const Case& each :
        {Case{"", 400}, Case{"Refer-To: <tel:123>\r\n", 403}, Case{"Refer-To: <http://a/b>\r\n", 403},
         Case{"Refer-To: <sip:a@b;method=BYE>\r\n", 403}, Case{"Refer-To: <sip:a@b?Replaces=x>\r\n", 400},
@@ -240,7 +240,7 @@ TEST(SofiaRefer, APeerThatRefusesBreaksOffOrSaysNothingOfTheEndIsUnderstood) {
         Case{202, "terminated;reason=giveup", "SIP/2.0 nonsense", {408}},
         Case{202, "active", "SIP/2.0 503 Service Unavailable\r\n", {503}}}) {
     SCOPED_TRACE(std::string(each.state) + " " + each.body);
-    RawCall call;
+    ReferCall call;
     call.ivr->refer(call.leg, "sip:bob@example.net");
     const std::string refer = call.next("REFER");
     EXPECT_EQ(header_of(refer, "Refer-To"), "<sip:bob@example.net>");
@@ -296,7 +296,7 @@ TEST(SofiaRefer, AChallengedReferGoesAgainWithCredentialsOrIsOver) {
 }
 
 TEST(SofiaRefer, Rfc3891_3_WhichCallsMayBeReplaced) {
-  RawCall call;
+  ReferCall call;
   const auto replaces = [&](const RawDialog& which, const std::string& ours, const std::string& more = "") {
     return "Require: replaces\r\nReplaces: " + which.call_id + ";to-tag=" + ours + ";from-tag=" + which.tag +
            more + "\r\n";

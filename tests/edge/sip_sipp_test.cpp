@@ -161,8 +161,6 @@ struct Timed {
 };
 class SippTimers : public testing::TestWithParam<Timed> {};
 
-SipOptions short_sessions() { return {.t1 = 50ms, .t1x64 = 3200ms, .session_expires = 3s, .min_se = 2s}; }
-
 TEST_P(SippTimers, EndWhenNobodyRefreshesAndNotBefore) {
   Server server(short_sessions());
   Sipp sipp({"-sf", scenario(GetParam().scenario), "-m", "2", "-r", "50"}, server.station->local_address());

@@ -10,8 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-SipOptions short_sessions() { return {.t1 = 50ms, .t1x64 = 3200ms, .session_expires = 3s, .min_se = 2s}; }
-
 std::string invite_with(Station& callee, RawPeer& peer, RawDialog& dialog, std::string_view extra) {
   EXPECT_TRUE(peer.send(dialog.request("INVITE", extra, kOffer)));
   const auto reply = peer.wait({&callee}, [](const std::string& m) { return status_of(m) >= 200; });

@@ -77,7 +77,7 @@ std::function<std::unique_ptr<Script>(const CallInfo&)> list(std::vector<Intent>
   };
 }
 
-Prompt tone(std::string name, Millis length = 0ms) {
+Prompt tone_prompt(std::string name, Millis length = 0ms) {
   return {Prompt::Kind::tone, std::move(name), "", "", length};
 }
 
@@ -151,7 +151,7 @@ class EngineTest : public testing::Test {
 };
 
 TEST_F(EngineTest, ACallIsAnsweredHearsAPromptAndIsHungUp) {
-  serve({intent::Play{{tone("beep"), tone("beep")}}});
+  serve({intent::Play{{tone_prompt("beep"), tone_prompt("beep")}}});
   const auto ended = call({intent::Listen{5s}, intent::Wait{60s}});
   ASSERT_TRUE(robot->first<outcome::Listened>());
   EXPECT_TRUE(robot->first<outcome::Listened>()->voice);
@@ -179,7 +179,7 @@ TEST_F(EngineTest, KeysArriveOnceEachInOrderAsTones) {
 }
 
 TEST_F(EngineTest, ADigitStopsThePromptThatLoopsForEver) {
-  serve({intent::Play{{tone("ringback")}, 0}, intent::Collect{}});
+  serve({intent::Play{{tone_prompt("ringback")}, 0}, intent::Collect{}});
   call({intent::Listen{5s}, intent::SendDigits{"7"}, intent::Wait{60s}});
   ASSERT_TRUE(heard->first<outcome::Played>());
   EXPECT_EQ(heard->first<outcome::Played>()->end, outcome::PlayEnd::interrupted);
@@ -189,18 +189,18 @@ TEST_F(EngineTest, ADigitStopsThePromptThatLoopsForEver) {
 }
 
 TEST_F(EngineTest, P_01_AVoiceStopsThePromptThatLoopsForEver) {
-  serve({intent::Play{.prompts = {tone("beep"), {Prompt::Kind::silence, "", "", "", 500ms}},
+  serve({intent::Play{.prompts = {tone_prompt("beep"), {Prompt::Kind::silence, "", "", "", 500ms}},
                       .loops = 0,
                       .barge_in = BargeIn::speech,
                       .min_speech = 300ms}});
-  call({intent::Wait{300ms}, intent::Play{{tone("ringback", 2000ms)}}, intent::Wait{60s}});
+  call({intent::Wait{300ms}, intent::Play{{tone_prompt("ringback", 2000ms)}}, intent::Wait{60s}});
   ASSERT_TRUE(heard->first<outcome::Played>());
   EXPECT_EQ(heard->first<outcome::Played>()->end, outcome::PlayEnd::interrupted);
   EXPECT_GE(heard->first<outcome::Played>()->heard, 300ms);
 }
 
 TEST_F(EngineTest, P_38_TheScriptRunsBeforeTheCallIsAnswered) {
-  serve({intent::Play{{tone("beep")}}, intent::Answer{}, intent::Collect{.first_timeout = 10s}},
+  serve({intent::Play{{tone_prompt("beep")}}, intent::Answer{}, intent::Collect{.first_timeout = 10s}},
         [](EngineOptions& o) { o.routes[0].answer_later = true; });
   call({intent::SendDigits{"7"}, intent::Wait{60s}});
   const auto told = heard->all();
@@ -224,7 +224,7 @@ TEST_F(EngineTest, P_38_ACallIsRefusedWithTheStatusOfTheScript) {
 
 TEST_F(EngineTest, AMessageIsRecordedAndAsLongAsItWas) {
   serve({intent::Record{.beep = true, .max = 30s, .silence = 0s}});
-  call({intent::Listen{5s, true}, intent::Play{{tone("ringback", 2000ms)}}, intent::SendDigits{"#"},
+  call({intent::Listen{5s, true}, intent::Play{{tone_prompt("ringback", 2000ms)}}, intent::SendDigits{"#"},
         intent::Wait{60s}});
   const auto recorded = heard->first<outcome::Recorded>();
   ASSERT_TRUE(recorded);
@@ -235,7 +235,7 @@ TEST_F(EngineTest, AMessageIsRecordedAndAsLongAsItWas) {
 }
 
 TEST_F(EngineTest, TheRecordAndAllEventsAreKeptWithoutAGapAndReplay) {
-  serve({intent::Play{{tone("beep")}}, intent::Collect{}});
+  serve({intent::Play{{tone_prompt("beep")}}, intent::Collect{}});
   call({intent::SendDigits{"5"}, intent::Wait{60s}});
   const auto record = end_of(*server).record;
   server->stop(0ms);
@@ -250,7 +250,7 @@ TEST_F(EngineTest, TheRecordAndAllEventsAreKeptWithoutAGapAndReplay) {
   std::vector<LogEntry> entries;
   for (const auto& e : *events) entries.push_back(*parse_log_line(e.json));
   const auto again =
-      replay(entries, list({intent::Play{{tone("beep")}}, intent::Collect{}}, robot)(CallInfo{}), {});
+      replay(entries, list({intent::Play{{tone_prompt("beep")}}, intent::Collect{}}, robot)(CallInfo{}), {});
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->differs_at, -1) << again->logged << "\n" << again->replayed;
   EXPECT_GE(again->steps, 5);
@@ -316,7 +316,8 @@ TEST_F(EngineTest, ATransferConnectsBothSidesAndRecordsThem) {
   // The peer is both: it calls 2001, and it answers "desk" where 2001 transfers to.
   auto desk = std::make_shared<Log>();
   auto o = options(28000);
-  o.routes.push_back({.extension = "desk", .script = list({intent::Play{{tone("ringback", 1500ms)}}}, desk)});
+  o.routes.push_back(
+      {.extension = "desk", .script = list({intent::Play{{tone_prompt("ringback", 1500ms)}}}, desk)});
   auto made = Engine::create(std::move(o));
   ASSERT_TRUE(made.ok());
   peer = *std::move(made);

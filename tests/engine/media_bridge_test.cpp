@@ -8,6 +8,7 @@
 #include "engine/media_talk.hpp"
 #include "ivr/telephone_event.hpp"
 #include "ivr/wav.hpp"
+#include "temp_folder.hpp"
 
 namespace ivr::test {
 namespace {
@@ -16,19 +17,6 @@ using MediaBridge = TalkFixture;
 
 // A busy machine may hold up the test itself for more than the 100 ms after which a relay is over.
 constexpr int kMostGaps = 4;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ivr_bridge_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Stereo {
   std::vector<std::int16_t> left, right;
@@ -114,7 +102,7 @@ TEST_F(MediaBridge, TimeDoesNotRunAwayHoweverOftenSomethingPlays) {
 }
 
 TEST_F(MediaBridge, ARecordingOfTheWholeCallKeepsBothSidesInStepThroughAllThatHappens) {
-  Folder folder;
+  TempFolder folder;
   start_talk(2);
   // The caller says what it hears, so both sides of its recording are the same but for one way and back.
   Party caller(1, 0), one(2, 0, Codec::pcma), two(3, 0, Codec::l16);
@@ -189,7 +177,7 @@ TEST_F(MediaBridge, ARecordingOfTheWholeCallKeepsBothSidesInStepThroughAllThatHa
 }
 
 TEST_F(MediaBridge, WhoIsMutedReachesNobodyAndNoRecordingButItsKeysAreEvents) {
-  Folder folder;
+  TempFolder folder;
   start_talk();
   Party alice(1, kAliceHz), bob(2, kBobHz, Codec::pcma);
   join(alice);

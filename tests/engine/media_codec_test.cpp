@@ -11,6 +11,7 @@
 #include "ivr/comfort_noise.hpp"
 #include "ivr/telephone_event.hpp"
 #include "ivr/wav.hpp"
+#include "temp_folder.hpp"
 
 namespace ivr::test {
 namespace {
@@ -30,19 +31,6 @@ std::string name(const testing::TestParamInfo<Codec>& info) {
   std::erase(text, '-');
   return text;
 }
-
-class Folder {
- public:
-  Folder() {
-    std::string made = (std::filesystem::temp_directory_path() / "ivr_codec_XXXXXX").string();
-    path_ = ::mkdtemp(made.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string file(const std::string& file_name) const { return (path_ / file_name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::vector<std::int16_t> read_recording(const std::string& path, int channel = 0, int channels = 1) {
   std::ifstream file(path, std::ios::binary);
@@ -202,7 +190,7 @@ TEST_P(EachCodec, KeysThatWeSendAsTonesAreHeard) {
 }
 
 TEST_P(EachCodec, ARecordingHasBothSidesAndTheirTime) {
-  Folder folder;
+  TempFolder folder;
   start_talk();
   Party peer(1, kAliceHz, GetParam());
   ASSERT_NO_FATAL_FAILURE(join(peer));
@@ -331,7 +319,7 @@ TEST_P(EachCodec, AnyBytesAsItsPayloadDoNothing) {
   ASSERT_NO_FATAL_FAILURE(join(peer, {.measure_voice = true}));
   ASSERT_NO_FATAL_FAILURE(join(other));
   media->bridge(1, 2);
-  Folder folder;
+  TempFolder folder;
   media->start_record(1, 5, {.path = folder.file("noise.wav"), .both_sides = true});
   std::mt19937 random(11);
   for (int i = 0; i < 400; ++i) {
@@ -428,7 +416,7 @@ void fall_silent(Party& party, bool again = false) {
 }
 
 TEST_F(MediaComfort, IsRecordedAtItsLevelAndKeepsTime) {
-  Folder folder;
+  TempFolder folder;
   start_talk();
   Party peer(1, kAliceHz);
   peer.remote.comfort_noise_type = 13;
@@ -515,7 +503,7 @@ TEST_F(MediaComfort, WhoOnlyStopsSendingIsSilentAndHeardAgain) {
     parties_.clear();
     clock_.drain();
     events.clear();
-    Folder folder;
+    TempFolder folder;
     start_talk();
     Party peer(1, kAliceHz, codec);
     ASSERT_NO_FATAL_FAILURE(join(peer));
@@ -585,7 +573,7 @@ using MediaLoss = TalkFixture;
 
 TEST_F(MediaLoss, WhatOpusLostIsMadeUp) {
   if (!has_codec(Codec::opus)) return;  // then there is none to lose
-  Folder folder;
+  TempFolder folder;
   start_talk();
   Party peer(1, kAliceHz, Codec::opus);
   peer.coder = StreamCodec::create(Codec::opus, {.fec = true});

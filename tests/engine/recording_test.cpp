@@ -14,22 +14,10 @@
 #include "engine/media_peer.hpp"
 #include "ivr/audio.hpp"
 #include "ivr/wav.hpp"
+#include "temp_folder.hpp"
 
 namespace ivr::test {
 namespace {
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ivr_recording_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::vector<std::uint8_t> bytes_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -89,7 +77,7 @@ class Rig : public ::testing::Test, public RecordHost {
     timestamp += static_cast<std::uint32_t>(160 * ticks);
   }
 
-  Folder folder;
+  TempFolder folder;
   ChunkPool pool;
   RecordingWriter writer{[] {}};
   std::uint32_t timestamp = 0xFFFFFF00;  // the 32 bits run over on the way
@@ -269,7 +257,7 @@ TEST_F(Rig, FailsRatherThanWaitForADiskThatStands) {
 using MediaRecording = MediaFixture;
 
 TEST_F(MediaRecording, RecordsWhatItHearsAndWhatItSends) {
-  Folder folder;
+  TempFolder folder;
   start();
   Peer peer;
   open(1, peer);
@@ -306,7 +294,7 @@ TEST_F(MediaRecording, RecordsWhatItHearsAndWhatItSends) {
 }
 
 TEST_F(MediaRecording, StoppingTheEngineMakesOpenFilesWhole) {
-  Folder folder;
+  TempFolder folder;
   start();
   Peer peer;
   open(1, peer);
@@ -323,7 +311,7 @@ TEST_F(MediaRecording, StoppingTheEngineMakesOpenFilesWhole) {
 }
 
 TEST_F(MediaRecording, AudioGoesOnWhileTheDiskStands) {
-  Folder folder;
+  TempFolder folder;
   start();
   Peer peer;
   open(1, peer);
