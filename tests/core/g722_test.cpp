@@ -33,7 +33,7 @@ std::vector<std::int16_t> there_and_back(const std::vector<std::int16_t>& pcm) {
   return back;
 }
 
-// The wide_sine of that frequency that fits best, and what is left beside it.
+// The sine of that frequency that fits best, and what is left beside it.
 struct Fit {
   double amplitude, snr_db;
 };

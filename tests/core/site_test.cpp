@@ -184,7 +184,7 @@ constexpr Refused kRefused[] = {
     {R"("agents": {"a": {"skills": {"x": 6}}})", "/agents/a/skills/x: ", "6 is no level; 0 to 5"},
     {R"("agents": {"a": {"skills": {"x": "good"}}})", "/agents/a/skills/x: ", "none of none, basic"},
     {R"("agents": {"a": {"skills": ["x", "x"]}})", "/agents/a/skills: ", "'x' is here twice"},
-    {R"("agents": {"a": {"wrap_up": 10}})", "/agents/a/wrap_up: ", "a duration is a text site_with a unit"},
+    {R"("agents": {"a": {"wrap_up": 10}})", "/agents/a/wrap_up: ", "a duration is a text with a unit"},
     {R"("agents": {"a": {"wrap_up": "25h"}})", "/agents/a/wrap_up: ", "not between 0s and 86400s"},
     {R"("agents": {"a": {"after_misses": "gone"}})", "/agents/a/after_misses: ", "on_break, offline"},
     {R"("agents": {"a": {"uri": "tel:1"}})", "/agents/a/uri: ", "'tel:1' is no SIP URI"},
