@@ -232,24 +232,26 @@ TEST_F(Replay, AGapInTheLogIsRefused) {
 TEST(QueueLog, TheSameInputsGiveTheSameCommandsByteForByte) {
   Prompt secret{Prompt::Kind::text, "account 4711", "en"};
   secret.secret = true;
-  const std::vector<Intent> wants = {intent::Queue{.queue = "support",
-                                                   .priority = 2,
-                                                   .required = {{"ar", 3}},
-                                                   .preferred = {{"billing", 1}},
-                                                   .agent = "ann",
-                                                   .direct = true,
-                                                   .say = say("hold"),
-                                                   .exit_keys = "9",
-                                                   .whisper = {secret},
-                                                   .accept_keys = "1",
-                                                   .caller_id = "+1555",
-                                                   .record = true,
-                                                   .pass_digits = false,
-                                                   .max_talk = 60s,
-                                                   .max_wait = 90s},
-                                     intent::Queue{.queue = "support", .say = say("next"), .record = true},
-                                     intent::Queue{.queue = "vip", .exit_keys = "9"},
-                                     intent::Callback{"+15550100"}, intent::Serve{}};
+  const std::vector<Intent> wants = {
+      intent::Queue{.queue = "support",
+                    .priority = 2,
+                    .required = {{"ar", 3}},
+                    .preferred = {{"billing", 1}},
+                    .agent = "ann",
+                    .direct = true,
+                    .say = say("hold"),
+                    .exit_keys = "9",
+                    .whisper = {secret},
+                    .accept_keys = "1",
+                    .caller_id = "+1555",
+                    .record = true,
+                    .pass_digits = false,
+                    .max_talk = 60s,
+                    .max_wait = 90s},
+      intent::Queue{.queue = "support", .say = say("next"), .record = true},
+      intent::Queue{
+          .queue = "vip", .required = *SkillExpression::parse("ar or not it >= 2"), .exit_keys = "9"},
+      intent::Callback{"+15550100"}, intent::Serve{}};
   const std::pair<Event, Millis> inputs[] = {
       {event::Invited{CallInfo{"c1", Direction::inbound, "a", "2001", "", "", "", {}}}, 0ms},
       {event::Established{}, 10ms},
@@ -287,7 +289,7 @@ TEST(QueueLog, TheSameInputsGiveTheSameCommandsByteForByte) {
   EXPECT_EQ(again->steps, static_cast<int>(log.size()));
 
   auto other = wants;
-  std::get<intent::Queue>(other[0]).required[0].level = 2;
+  std::get<intent::Queue>(other[0]).required = *SkillExpression::parse("fr or not it");
   EXPECT_EQ(replay(log, std::make_unique<Wants>(other), {})->differs_at, 1);
 }
 

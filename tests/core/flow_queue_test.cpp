@@ -50,7 +50,7 @@ TEST(FlowQueue, S0_05_AsksTheRouterForWhatTheNodeSays) {
   const auto& q = c.wants<intent::Queue>();
   EXPECT_EQ(q.queue, "tech");
   EXPECT_EQ(q.priority, 20);
-  EXPECT_THAT(q.required, ElementsAre(Skill{"technical", 3}));
+  EXPECT_EQ(q.required, (SkillExpression{Skill{"technical", 3}}));
   EXPECT_THAT(q.preferred, ElementsAre(Skill{"lang_en", 1}));
   EXPECT_EQ(q.agent, "amal");
   EXPECT_FALSE(q.direct);
@@ -292,7 +292,7 @@ TEST(FlowTransfer, S0_06_ATransferToAgentsIsAQueueOfItsOwnInWhichNobodyWaits) {
   EXPECT_EQ(q.members[0].agent, "billing");
   EXPECT_EQ(q.members[1].agent, "tech1");
   EXPECT_EQ(q.members[1].position, 1);
-  EXPECT_THAT(q.required, ElementsAre(Skill{"billing", 2}));
+  EXPECT_EQ(q.required, (SkillExpression{Skill{"billing", 2}}));
   EXPECT_EQ(q.department, "accounts");
   EXPECT_EQ(q.ring_limit, 20s);
   EXPECT_TRUE(q.once);
@@ -308,7 +308,7 @@ TEST(FlowTransfer, S0_06_ATransferToAgentsIsAQueueOfItsOwnInWhichNobodyWaits) {
   EXPECT_EQ(i.accept_keys, "1");
   EXPECT_TRUE(i.record);
   EXPECT_EQ(i.max_talk, 30min);
-  EXPECT_THAT(i.required, IsEmpty()) << "the queue asks for them already";
+  EXPECT_TRUE(i.required.empty()) << "the queue asks for them already";
 }
 
 TEST(FlowTransfer, P_37_TellsItsWaysToFailApartWithTheCause) {
@@ -342,13 +342,56 @@ TEST(FlowTransfer, P_37_TellsItsWaysToFailApartWithTheCause) {
   EXPECT_EQ(c.wants<intent::Hangup>().reason, "failed");
 }
 
+TEST(FlowQueue, P_29_SkillsMayBeAnExpressionWithVariablesInItsNames) {
+  const auto queue = [](const char* skills, const char* node = R"("type": "queue", "queue": "q")") {
+    return flow_of(std::string(R"("a": {)") + node + R"(, "skills": ")" + skills + R"(", "next": "sorry"})",
+                   R"("variables": {"tier": "gold) or (x", "none": ""})");
+  };
+  const auto asked = [&](const char* skills) {
+    FlowCaller c(queue(skills));
+    c.start();
+    return c.wants<intent::Queue>().required.text();
+  };
+  EXPECT_EQ(asked("french >= 2 and (billing or sales) and not trainee"),
+            "french >= 2 and not trainee and (billing or sales)");
+  EXPECT_EQ(asked("lang_{{language}} >= 2 and not {{ none | default: 'or' }}"), "lang_en >= 2 and not 'or'");
+  EXPECT_EQ(asked("'vip {{tier}}' or {{none}}"), "'vip gold) or (x'") << "a name, and nothing but a name";
+  EXPECT_EQ(asked("not {{none}}"), "");
+
+  // A transfer's queue asks for what is known, its caller for the rest.
+  const char* kTransfer = R"("type": "transfer", "strategy": "skills_based")";
+  const std::string json = queue("billing and (x or {{tier}}) and not y and (y or z)", kTransfer);
+  EXPECT_EQ((*Flow::load(json))->queues()[0].required.text(), "billing and not y and (y or z)");
+  FlowCaller c(json);
+  c.start();
+  EXPECT_EQ(c.wants<intent::Queue>().required.text(), "'gold) or (x' or x");
+}
+
+TEST(FlowQueueCheck, P_29_ASkillThatNobodyHasIsAnErrorAndAWarningWhenItIsNotToBeHad) {
+  FlowCheckOptions host;
+  host.skills = {"blue", "after sales"};
+  const auto found = Flow::check(
+      flow_of(
+          R"x("a": {"type": "queue", "queue": "q", "skills": "'after sales' and blue and not trainee and (bleu or {{x}})", "next": "sorry"})x",
+          R"("variables": {"x": "y"})"),
+      host);
+  ASSERT_EQ(found.size(), 2u);
+  for (const Finding& f : found) {
+    EXPECT_EQ(f.rule, "unknown-skill");
+    EXPECT_EQ(f.pointer, "/nodes/a/skills");
+    EXPECT_THAT(f.message, HasSubstr(f.severity == Severity::error ? "no skill 'bleu'; did you mean 'blue'?"
+                                                                   : "no skill 'trainee'"));
+  }
+  EXPECT_NE(found[0].severity, found[1].severity);
+}
+
 TEST(FlowTransfer, SkillsMayNameTheLanguageOfTheCaller) {
   const std::string json = flow_of(
       R"("a": {"type": "transfer", "skills": ["billing", "speaks_{{language}}"], "strategy": "skills_based", "next": "sorry"})");
-  EXPECT_THAT((*Flow::load(json))->queues()[0].required, ElementsAre(Skill{"billing", 1}));
+  EXPECT_EQ((*Flow::load(json))->queues()[0].required, (SkillExpression{Skill{"billing", 1}}));
   FlowCaller c(json);
   c.start();
-  EXPECT_THAT(c.wants<intent::Queue>().required, ElementsAre(Skill{"speaks_en", 1}));
+  EXPECT_EQ(c.wants<intent::Queue>().required, (SkillExpression{Skill{"speaks_en", 1}}));
 }
 
 TEST(FlowTransfer, S0_06_EveryStrategyLoadsAndAnUnknownOneNamesThemAll) {
@@ -434,8 +477,14 @@ TEST(FlowQueueCheck, FindsEachDefectAndSaysWhereAndWhy) {
        "/nodes/a/priority", "between -1000 and 1000"},
       {R"("type": "queue", "queue": "tech", "skills": {"x": 9}, "next": "sorry")", "out-of-range",
        "/nodes/a/skills/x", "between 0 and 5"},
-      {R"("type": "queue", "queue": "tech", "skills": "x", "next": "sorry")", "wrong-type", "/nodes/a/skills",
+      {R"("type": "queue", "queue": "tech", "skills": 3, "next": "sorry")", "wrong-type", "/nodes/a/skills",
        "skills"},
+      {R"("type": "queue", "queue": "tech", "skills": "blue sales", "next": "sorry")", "bad-expression",
+       "/nodes/a/skills", "at character 6: expected 'and', 'or' or the end, found 'sales'"},
+      {R"("type": "queue", "queue": "tech", "skills": "blue and {{1 +}}", "next": "sorry")", "bad-template",
+       "/nodes/a/skills", "expected"},
+      {R"("type": "queue", "queue": "tech", "skills": "blue or {{ghost}}", "next": "sorry")",
+       "unset-variable", "/nodes/a/skills", "ghost"},
       {R"("type": "queue", "queue": "tech", "preferred": ["a b"], "next": "sorry")", "bad-name",
        "/nodes/a/preferred/0", "no name for a skill"},
       {R"("type": "queue", "queue": "tech", "skills": ["blle"], "next": "sorry")", "unknown-skill",

@@ -285,8 +285,15 @@ TEST(RouterRestart, WhatIsRestoredIsWhatWasSaved) {
               .resume = 30s,
               .announce = {.every = 20s, .periodic = 25s, .periodic_messages = 3, .periodic_random = true}});
   for (int i = 0; i < 8; ++i) desk.join({.call = "c" + std::to_string(i), .queue = "q", .caller = "1"});
+  desk.join({.call = "c8",
+             .queue = "q",
+             .caller = "2",
+             .required = *SkillExpression::parse("(fr >= 4 or it) and not (x and y)")});
+  desk.join(
+      {.call = "c9", .queue = "q", .caller = "3", .required = *SkillExpression::parse("not fr and it")});
   desk.wait(21s);
   desk.hang_up("c5");
+  desk.hang_up("c9");  // a place with what was asked for
   desk.happen(acd::CallbackRequested{"c6", "sip:c6@127.0.0.1"});
   const std::string saved = desk.router.save();
   auto again = Router::restore(saved);
@@ -295,6 +302,7 @@ TEST(RouterRestart, WhatIsRestoredIsWhatWasSaved) {
   RouterDesk other;
   other.router = *std::move(again);
   other.now = desk.now;
+  for (RouterDesk* each : {&desk, &other}) each->agent({.id = "dot", .skills = {{"it", 2}}});
   for (int i = 0; i < 20; ++i) {
     desk.wait(7s);
     other.wait(7s);
@@ -303,6 +311,23 @@ TEST(RouterRestart, WhatIsRestoredIsWhatWasSaved) {
     for (const auto& c : other.out) b.push_back(to_json(c));
     ASSERT_EQ(a, b);
   }
+}
+
+TEST(RouterRestart, ASnapshotFromBeforeSkillExpressionsReads) {
+  RouterDesk desk;
+  desk.agent({.id = "ann", .skills = {{"fr", 3}, {"it", 1}}}, false);
+  desk.queue({.id = "q", .required = {{"it", 1}}});
+  desk.join({.call = "c", .queue = "q", .required = {{"fr", 2}}});
+  const std::string saved = desk.router.save();
+  // Then as now: lists by name of a queue, by number of a caller, and nothing else.
+  EXPECT_NE(saved.find(R"("required":[{"name":"it","level":1}])"), std::string::npos) << saved;
+  EXPECT_NE(saved.find(R"("required":[{"skill":0,"level":2}])"), std::string::npos) << saved;
+  EXPECT_EQ(saved.find("conditions"), std::string::npos) << saved;
+  auto again = Router::restore(saved);
+  ASSERT_TRUE(again.ok()) << again.status();
+  desk.router = *std::move(again);
+  desk.status("ann", AgentState::available);
+  EXPECT_EQ(desk.offer().agent, "ann");
 }
 
 TEST(RouterRestart, StateThatContradictsItselfIsRefused) {

@@ -92,8 +92,61 @@ inline bool has(const Agent& agent, const Skill& need) {
   return level_of(agent.options.skills, need.name) >= need.level;
 }
 
-inline bool meets(const Agent& agent, const std::vector<Skill>& needs) {
-  return std::all_of(needs.begin(), needs.end(), [&](const Skill& need) { return has(agent, need); });
+// An agent beside the text of a SkillExpression, read from left to right with nothing built: whether it is
+// met, and the sum of the levels in it; of an `or` that of the best part which is met.
+class Asked {
+ public:
+  Asked(const Agent& agent, std::string text) : agent_(agent), text_(std::move(text)) {}
+  struct Met {
+    bool yes = true;
+    int levels = 0;
+  };
+  Met met() { return text_.empty() ? Met{} : either(); }
+
+ private:
+  bool take(std::string_view word) {
+    if (text_.compare(at_, word.size(), word) != 0) return false;
+    at_ += word.size();
+    return true;
+  }
+  Met either() {
+    Met best = both();
+    while (take(" or ")) {
+      const Met other = both();
+      if (other.yes && (!best.yes || other.levels > best.levels)) best = other;
+    }
+    return best;
+  }
+  Met both() {
+    Met sum = one();
+    while (take(" and ")) {
+      const Met other = one();
+      sum = {sum.yes && other.yes, sum.levels + other.levels};
+    }
+    return sum;
+  }
+  Met one() {
+    if (take("(")) {
+      const Met inside = either();
+      take(")");
+      return inside;
+    }
+    const bool is_not = take("not ");
+    const std::size_t end = std::min(text_.find_first_of(" )", at_), text_.size());
+    const int has = level_of(agent_.options.skills, std::string_view(text_).substr(at_, end - at_));
+    at_ = end;
+    if (is_not) return {has < 1, 0};
+    if (take(" < ")) return {has < text_[at_++] - '0', 0};
+    return {has >= (take(" >= ") ? text_[at_++] - '0' : 1), has};
+  }
+
+  const Agent& agent_;
+  std::string text_;
+  std::size_t at_ = 0;
+};
+
+inline bool meets(const Agent& agent, const SkillExpression& needs) {
+  return Asked(agent, needs.text()).met().yes;
 }
 
 inline bool rings_many(std::string_view strategy) {
@@ -305,7 +358,8 @@ class World {
   // What a caller asks for by now.
   struct Needs {
     std::optional<int> min_penalty, max_penalty, raise_penalty;
-    std::vector<Skill> required, preferred;
+    SkillExpression required;
+    std::vector<Skill> preferred;
   };
   Needs needs(const Entry& entry, Time now) const { return needs(entry, step(entry, now), now); }
 
@@ -353,7 +407,7 @@ class World {
       if (step.drop_preferred) preferring = false;
       if (step.required) out.required = *step.required;
     }
-    join(out.required, entry.asked.required);
+    out.required = SkillExpression::both(out.required, entry.asked.required);
     join(out.preferred, entry.asked.preferred);
     if (!preferring) out.preferred.clear();
     if (queue.tiers.apply) {
@@ -428,8 +482,7 @@ class World {
         if ((needed.min_penalty && c.penalty < *needed.min_penalty) ||
             (needed.max_penalty && c.penalty > *needed.max_penalty))
           c.why.insert(Unavailable::penalty);
-        for (const Skill& need : needed.required)
-          if (!has(agent, need)) c.why.insert(Unavailable::unskilled);
+        if (!meets(agent, needed.required)) c.why.insert(Unavailable::unskilled);
       }
       out.push_back(std::move(c));
     }
@@ -458,10 +511,7 @@ class World {
     if (strategy == "load_balanced")
       return {contacts(c.agent, entry.asked.channel), capacity(c.agent, entry.asked.channel)};
     if (strategy == "skills_based") {
-      Measure best;
-      for (const Skill& need : needs(entry, now).required)
-        best.over -= level_of(agent.options.skills, need.name);
-      return best;
+      return {-Asked(agent, needs(entry, now).required.text()).met().levels};
     }
     return {};  // by position, by turns, or by lot
   }

@@ -74,6 +74,18 @@ class Centre {
     out.max_misses = below(4);
     return out;
   }
+  // Levels below `most`, of one skill or joined in all the ways there are.
+  SkillExpression expression(int most) {
+    const auto skill = [&] { return std::string(below(3) ? "red" : below(2) ? "blue" : "green"); };
+    if (below(2)) return {{skill(), below(most)}};
+    const auto term = [&] { return skill() + (below(4) ? " >= " : " < ") + std::to_string(below(most)); };
+    std::string text = term();
+    for (int more = below(5); more > 0; --more)
+      text = (below(4) ? "(" : "not (") + text + (below(2) ? ") and " : ") or ") + term();
+    auto parsed = SkillExpression::parse(text);
+    EXPECT_TRUE(parsed.ok()) << text << ": " << parsed.status();
+    return *std::move(parsed);
+  }
   QueueOptions queue(int i, const std::string& strategy, int agents) {
     QueueOptions out{.id = "q" + std::to_string(i), .strategy = strategy};
     if (i == 0 || below(2)) {
@@ -81,16 +93,13 @@ class Centre {
         if (below(6)) out.members.push_back({name(a), below(2) * below(3), below(3) * below(3)});
       std::shuffle(out.members.begin(), out.members.end(), random_);
     }
-    if (below(2)) out.required = {{"red", below(3)}};
+    if (below(2)) out.required = expression(3);
     if (below(3) == 0) out.preferred = {{"blue", 1 + below(4)}};
-    if (below(3) == 0)
+    if (below(2))
       out.steps = {{.after = 1s, .max_penalty = below(2)},
                    {.after = 4s, .max_penalty = 9, .raise_penalty = below(3)},
-                   {.after = 9s,
-                    .min_penalty = below(2),
-                    .drop_preferred = true,
-                    .required = std::vector<Skill>{{"green", 1}}},
-                   {.after = 15s, .min_penalty = 0, .required = std::vector<Skill>{}}};
+                   {.after = 9s, .min_penalty = below(2), .drop_preferred = true, .required = expression(2)},
+                   {.after = 15s, .min_penalty = 0, .required = SkillExpression()}};
     if (!out.steps.empty() && below(2)) {
       out.steps.insert(out.steps.begin(), {.after = 0ms, .max_penalty = 0});  // the queue's own, skipped too
       for (QueueStep& step : out.steps) {
@@ -130,7 +139,7 @@ class Centre {
       case 2: {
         acd::Join join{.call = "c" + std::to_string(++calls_), .queue = "q" + std::to_string(below(2))};
         if (below(5) == 0) join.channel = "chat";
-        if (below(5) == 0) join.required = {{below(2) ? "blue" : "red", below(4)}};
+        if (below(5) == 0) join.required = expression(4);
         if (below(6) == 0) join.preferred = {{"green", below(4)}};
         if (below(8) == 0) join.agent = name(below(agents)), join.direct = below(3) == 0;
         join.priority = below(4) / 3;

@@ -198,6 +198,17 @@ class Life {
     return out;
   }
 
+  static SkillExpression required(std::uint32_t which) {
+    const char* const kTexts[] = {"red",
+                                  "red >= 0",
+                                  "blue >= 2",
+                                  "red or blue",
+                                  "not blue >= 2",
+                                  "red >= 2 and not blue or blue >= 1 and not red",
+                                  "red != 1 and (blue or not (red and blue < 2))"};
+    const std::uint32_t text = which % (std::size(kTexts) + 1);
+    return text < std::size(kTexts) ? *SkillExpression::parse(kTexts[text]) : SkillExpression();
+  }
   QueueOptions queue_options(const Act& act) const {
     QueueOptions out{.id = queue(act.a)};
     std::mt19937 more(act.b);
@@ -210,10 +221,10 @@ class Life {
               {agent(i), one_of(2) ? 0 : static_cast<int>(more() % 3), static_cast<int>(more() % 3)});
       std::shuffle(out.members.begin(), out.members.end(), more);
     }
-    if (one_of(4)) out.required = {{"red", static_cast<int>(more() % 3)}};
+    if (one_of(4)) out.required = required(more());
     if (one_of(5)) {
       out.steps.push_back({.after = 2s, .max_penalty = 1});
-      out.steps.push_back({.after = 6s, .max_penalty = 9, .required = std::vector<Skill>{}});
+      out.steps.push_back({.after = 6s, .max_penalty = 9, .required = required(more())});
     }
     if (one_of(3)) {
       if (one_of(2)) out.steps.insert(out.steps.begin(), {.after = 0ms, .max_penalty = 0});
@@ -270,7 +281,7 @@ class Life {
         join.caller = "+" + std::to_string(act.b % 6);
         if (act.b / 8 % 6 == 0) join.channel = "chat";
         join.priority = act.b / 64 % 4 == 0 ? static_cast<int>(act.b / 256 % 3) : 0;
-        if (act.b / 1024 % 6 == 0) join.required = {{"blue", static_cast<int>(act.b / 8192 % 3)}};
+        if (act.b / 1024 % 6 == 0) join.required = required(act.b / 8192);
         if (act.c % 12 == 0) join.agent = agent(act.c / 16), join.direct = act.c / 256 % 2 == 0;
         return step(join);
       }

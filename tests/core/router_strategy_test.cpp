@@ -190,6 +190,32 @@ TEST(RouterStrategy, SkillsBasedTakesTheBestOfThoseWhoHaveAll) {  // S0-15
   EXPECT_THAT(desk.offered(), IsEmpty());
 }
 
+TEST(RouterStrategy, P_29_SkillsBasedCountsTheBestPartOfAnOr) {
+  const auto asks = [](const char* text) { return *SkillExpression::parse(text); };
+  RouterDesk desk({.seed = 1, .explain_limit = 8});
+  desk.agent({.id = "ann", .skills = {{"billing", 2}, {"fr", 2}, {"sales", 2}}});
+  desk.agent({.id = "bob", .skills = {{"billing", 3}, {"fr", 2}}});
+  desk.agent({.id = "eve", .skills = {{"fr", 5}}});
+  desk.agent({.id = "joe", .skills = {{"billing", 5}, {"fr", 5}, {"trainee", 1}}});
+  desk.queue(
+      {.id = "q", .strategy = "skills_based", .required = asks("fr >= 2 and (billing or sales or support)")});
+  desk.join({.call = "c1", .queue = "q", .required = asks("not trainee and (sales or billing >= 1)")});
+  EXPECT_EQ(desk.offer().agent, "bob") << "with 8; ann has 2 + 2 + 2, and no second 2";
+  ASSERT_EQ(desk.got<acd::Decided>().size(), 1u);
+  const acd::Decided decided = desk.got<acd::Decided>().front();
+  EXPECT_EQ(decided.required,
+            "fr >= 2 and not trainee and (billing or sales) and (billing or sales or support)");
+  EXPECT_EQ(decided.candidates[0].metric, "level 8");
+  for (const auto& candidate : decided.candidates)
+    EXPECT_EQ(candidate.why == Unavailable::unskilled, candidate.agent == "joe") << candidate.agent;
+  desk.join({.call = "c2", .queue = "q", .required = asks("not trainee")});
+  EXPECT_EQ(desk.offer().agent, "ann");
+  desk.join("c3");
+  EXPECT_EQ(desk.offer().agent, "joe");
+  desk.join("c4");
+  EXPECT_THAT(desk.offered(), IsEmpty()) << "eve can neither, and is no member";
+}
+
 TEST(RouterStrategy, PreferredSkillsComeFirstUntilTheyAreDropped) {
   RouterDesk desk;
   desk.agent({.id = "ann"});
@@ -401,7 +427,7 @@ TEST(RouterStrategy, BullseyeRingsWiden) {  // P-29
   desk.queue({.id = "q",
               .required = {{"tech", 4}},
               .steps = {{.after = 20s, .required = {{{"tech", 2}}}},
-                        {.after = 40s, .required = std::vector<Skill>{}}}});
+                        {.after = 40s, .required = SkillExpression()}}});
   desk.join("c1");
   desk.join("c2");
   desk.wait(19s);

@@ -3,6 +3,8 @@
 namespace ivr {
 namespace {
 
+using testing::HasSubstr;
+
 TEST(Router, OffersAFreeAgentAndConnectsThePair) {
   RouterDesk desk;
   desk.agent({.id = "ann"});
@@ -205,7 +207,7 @@ TEST(Router, AStrategyThatNobodyKnowsIsRefused) {
   EXPECT_TRUE(Router::check(QueueOptions{.id = "q", .strategy = "round-robin"}).ok());
   const absl::Status status = Router::check(QueueOptions{.id = "q", .strategy = "robin"});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("queue 'q': strategy 'robin' is unknown"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("queue 'q': strategy 'robin' is unknown"));
 }
 
 TEST(Router, EventsAreReadBackAsTheyWereWritten) {
@@ -215,8 +217,12 @@ TEST(Router, EventsAreReadBackAsTheyWereWritten) {
                      .members = {{"ann", 1, 2}},
                      .steps = {{.after = 30s, .max_penalty = 3, .required = {{{"fr", 1}}}}},
                      .join_empty = {Unavailable::offline}}},
+      acd::QueueSet{
+          {.id = "q", .steps = {{.after = 30s, .required = *SkillExpression::parse("fr or not 'x y'")}}}},
       acd::Join{.call = "c1", .queue = "q", .required = {{"fr", 2}}, .direct = true},
-      acd::Refused{7, acd::Refused::Why::busy}, acd::Tick{}};
+      acd::Join{.call = "c1", .queue = "q", .required = *SkillExpression::parse("fr > 2 and it < 4")},
+      acd::Refused{7, acd::Refused::Why::busy},
+      acd::Tick{}};
   for (const acd::Event& event : events) {
     const std::string json = to_json(event);
     const auto again = acd::event_from_json(json);
@@ -225,6 +231,11 @@ TEST(Router, EventsAreReadBackAsTheyWereWritten) {
   }
   EXPECT_EQ(to_json(acd::Event(acd::Refused{7, acd::Refused::Why::busy})),
             R"({"type":"refused","offer":7,"why":"busy"})");
+  EXPECT_THAT(to_json(events[4]), HasSubstr(R"("required":"fr >= 3 and it < 4","preferred":[])"));
+  EXPECT_THAT(to_json(events[3]), HasSubstr(R"("required":[{"name":"fr","level":2}],"preferred":[])"))
+      << "a list is written as ever";
+  const auto join = acd::event_from_json(R"({"type":"join","call":"c1","queue":"q","required":"fr and"})");
+  EXPECT_EQ(join.status().message(), "/required: at character 7: expected a skill, found the end");
   for (const char* bad : {"", "[]", "{}", R"({"type":"jion"})", R"({"type":"join","call":7})",
                           R"({"type":"join","cal":"c1"})", R"({"type":"refused","offer":-1})"}) {
     EXPECT_FALSE(acd::event_from_json(bad).ok()) << bad;

@@ -92,7 +92,7 @@ TEST(Site, ReadsEveryFieldOfAQueue) {
   EXPECT_EQ(q.members[1].penalty, 2);
   EXPECT_EQ(q.members[1].position, 1);
   EXPECT_EQ(q.department, "d");
-  EXPECT_EQ(q.required, (std::vector<Skill>{{"s", 2}}));
+  EXPECT_EQ(q.required, (SkillExpression{{"s", 2}}));
   EXPECT_EQ(q.preferred, (std::vector<Skill>{{"t", 1}}));
   ASSERT_EQ(q.steps.size(), 2u);
   EXPECT_EQ(q.steps[0].after, 30s);
@@ -183,6 +183,12 @@ constexpr Refused kRefused[] = {
     {R"("agents": {"a": {"capacity": {"chat": -1}}})", "/agents/a/capacity/chat: ", "-1 is no number"},
     {R"("agents": {"a": {"skills": {"x": 6}}})", "/agents/a/skills/x: ", "6 is no level; 0 to 5"},
     {R"("agents": {"a": {"skills": {"x": "good"}}})", "/agents/a/skills/x: ", "none of none, basic"},
+    {R"("queues": {"q": {"required": "x and"}})",
+     "/queues/q/required: ", "at character 6: expected a skill, found the end"},
+    {R"("queues": {"q": {"required": 3}})", "/queues/q/required: ",
+     "a text like \"french >= 2 and (billing or sales)\", a list or an object of skills expected, found 3"},
+    {R"("queues": {"q": {"steps": [{"after": "1s", "required": "x > 9"}]}})",
+     "/queues/q/steps/0/required: ", "at character 5: expected a level of 0 to 5"},
     {R"("agents": {"a": {"skills": ["x", "x"]}})", "/agents/a/skills: ", "'x' is here twice"},
     {R"("agents": {"a": {"wrap_up": 10}})", "/agents/a/wrap_up: ", "a duration is a text with a unit"},
     {R"("agents": {"a": {"wrap_up": "25h"}})", "/agents/a/wrap_up: ", "not between 0s and 86400s"},
@@ -350,7 +356,7 @@ TEST(SupportDesk, HasItsFourAgentsAndTwoQueues) {
   EXPECT_EQ(tech.max_size, 50);
   EXPECT_EQ(tech.max_wait, 600s);
   EXPECT_EQ(tech.strategy, "skills_based");
-  EXPECT_EQ(tech.required, (std::vector<Skill>{{"technical", 1}}));
+  EXPECT_EQ(tech.required, (SkillExpression{{"technical", 1}}));
   EXPECT_EQ(tech.announce.every, 30s);
   const QueueOptions& general = site.queues[1];
   EXPECT_EQ(general.id, "general");

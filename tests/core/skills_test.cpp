@@ -99,7 +99,9 @@ TEST(SkillExpression, AListIsAnAndOfLeastLevels) {
   const SkillExpression list = {{"b", 2}, {"a", 1}, {"b", 1}};
   EXPECT_EQ(list, parsed("a and b >= 2"));
   EXPECT_TRUE(list.is_list());
-  EXPECT_THAT(list.all(), ElementsAre(Skill{"a", 1}, Skill{"b", 2}));
+  EXPECT_EQ(list.text(), "a and b >= 2");
+  EXPECT_THAT(list.all(), ElementsAre(Skill{"b", 2}, Skill{"a", 1}, Skill{"b", 1})) << "in its order";
+  EXPECT_NE(list, parsed("a and b >= 3"));
   EXPECT_FALSE(parsed("a and not b").is_list());
   EXPECT_TRUE(SkillExpression().empty());
   EXPECT_TRUE(SkillExpression().met_by({}));

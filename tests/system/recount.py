@@ -20,6 +20,7 @@ What is checked, event by event:
 
 import collections
 import json
+import re
 import sqlite3
 import sys
 
@@ -72,6 +73,38 @@ class Offer:
 
 def levels(skills):
     return {skill["name"]: skill.get("level", 1) for skill in skills}
+
+
+def lacks(has, required):
+    """What is asked for and not there; None when all is. A list of skills, or the text of an expression in its one form."""
+    if not isinstance(required, str):
+        return next((need["name"] for need in required if has.get(need["name"], -1) < need.get("level", 1)), None)
+    words = re.findall(r"""\(|\)|>=|<|'(?:[^'\\]|\\.)*'|[^\s()<>=']+""", required)
+
+    def one():
+        word = words.pop(0)
+        if word == "(":
+            met = either()
+            words.pop(0)
+            return met
+        if word == "not":
+            return not one()
+        level = has.get(re.sub(r"\\(.)", r"\1", word[1:-1]) if word[0] == "'" else word, -1)
+        sign = words.pop(0) if words and words[0] in (">=", "<") else None
+        least = int(words.pop(0)) if sign else 1
+        return level < least if sign == "<" else level >= least
+
+    def joined(part, word, join):
+        met = [part()]
+        while words and words[0] == word:
+            words.pop(0)
+            met.append(part())
+        return join(met)
+
+    def either():
+        return joined(lambda: joined(one, "and", all), "or", any)
+
+    return None if either() else required
 
 
 class Recount:
@@ -470,9 +503,9 @@ class Recount:
             high = high if rule.get("max_penalty") is None else rule["max_penalty"]
             raised = raised if rule.get("raise_penalty") is None else rule["raise_penalty"]
         has = levels(agent.options.get("skills", []))
-        for need in required + entry.asked.get("required", []):
-            if has.get(need["name"], -1) < need.get("level", 1):
-                return f"without {need['name']}"
+        for asked in required, entry.asked.get("required", []):
+            if lacks(has, asked) is not None:
+                return f"without {lacks(has, asked)}"
         penalty = member.get("penalty", 0) if member else 0
         penalty = max(penalty, penalty if raised is None else raised)
         if low is not None and penalty < low or high is not None and penalty > high:

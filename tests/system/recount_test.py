@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 import unittest
 
-from recount import figures, read, recount
+from recount import figures, lacks, read, recount
 
 SECOND = 1_000_000
 T0 = 1_700_000_000 * SECOND
@@ -184,6 +184,7 @@ class RecountTest(unittest.TestCase):
                  ([plain, status("cem")], {"who": "cem"}, "unreachable"),
                  ([], {"who": "dan"}, "unknown"),
                  ([], {"required": [{"name": "red", "level": 2}]}, "without red"),
+                 ([], {"required": "not blue and (red or 'after sales' >= 2)"}, "without not blue"),
                  ([], {"agent": "ben", "direct": True}, "not the one")]
         for events, options, word in cases:
             day = Day()
@@ -195,6 +196,16 @@ class RecountTest(unittest.TestCase):
         day = Day(members=[{"agent": "ben", "penalty": 0, "position": 0}])
         day.add(join("c1"), joined(1, "c1"), offer(1, 1, "c1", "ann"))
         self.breaks(day, "no member")
+
+    def test_an_expression_of_skills_means_what_it_says(self):
+        has = {"red": 3, "blue": 0, "it's here": 2}
+        for text, met in (("red", True), ("blue", False), ("blue >= 0", True), ("green >= 0", False), ("not blue", True),
+                          ("red < 3", False), ("red < 4 and red >= 3", True), ("blue or red", True),
+                          ("green or blue and red", False), ("red and (green or blue < 2)", True),
+                          ("red and (green or (blue or not red))", False), (r"'it\'s here' >= 2 and not 'and'", True)):
+            self.assertEqual(lacks(has, text) is None, met, text)
+        self.assertEqual(lacks(has, "red and blue"), "red and blue")
+        self.assertEqual(lacks(has, [{"name": "red", "level": 2}, {"name": "blue"}]), "blue")
 
     def test_wrap_up_and_delays_last_as_long_as_they_should(self):
         for wait, broken in ((4, True), (5, False)):

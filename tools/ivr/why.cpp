@@ -73,6 +73,7 @@ void print(const ivr::acd::Decided& decided, const std::vector<std::string>& off
     std::printf("      by step %d of the queue before its time: nobody is there for those before it\n",
                 *decided.step);
   }
+  if (decided.required) std::printf("      asked for: %s\n", decided.required->c_str());
   for (const auto& candidate : decided.candidates) {
     const bool chosen = std::find(offered.begin(), offered.end(), candidate.agent) != offered.end();
     const std::string rank = candidate.rank > 0 ? std::to_string(candidate.rank) + "." : "";
@@ -112,6 +113,8 @@ void print(const Answer& answer, const Question& question, const std::string& ag
       } else if (candidate.why == ivr::Unavailable::none) {
         std::printf("agent %s: it could have been offered, but came as number %d%s%s\n", agent.c_str(),
                     candidate.rank, candidate.metric.empty() ? "" : " by ", candidate.metric.c_str());
+      } else if (candidate.why == ivr::Unavailable::unskilled && last->required) {
+        std::printf("agent %s: does not meet %s\n", agent.c_str(), last->required->c_str());
       } else {
         std::printf("agent %s: %s\n", agent.c_str(), in_words(candidate.why));
       }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ivr/base.hpp"
+#include "ivr/skills.hpp"
 
 // Automatic call distribution: who waits in which queue, which agent may take whom, and who is offered to
 // whom. The Router decides; an engine rings telephones and tells it how that went.
@@ -77,7 +78,7 @@ struct QueueStep {
   std::optional<int> min_penalty, max_penalty;  // what a step leaves out stays as it was
   std::optional<int> raise_penalty;             // members below it count as having it
   bool drop_preferred = false;                  // preferred skills count no more
-  std::optional<std::vector<Skill>> required;   // in place of the queue's from then on (bullseye rings)
+  std::optional<SkillExpression> required;      // in place of the queue's from then on (bullseye rings)
   std::vector<Unavailable> skip_if;             // not penalty, unskilled or tried; empty: never
 };
 
@@ -117,7 +118,8 @@ struct QueueAnnouncements {
 //   least_talk_time   time talked today
 //   round_robin       places after the agent who was offered last (at this penalty) come first
 //   sequential        none: 6 alone
-//   skills_based      the sum of the agent's levels in the required skills, higher first
+//   skills_based      the sum of the agent's levels in the required skills, higher first; of an `or` that of
+//                     the best part which the agent meets, and nothing for what is not to be had
 //   load_balanced     contacts / capacity, on the caller's channel
 //   least_busy        contacts, on the caller's channel
 //   priority          AgentOptions::score, higher first
@@ -136,8 +138,9 @@ struct QueueOptions {
   std::string strategy = "longest_idle";  // see strategy_names()
   std::vector<QueueMember> members;  // in order; empty: all who have the required skills, its or a step's
   std::string department;            // with empty members: only its agents
-  std::vector<Skill> required, preferred;  // must have; come first who have most of them
-  std::vector<QueueStep> steps;            // by `after`, rising
+  SkillExpression required;          // must have
+  std::vector<Skill> preferred;      // come first who have most of them
+  std::vector<QueueStep> steps;      // by `after`, rising
   TierRules tiers;
   int max_size = 0;                // callers; 0: no limit
   Millis max_wait{0};              // in this queue, also while somebody rings; 0: no limit
@@ -211,9 +214,10 @@ struct Join {
   std::string caller;  // number: for sticky agents and for resuming a place
   std::string channel = "voice";
   int priority = 0;
-  std::vector<Skill> required, preferred;  // besides the queue's
-  std::string agent;                       // preferred above all others while it can be offered
-  bool direct = false;                     // `agent` and nobody else
+  SkillExpression required;      // besides the queue's
+  std::vector<Skill> preferred;  // besides the queue's
+  std::string agent;             // preferred above all others while it can be offered
+  bool direct = false;           // `agent` and nobody else
 };
 struct Leave {  // of a call that waits
   std::string call;
@@ -332,6 +336,7 @@ struct Decided {  // before its Offers: why this agent, why not another; or why 
   // Of the queue's, 1 is the first: whose rules hold before their time, since those until then are skipped.
   // 0: all are, and the last one's hold. None: those of the step that is due.
   std::optional<int> step;
+  std::optional<std::string> required;  // what was asked for, as text; none: a list of skills, or nothing
 };
 
 using Command =

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ivr/base.hpp"
+#include "ivr/skills.hpp"
 
 // What decides a call: a Script says what it wants next, one intent at a time, and is told how that went.
 // A flow document is one kind of script (FlowRun), the robot caller another, a Python function a third.
@@ -168,9 +169,10 @@ struct Listen {
 struct Queue {
   std::string queue;
   int priority = 0;
-  std::vector<Skill> required, preferred;  // besides the queue's own
-  std::string agent;                       // preferred above all others while it can be offered
-  bool direct = false;                     // `agent` and nobody else
+  SkillExpression required;      // besides the queue's own
+  std::vector<Skill> preferred;  // besides the queue's own
+  std::string agent;             // preferred above all others while it can be offered
+  bool direct = false;           // `agent` and nobody else
   Prompts say;
   Prompts hold;             // empty: the engine's hold music
   std::string exit_keys;    // leave the queue; the place is kept for a while

@@ -26,7 +26,7 @@ inline constexpr std::string_view kSkillLevels[] = {"none",     "basic",  "skill
 // && || ! are the same. A name has ASCII letters, digits, _ - . + and anything that is not ASCII; others, and
 // and, or, not themselves, stand in quotes, 'after sales', with a backslash before a quote or a backslash.
 //
-// A value. It is kept in one form, whatever the order and the brackets it was written in: equal ones print
+// A value. Order and brackets in which the same was written make no difference: such are equal, and print
 // alike. It does not reason beyond that: what nobody can meet is not found out.
 //
 // Thread: any, as values are.
@@ -37,8 +37,9 @@ class SkillExpression {
   static constexpr std::size_t kLongestName = 256;  // bytes, in a text
   enum class Names { plain, with_variables };       // these may have {{...}} in them, also without quotes
 
-  SkillExpression() = default;              // asks for nothing
-  SkillExpression(std::vector<Skill> all);  // each of them; of one that is there twice the higher level
+  SkillExpression() = default;  // asks for nothing
+  // Each of them; of one that is there twice the higher level. It stays a list, in its order.
+  SkillExpression(std::vector<Skill> all);
   SkillExpression(std::initializer_list<Skill> all) : SkillExpression(std::vector<Skill>(all)) {}
 
   // InvalidArgument: at which character what was expected, or which limit is passed.
@@ -65,8 +66,8 @@ class SkillExpression {
     std::vector<Term> parts;  // of all and any
     friend bool operator==(const Term&, const Term&) = default;
   };
-  // What is asked for is all of these: least levels, by name, and other terms, which are of the kinds below
-  // and any. Without such terms it is a list.
+  // What is asked for is all of these: least levels, by name or as a list had them, and other terms, which
+  // are of the kinds below and any. Without such terms it is a list.
   const std::vector<Skill>& all() const noexcept { return all_; }
   const std::vector<Term>& terms() const noexcept { return terms_; }
   bool is_list() const noexcept { return terms_.empty(); }
@@ -74,7 +75,7 @@ class SkillExpression {
   // Of each skill that is named: the level it is compared with, and whether it is to be reached or not to be.
   void for_each(const std::function<void(const Skill& skill, bool reached)>& each) const;
 
-  friend bool operator==(const SkillExpression&, const SkillExpression&) = default;
+  friend bool operator==(const SkillExpression& a, const SkillExpression& b);
 
  private:
   friend class SkillParser;

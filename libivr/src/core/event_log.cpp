@@ -50,6 +50,10 @@ class FieldWriter {
   void operator()(std::string_view name, std::optional<E> x) {
     if (x) (*this)(name, *x);
   }
+  void operator()(std::string_view name, const SkillExpression& x) {
+    if (x.is_list()) return (*this)(name, x.all());
+    json_.field(name, x.text());
+  }
   template <class T>
   void operator()(std::string_view name, const std::vector<T>& list) {
     if (list.empty()) return;
@@ -198,6 +202,21 @@ class FieldReader {
       }
       x.push_back(element.get_ref<const std::string&>());
     }
+  }
+  void operator()(const char* name, SkillExpression& x) {
+    const auto at = object_.find(name);
+    if (at == object_.end() || !at->is_string()) {
+      std::vector<Skill> list;
+      (*this)(name, list);
+      x = std::move(list);
+      return;
+    }
+    auto parsed = SkillExpression::parse(at->get_ref<const std::string&>());
+    if (!parsed.ok()) {
+      bad_ = name;
+      return;
+    }
+    x = *std::move(parsed);
   }
   template <class T>
   void operator()(const char* name, std::vector<T>& x) {

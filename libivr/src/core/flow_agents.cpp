@@ -15,7 +15,7 @@ constexpr int kMaxPriority = 1000;
 
 Terms read_terms(Fields& f) {
   Terms t;
-  t.required = f.needs("skills");
+  t.required = f.requirement("skills");
   t.whisper = f.say("whisper");
   t.accept_keys = f.keys("accept_keys", "");
   t.caller_id = f.templ("caller_id");
@@ -51,9 +51,21 @@ std::vector<Skill> skills_of(const std::vector<Need>& needs, Reader& reader) {
   return skills;
 }
 
+SkillExpression required_of(const Requirement& required, Reader& reader) {
+  if (required.names.empty()) return required.skills;
+  return required.skills.renamed([&](const std::string& name) {
+    const auto at = std::find_if(required.names.begin(), required.names.end(),
+                                 [&](const auto& one) { return one.first == name; });
+    if (at == required.names.end()) return name;
+    std::string text;
+    at->second.render(reader, Escape::none, text);
+    return text;
+  });
+}
+
 absl::Status give_terms(const Model& model, const Terms& terms, int language, Reader& reader,
                         intent::Queue& out) {
-  out.required = skills_of(terms.required, reader);
+  out.required = required_of(terms.required, reader);
   out.preferred = skills_of(terms.preferred, reader);
   out.accept_keys = terms.accept_keys;
   terms.caller_id.render(reader, Escape::uri, out.caller_id);
@@ -168,10 +180,17 @@ void read_transfer(TransferNode& t, const Node& of, Fields& f, FieldContext& con
     context.error("conflict", pointer + "/mode", "agents are not reached by REFER",
                   "remove 'mode', or name an address in 'to'");
   t.queue = q.id = "/" + context.model.id + "/" + of.name;
-  for (const Need& need : t.terms.required) {
-    if (need.name.is_literal()) q.required.push_back({need.name.literal(), need.level});
+  // The queue asks for what is known, the caller for the rest.
+  SkillExpression rest;
+  for (const SkillExpression& part : t.terms.required.skills.parts()) {
+    bool known = true;
+    part.for_each([&](const Skill& skill, bool) {
+      for (const auto& [name, text] : t.terms.required.names) known = known && name != skill.name;
+    });
+    SkillExpression& to = known ? q.required : rest;
+    to = SkillExpression::both(to, part);
   }
-  std::erase_if(t.terms.required, [](const Need& need) { return need.name.is_literal(); });
+  t.terms.required.skills = std::move(rest);
   q.ring_limit = t.ring_limit;
   q.retry = 0ms;
   q.once = true;

@@ -141,10 +141,11 @@ void FieldContext::agent(const std::string& name, const std::string& pointer) {
         "add it to the site, or name one that is there");
 }
 
-void FieldContext::skill(const std::string& name, const std::string& pointer) {
+void FieldContext::skill(const std::string& name, const std::string& pointer, bool reached) {
   if (!skills || std::find(skills->begin(), skills->end(), name) != skills->end()) return;
-  error("unknown-skill", pointer, "no skill '" + name + "'" + suggestion(name, *skills),
-        "give it to an agent of the site, or name one that somebody has");
+  const std::string message = "no skill '" + name + "'" + suggestion(name, *skills);
+  if (!reached) return warning("unknown-skill", pointer, message, "name one that somebody has, or remove it");
+  error("unknown-skill", pointer, message, "give it to an agent of the site, or name one that somebody has");
 }
 
 std::pair<int, int> FieldContext::status(const std::string& text, const std::string& pointer) {
@@ -433,6 +434,39 @@ std::vector<Need> Fields::needs(std::string_view key) {
                    "write {\"technical\": 3} or [\"technical\"]");
   }
   return all;
+}
+
+Requirement Fields::requirement(std::string_view key) {
+  Requirement out;
+  const Json* json = get(key);
+  if (!json || !json->is_string()) {
+    std::vector<Skill> list;
+    for (Need& need : needs(key)) {
+      if (need.name.is_literal()) {
+        list.push_back({need.name.literal(), need.level});
+      } else {  // whatever it is called here, it is called by what it becomes
+        list.push_back({std::to_string(list.size()) + "{{}}", need.level});
+        out.names.emplace_back(list.back().name, std::move(need.name));
+      }
+    }
+    out.skills = std::move(list);
+    return out;
+  }
+  auto parsed =
+      SkillExpression::parse(json->get_ref<const std::string&>(), SkillExpression::Names::with_variables);
+  if (!parsed.ok()) {
+    context_.error("bad-expression", at(key), std::string(parsed.status().message()),
+                   "write it like \"french >= 2 and (billing or sales) and not trainee\"");
+    return out;
+  }
+  out.skills = *std::move(parsed);
+  out.skills.for_each([&](const Skill& skill, bool reached) {
+    if (skill.name.find("{{") == skill.name.npos) return context_.skill(skill.name, at(key), reached);
+    const auto known = [&](const auto& one) { return one.first == skill.name; };
+    if (std::none_of(out.names.begin(), out.names.end(), known))
+      out.names.emplace_back(skill.name, context_.templ(Json(skill.name), at(key)));
+  });
+  return out;
 }
 
 }  // namespace ivr::flow

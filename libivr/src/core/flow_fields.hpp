@@ -46,7 +46,8 @@ class FieldContext {
                              const std::string& pointer);  // "404" or "2xx"; {0, 0}: no status
   void queue(const std::string& name, const std::string& pointer);
   void agent(const std::string& name, const std::string& pointer);
-  void skill(const std::string& name, const std::string& pointer);
+  // One that nobody has is an error; when it is not to be had a warning.
+  void skill(const std::string& name, const std::string& pointer, bool reached = true);
   std::vector<std::string> callers(const Json& json, const std::string& pointer);
   // Of callers, by name; empty for a list of the site.
   std::vector<std::string> list(const std::string& name, const std::string& pointer);
@@ -93,6 +94,7 @@ class Fields {
   Say announcement(std::string_view key);  // knows the caller's place in the queue
   std::vector<Say> says(std::string_view key);
   std::vector<Need> needs(std::string_view key);  // {"technical": 3} or ["technical"]
+  Requirement requirement(std::string_view key);  // such a list, or a text: "technical >= 3 or sales"
 
   void ignore_rest() { ignore_ = true; }
   void done();  // reports the fields nobody asked for

@@ -227,9 +227,16 @@ struct Need {
   int level = 1;
 };
 
+// What an agent must be able to do; of the names that have variables in them, what each is made of.
+struct Requirement {
+  SkillExpression skills;
+  std::vector<std::pair<std::string, Template>> names;
+};
+
 // On what terms a caller is brought together with somebody.
 struct Terms {
-  std::vector<Need> required, preferred;  // skills that are not the queue's own
+  Requirement required;         // beside what the queue itself asks for, as
+  std::vector<Need> preferred;  // these
   Say whisper;
   std::string accept_keys;
   Template caller_id;

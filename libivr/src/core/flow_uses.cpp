@@ -112,7 +112,7 @@ Use use_of(const Model& model, int index) {
       sets_(model.names.find(kQueueResult)), sets_(model.names.find(kTransferResult));
     }
     void terms(const Terms& t) {
-      for (const Need& need : t.required) text_(need.name, "skills");
+      for (const auto& [name, text] : t.required.names) text_(text, "skills");
       for (const Need& need : t.preferred) text_(need.name, "preferred");
       say_(t.whisper, "whisper"), text_(t.caller_id, "caller_id");
     }

@@ -25,15 +25,18 @@ absl::Status check_durations(std::string_view owner,
   return absl::OkStatus();
 }
 
-absl::Status check_skills(std::string_view owner, std::string_view what, const std::vector<Skill>& skills) {
-  for (const Skill& skill : skills) {
+absl::Status check_skills(std::string_view owner, std::string_view what, const SkillExpression& skills) {
+  absl::Status wrong;
+  skills.for_each([&](const Skill& skill, bool) {
+    if (!wrong.ok()) return;
     const std::string name = std::string(owner) + ": " + std::string(what) + " skill '" + skill.name + "'";
-    if (skill.name.empty()) return refuse(name + " has no name");
-    if (skill.level < 0 || skill.level > 5) {
-      return refuse(name + " has level " + std::to_string(skill.level) + "; allowed are 0 to 5");
+    if (skill.name.empty()) {
+      wrong = refuse(name + " has no name");
+    } else if (skill.level < 0 || skill.level > 5) {
+      wrong = refuse(name + " has level " + std::to_string(skill.level) + "; allowed are 0 to 5");
     }
-  }
-  return absl::OkStatus();
+  });
+  return wrong;
 }
 
 // Of the queues that wait for it, and of those that come to do so meanwhile. In the order of their numbers,

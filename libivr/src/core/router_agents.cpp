@@ -51,6 +51,41 @@ Needs Router::Machine::needs_of(const std::vector<Skill>& skills) {
   return once;
 }
 
+Required Router::Machine::required_of(const SkillExpression& skills) {
+  Required required{needs_of(skills.all()), {}};
+  for (const SkillExpression& part : skills.parts()) {
+    if (part.is_list()) continue;
+    Condition& condition = required.conditions.emplace_back();
+    add_steps(part.terms().front(), condition.steps);
+    condition.what = part;
+  }
+  return required;
+}
+
+void Router::Machine::set_needs(Entry& entry, const SkillExpression& required,
+                                const std::vector<Skill>& preferred) {
+  Required all = required_of(required);
+  entry.required = std::move(all.needs);
+  entry.conditions = std::move(all.conditions);
+  entry.preferred = needs_of(preferred);
+}
+
+SkillExpression Router::Machine::names_of(const Required& required) const {
+  std::vector<Skill> list;
+  for (const Need& need : required.needs) list.push_back({skills_[need.skill], need.level});
+  SkillExpression all(std::move(list));
+  for (const Condition& condition : required.conditions) all = SkillExpression::both(all, condition.what);
+  return all;
+}
+
+void Router::Machine::add_steps(const SkillExpression::Term& term, std::vector<Condition::Step>& steps) {
+  const std::size_t at = steps.size();
+  steps.emplace_back().kind = term.kind;
+  if (term.parts.empty()) steps[at].need = {number(skill_of_, skills_, term.skill.name), term.skill.level};
+  for (const SkillExpression::Term& part : term.parts) add_steps(part, steps);
+  steps[at].end = static_cast<std::uint32_t>(steps.size());
+}
+
 AgentState Router::Machine::state_of(const Agent& agent, Time now) const {
   if (agent.active() > 0) return AgentState::on_call;
   if (agent.asked == AgentState::available && now < agent.wrap_until) return AgentState::wrap_up;

@@ -115,7 +115,7 @@ IVR_FIELDS(acd::Announce, entry, call, position, more_than, wait, message);
 IVR_FIELDS(acd::DialCallback, entry, number, queue, attempt);
 IVR_FIELDS(acd::AgentChanged, agent, state, contacts, reason);
 IVR_FIELDS(acd::Decided::Candidate, agent, why, rank, metric);
-IVR_FIELDS(acd::Decided, decision, entry, call, queue, strategy, candidates, others, step);
+IVR_FIELDS(acd::Decided, decision, entry, call, queue, strategy, candidates, others, step, required);
 
 // ------------------------------------------------------------------------------------------- writing
 
@@ -147,6 +147,9 @@ class FieldWriter {
       json.value(x.count());
     } else if constexpr (std::is_same_v<T, Time>) {
       json.value(x.time_since_epoch().count());
+    } else if constexpr (std::is_same_v<T, SkillExpression>) {
+      if (x.is_list()) return write(json, x.all());
+      json.value(x.text());
     } else {
       write_compound(json, x);
     }
@@ -234,6 +237,19 @@ class FieldReader {
       std::int64_t count = 0;
       if (!integer(json, count)) return wrong("an integer in range");
       x = Time(Micros(count));
+    } else if constexpr (std::is_same_v<T, SkillExpression>) {
+      if (!json.is_string()) {
+        std::vector<Skill> list;
+        read(json, list, path, error);
+        x = std::move(list);
+        return;
+      }
+      auto parsed = SkillExpression::parse(json.get_ref<const std::string&>());
+      if (parsed.ok()) {
+        x = *std::move(parsed);
+      } else {
+        error = path + ": " + std::string(parsed.status().message());
+      }
     } else {
       read_compound(json, x, path, error);
     }

@@ -105,6 +105,10 @@ class Router::Machine {
   std::uint32_t find_agent(const std::string& id) const;
   std::uint32_t channel_number(const std::string& name);
   Needs needs_of(const std::vector<Skill>& skills);
+  routing::Required required_of(const SkillExpression& skills);
+  void set_needs(routing::Entry& entry, const SkillExpression& required, const std::vector<Skill>& preferred);
+  SkillExpression names_of(const routing::Required& required) const;
+  void add_steps(const SkillExpression::Term& term, std::vector<routing::Condition::Step>& steps);
   AgentState state_of(const Agent& agent, Time now) const;
   int capacity_at_work(const Agent& agent) const;
   Reasons reasons_of(const Agent& agent, std::uint32_t queue, Time now) const;

@@ -18,8 +18,46 @@ bool has(const Needs& skills, const Need& need) {
   return at != skills.end() && at->skill == need.skill;  // of one skill there is one, so its level is enough
 }
 
-bool has_all(const Needs& skills, const Needs& needs) {
-  return std::all_of(needs.begin(), needs.end(), [&](const Need& need) { return has(skills, need); });
+// The level in a skill, or below all levels.
+int level_of(const Needs& skills, std::uint32_t skill) {
+  const auto at =
+      std::lower_bound(skills.begin(), skills.end(), Need{skill, std::numeric_limits<int>::min()});
+  return at != skills.end() && at->skill == skill ? at->level : std::numeric_limits<int>::min();
+}
+
+// Whether an agent with these skills meets the condition from its step `at` on, and with which sum of levels:
+// of `any` of the best part. `below` counts nothing.
+std::optional<std::int64_t> levels_of(const Needs& skills, const Condition& condition, std::uint32_t at = 0) {
+  using Kind = SkillExpression::Term::Kind;
+  const Condition::Step& step = condition.steps[at];
+  std::optional<std::int64_t> best;
+  std::int64_t sum = 0;
+  switch (step.kind) {
+    case Kind::least:
+      if (const int level = level_of(skills, step.need.skill); level >= step.need.level) return level;
+      return std::nullopt;
+    case Kind::below:
+      if (level_of(skills, step.need.skill) < step.need.level) return 0;
+      return std::nullopt;
+    case Kind::all:
+    case Kind::any: break;
+  }
+  for (std::uint32_t part = at + 1; part < step.end; part = condition.steps[part].end) {
+    const auto levels = levels_of(skills, condition, part);
+    if (step.kind == Kind::all && !levels) return std::nullopt;
+    if (levels) {
+      sum += *levels;
+      best = std::max(best.value_or(*levels), *levels);
+    }
+  }
+  return step.kind == Kind::all ? sum : best;
+}
+
+bool has_all(const Needs& skills, const Required& required) {
+  return std::all_of(required.needs.begin(), required.needs.end(),
+                     [&](const Need& need) { return has(skills, need); }) &&
+         std::all_of(required.conditions.begin(), required.conditions.end(),
+                     [&](const Condition& condition) { return levels_of(skills, condition).has_value(); });
 }
 
 Needs both(const Needs& a, const Needs& b) {
@@ -35,6 +73,16 @@ Needs both(const Needs& a, const Needs& b) {
     }
   }
   std::sort(all.begin(), all.end());
+  return all;
+}
+
+Required both(const Required& a, const Needs& needs, const std::vector<Condition>& conditions) {
+  Required all{both(a.needs, needs), a.conditions};
+  if (conditions.empty()) return all;
+  all.conditions.insert(all.conditions.end(), conditions.begin(), conditions.end());
+  std::sort(all.conditions.begin(), all.conditions.end(),
+            [](const Condition& one, const Condition& other) { return one.steps < other.steps; });
+  all.conditions.erase(std::unique(all.conditions.begin(), all.conditions.end()), all.conditions.end());
   return all;
 }
 
@@ -56,11 +104,11 @@ bool in_order(const T& a, const T& b) {
 void Router::Machine::set_up(Queue& queue) {
   const QueueOptions& options = queue.options;
   queue.strategy = *strategy_of(options.strategy);
-  queue.required = needs_of(options.required);
+  queue.required = required_of(options.required);
   queue.preferred = needs_of(options.preferred);
   queue.step_required.clear();
   for (const QueueStep& step : options.steps) {
-    queue.step_required.push_back(step.required ? needs_of(*step.required) : queue.required);
+    queue.step_required.push_back(step.required ? required_of(*step.required) : queue.required);
   }
   queue.skips.clear();
   queue.step_skips.clear();
@@ -94,7 +142,7 @@ void Router::Machine::build_members(std::uint32_t number) {
       }
       // Whoever one of the rings would take is a member from the start.
       bool takes = has_all(agent.skills, queue.required);
-      for (const Needs& needs : queue.step_required) takes = takes || has_all(agent.skills, needs);
+      for (const Required& one : queue.step_required) takes = takes || has_all(agent.skills, one);
       if (takes) all.push_back(a);
     }
     std::sort(all.begin(), all.end(), [this](std::uint32_t a, std::uint32_t b) {
@@ -216,9 +264,12 @@ std::int64_t Router::Machine::measure_of(const Queue& queue, const Pool& pool, c
     case Strategy::least_talk_time: return work().talk.count();
     case Strategy::skills_based: {
       std::int64_t level = 0;
-      for (const Need& need : pool.key.required) {
+      for (const Need& need : pool.key.required.needs) {
         const auto at = std::lower_bound(agent.skills.begin(), agent.skills.end(), Need{need.skill, 0});
         if (at != agent.skills.end() && at->skill == need.skill) level += at->level;
+      }
+      for (const Condition& condition : pool.key.required.conditions) {
+        level += levels_of(agent.skills, condition).value_or(0);
       }
       return kMostLevels - level;
     }
@@ -243,6 +294,7 @@ std::int64_t Router::Machine::key_of(const Queue& queue, const Pool& pool, const
 void Router::Machine::build_pool(std::uint32_t number, Pool& pool, Time now) {
   Queue& queue = queues_[number];
   pool.whole = pool.key.required.empty();
+  if (!pool.key.required.conditions.empty()) pool.asked = names_of(pool.key.required).text();
   pool.members.clear();
   pool.slots.assign(pool.whole ? 0 : queue.members.size(), kNone);
   pool.levels.clear();
@@ -283,20 +335,20 @@ bool Router::Machine::is_there(const Pool& pool, const Agent& agent, Reasons why
 
 std::uint32_t Router::Machine::pool_for(std::uint32_t number, const Entry& entry, int step, Time now) {
   Queue& queue = queues_[number];
-  const bool plain = entry.required.empty() && entry.preferred.empty();
+  const bool plain = entry.required.empty() && entry.preferred.empty() && entry.conditions.empty();
   if (plain) {
     for (const Queue::Plain& known : queue.plain_pools) {
       if (known.step == step && known.channel == entry.channel) return known.pool;
     }
   }
-  const Needs* required = &queue.required;
+  const Required* required = &queue.required;
   bool preferred = true;
   for (int i = 0; i < step; ++i) {
     const QueueStep& one = queue.options.steps[static_cast<std::size_t>(i)];
     if (one.required) required = &queue.step_required[static_cast<std::size_t>(i)];
     if (one.drop_preferred) preferred = false;
   }
-  PoolKey key{entry.channel, both(*required, entry.required),
+  PoolKey key{entry.channel, both(*required, entry.required, entry.conditions),
               preferred ? both(queue.preferred, entry.preferred) : Needs{}};
   const auto [at, added] = queue.pool_of.try_emplace(key, static_cast<std::uint32_t>(queue.pools.size()));
   if (added) {

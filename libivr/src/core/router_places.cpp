@@ -33,19 +33,14 @@ void Router::Machine::add_place(KeptPlace place) {
 }
 
 void Router::Machine::keep_place(const Entry& entry, bool of_call, Time until) {
-  const auto names = [this](const Needs& needs) {
-    std::vector<Skill> skills;
-    for (const Need& need : needs) skills.push_back({skills_[need.skill], need.level});
-    return skills;
-  };
   add_place({.number = next_place_++,
              .queue = queues_[entry.queue].options.id,
              .call = entry.call,
              .caller = entry.caller,
              .channel = channels_[entry.channel],
              .priority = entry.priority,
-             .required = names(entry.required),
-             .preferred = names(entry.preferred),
+             .required = names_of({entry.required, entry.conditions}),
+             .preferred = names_of({entry.preferred, {}}).all(),
              .first = entry.first,
              .age_from = entry.age_from,
              .until = until,
@@ -142,8 +137,7 @@ void Router::Machine::handle(const acd::CallbackRequested& event, Time now, acd:
     entry.caller = place->caller;
     entry.channel = channel_number(place->channel);
     entry.priority = place->priority;
-    entry.required = needs_of(place->required);
-    entry.preferred = needs_of(place->preferred);
+    set_needs(entry, place->required, place->preferred);
     entry.since = now;
     entry.first = place->first;
     entry.age_from = place->age_from;

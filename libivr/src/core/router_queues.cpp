@@ -423,8 +423,7 @@ void Router::Machine::handle(const acd::Join& event, Time now, acd::Commands& ou
   entry.caller = event.caller;
   entry.channel = channel_number(event.channel);
   entry.priority = event.priority;
-  entry.required = needs_of(event.required);
-  entry.preferred = needs_of(event.preferred);
+  set_needs(entry, event.required, event.preferred);
   entry.wanted = wanted;
   entry.direct = event.direct;
   entry.since = entry.first = entry.age_from = now;

@@ -465,6 +465,7 @@ void Router::Machine::explain(const Entry& entry, const Lane& lane, const Rankin
     return;
   }
   const Pool& pool = queue.pools[lane.key.pool];
+  decided.required = pool.asked;
   for (std::size_t i = 0; i < ranking.picks.size() && i < limit; ++i) {
     const Pick& pick = ranking.picks[i];
     // What it was found by says it, and the agent need not be looked at.

@@ -22,6 +22,10 @@ struct SavedOffer {
   OfferRecord offer;
   EntryId entry = 0;
 };
+struct SavedEntry {
+  Entry entry;
+  std::optional<SkillExpression> conditions;  // of the entry; a snapshot from before there were any has none
+};
 struct SavedServer {
   std::string caller;
   std::uint32_t agent = kNone;
@@ -39,6 +43,11 @@ IVR_FIELDS(Entry, id, state, call, caller, number, queue, channel, priority, req
            direct, sticky, absent, callback, attempt, since, in_queue, first, age_from, first_place,
            sticky_until, retry_at, ring_next, tried, round, connected, announce_at, periodic_at, announced,
            told_position, told_more_than, message);
+template <class Io>
+void fields(Io& io, SavedEntry& x) {
+  fields(io, x.entry);
+  io("conditions", x.conditions);
+}
 template <class Io>
 void fields(Io& io, SavedOffer& x) {
   io("id", x.offer.id);
@@ -69,7 +78,7 @@ struct Router::Machine::State {
   std::vector<std::string> channels, skills;
   std::vector<Agent> agents;
   std::vector<Queue> queues;
-  std::vector<Entry> entries;
+  std::vector<SavedEntry> entries;
   std::vector<SavedOffer> offers;
   std::vector<KeptPlace> places;
   std::vector<SavedServer> served;
@@ -128,10 +137,12 @@ std::string Router::Machine::save() const {
     saved.handled = queue.handled;
   }
   for (std::uint32_t e = 0; e < entries_.size(); ++e) {
-    if (entries_.used(e)) state.entries.push_back(entries_[e]);
+    if (!entries_.used(e)) continue;
+    SavedEntry& saved = state.entries.emplace_back(SavedEntry{entries_[e], {}});
+    if (!saved.entry.conditions.empty()) saved.conditions = names_of({{}, saved.entry.conditions});
   }
   std::sort(state.entries.begin(), state.entries.end(),
-            [](const Entry& a, const Entry& b) { return a.id < b.id; });
+            [](const SavedEntry& a, const SavedEntry& b) { return a.entry.id < b.entry.id; });
   for (std::uint32_t o = 0; o < offers_.size(); ++o) {
     if (offers_.used(o)) state.offers.push_back({offers_[o], entries_[offers_[o].entry].id});
   }
@@ -213,7 +224,9 @@ absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::s
     m.queues_.push_back(std::move(saved));
     m.set_up(m.queues_.back());
   }
-  for (Entry& saved : state.entries) {
+  for (SavedEntry& saved_entry : state.entries) {
+    Entry& saved = saved_entry.entry;
+    if (saved_entry.conditions) saved.conditions = m.required_of(*saved_entry.conditions).conditions;
     refers("queues", saved.queue, m.queues_.size());
     refers("channels", saved.channel, m.channels_.size());
     refers("agents", saved.wanted, m.agents_.size(), true);

@@ -29,6 +29,39 @@ struct Need {
 };
 using Needs = std::vector<Need>;  // by skill, each once
 
+// What is more than a least level, by number: the terms of one SkillExpression::Term, each before its parts.
+struct Condition {
+  struct Step {
+    SkillExpression::Term::Kind kind = SkillExpression::Term::Kind::least;
+    Need need;              // of least and below
+    std::uint32_t end = 0;  // behind the last of its parts
+    auto operator<=>(const Step&) const = default;
+    template <class H>
+    friend H AbslHashValue(H h, const Step& step) {
+      return H::combine(std::move(h), step.kind, step.need, step.end);
+    }
+  };
+  std::vector<Step> steps;
+  SkillExpression what;  // itself, by name
+  bool operator==(const Condition& other) const { return steps == other.steps; }
+  template <class H>
+  friend H AbslHashValue(H h, const Condition& condition) {
+    return H::combine(std::move(h), condition.steps);
+  }
+};
+
+// What an agent must have: all of these. Conditions are in order, each once.
+struct Required {
+  Needs needs;
+  std::vector<Condition> conditions;
+  bool empty() const { return needs.empty() && conditions.empty(); }
+  bool operator==(const Required&) const = default;
+  template <class H>
+  friend H AbslHashValue(H h, const Required& required) {
+    return H::combine(std::move(h), required.needs, required.conditions);
+  }
+};
+
 // Reasons as a set of bits.
 using Reasons = std::uint32_t;
 constexpr Reasons bit(Unavailable why) { return Reasons{1} << static_cast<int>(why); }
@@ -143,7 +176,8 @@ struct Level {
 
 struct PoolKey {
   std::uint32_t channel = 0;
-  Needs required, preferred;
+  Required required;
+  Needs preferred;
   bool operator==(const PoolKey&) const = default;
   template <class H>
   friend H AbslHashValue(H h, const PoolKey& key) {
@@ -155,6 +189,7 @@ struct PoolKey {
 struct Pool {
   std::uint32_t queue = kNone;
   PoolKey key;
+  std::optional<std::string> asked;    // what the key requires, when that is no list
   bool whole = true;                   // all members of the queue; then these two are left empty
   std::vector<std::uint32_t> members;  // of the queue, in order, by slot
   std::vector<std::uint32_t> slots;    // the other way round; kNone: not of the pool
@@ -216,11 +251,12 @@ struct Queue {
   };
   std::vector<Plain> plain_pools;  // of callers who need nothing of their own: found without a search
   absl::flat_hash_map<LaneKey, std::uint32_t> lanes;
-  Needs required, preferred;
-  std::vector<Needs> step_required;  // by step, 0 is before the first
-  std::vector<Reasons> skips;        // what the steps' skip_if name, each set once
-  std::vector<int> step_skips;       // by step, one of those; -1: it is never skipped
-  bool restage = false;              // other steps may be skipped from now on
+  Required required;
+  Needs preferred;
+  std::vector<Required> step_required;  // by step, 0 is before the first
+  std::vector<Reasons> skips;           // what the steps' skip_if name, each set once
+  std::vector<int> step_skips;          // by step, one of those; -1: it is never skipped
+  bool restage = false;                 // other steps may be skipped from now on
   Reasons join_empty = 0, leave_empty = 0;
   int logged_in = 0, blocking_join = 0, blocking_leave = 0;
   int capacity = 0;     // of those at work
@@ -239,8 +275,9 @@ struct Entry {
   std::string call, caller, number;
   std::uint32_t queue = kNone, channel = 0;
   int priority = 0;
-  Needs required, preferred;     // besides the queue's
-  std::uint32_t wanted = kNone;  // an agent; with `direct` nobody else
+  Needs required, preferred;          // besides the queue's
+  std::vector<Condition> conditions;  // required too
+  std::uint32_t wanted = kNone;       // an agent; with `direct` nobody else
   bool direct = false;
   std::uint32_t sticky = kNone;  // waited for until sticky_until
   bool absent = false;           // a callback: nobody is on the line
@@ -284,7 +321,8 @@ struct KeptPlace {
   std::uint64_t number = 0;
   std::string queue, call, caller, channel;
   int priority = 0;
-  std::vector<Skill> required, preferred;
+  SkillExpression required;
+  std::vector<Skill> preferred;
   Time first{}, age_from{}, until{};
   bool of_call = false;  // found by the call; otherwise by queue and caller
 };

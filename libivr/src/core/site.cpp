@@ -27,8 +27,8 @@ struct Word {
   Value value;
 };
 
-constexpr Word<int> kLevels[] = {{"none", 0},     {"basic", 1},  {"skilled", 2},
-                                 {"advanced", 3}, {"expert", 4}, {"master", 5}};
+constexpr Word<int> kLevels[] = {{kSkillLevels[0], 0}, {kSkillLevels[1], 1}, {kSkillLevels[2], 2},
+                                 {kSkillLevels[3], 3}, {kSkillLevels[4], 4}, {kSkillLevels[5], 5}};
 
 constexpr Word<AgentState> kMissStates[] = {
     {"on_break", AgentState::on_break}, {"offline", AgentState::offline}, {"wrap_up", AgentState::wrap_up}};
@@ -171,12 +171,14 @@ class SiteReader {
   }
 
   // ["technical"], {"technical": 4} or {"technical": "advanced"}
-  std::vector<Skill> skills(const Json* json, const std::string& at) {
+  std::vector<Skill> skills(
+      const Json* json, const std::string& at,
+      std::string_view expected = "a list of skills, or an object like {\"technical\": 3}") {
     std::vector<Skill> out;
     if (!json) return out;
     if (json->is_array()) {
       for (std::string& name : texts(*json, at, "skills")) out.push_back({std::move(name), 1});
-    } else if (object(*json, at, "a list of skills, or an object like {\"technical\": 3}")) {
+    } else if (object(*json, at, expected)) {
       for (const auto& [name, level] : json->items()) {
         const std::string here = pointer_to(at, name);
         if (name.empty()) error("bad-name", here, "a skill needs a name");
@@ -195,6 +197,17 @@ class SiteReader {
       }
     }
     return out;
+  }
+
+  // A list of skills, or "french >= 2 and (billing or sales)".
+  SkillExpression required(const Json* json, const std::string& at) {
+    if (!json || !json->is_string())
+      return skills(json, at,
+                    "a text like \"french >= 2 and (billing or sales)\", a list or an object of skills");
+    auto parsed = SkillExpression::parse(json->get_ref<const std::string&>());
+    if (parsed.ok()) return *std::move(parsed);
+    error("bad-expression", at, std::string(parsed.status().message()));
+    return {};
   }
 
   void calendars(const Json* json) {
@@ -307,7 +320,7 @@ class SiteReader {
     if (std::string strategy = f.text("strategy"); f.has("strategy")) q.strategy = std::move(strategy);
     if (const Json* members = f.array("members")) read_members(*members, at + "/members", q);
     q.department = f.text("department");
-    q.required = skills(f.get("required"), at + "/required");
+    q.required = required(f.get("required"), at + "/required");
     q.preferred = skills(f.get("preferred"), at + "/preferred");
     if (const Json* steps = f.array("steps")) read_steps(*steps, at + "/steps", q);
     if (const Json* tiers = f.object("tiers")) {
@@ -381,7 +394,7 @@ class SiteReader {
       penalty("max_penalty", step.max_penalty);
       penalty("raise_penalty", step.raise_penalty);
       step.drop_preferred = f.boolean("drop_preferred", false);
-      if (const Json* required = f.get("required")) step.required = skills(required, here + "/required");
+      if (const Json* skills = f.get("required")) step.required = required(skills, here + "/required");
       reasons(f.get("skip_if"), here + "/skip_if", step.skip_if);
       f.done();
     }

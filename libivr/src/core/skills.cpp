@@ -149,6 +149,16 @@ std::optional<Term> rename(const Term& term, const std::function<std::string(con
   return join(term.kind, std::move(parts));
 }
 
+// A list in the one form.
+std::vector<Skill> in_order(std::vector<Skill> skills) {
+  std::sort(skills.begin(), skills.end(), [](const Skill& a, const Skill& b) {
+    return a.name != b.name ? a.name < b.name : a.level > b.level;
+  });
+  const auto same = [](const Skill& a, const Skill& b) { return a.name == b.name; };
+  skills.erase(std::unique(skills.begin(), skills.end(), same), skills.end());
+  return skills;
+}
+
 Term least(const Skill& skill) { return {Kind::least, skill, {}}; }
 
 }  // namespace
@@ -354,13 +364,10 @@ absl::StatusOr<SkillExpression> SkillExpression::parse(std::string_view text, Na
 
 // ---------------------------------------------------------------------------------------------- a value
 
-SkillExpression::SkillExpression(std::vector<Skill> all) : all_(std::move(all)) {
-  if (all_.size() < 2) return;
-  std::sort(all_.begin(), all_.end(), [](const Skill& a, const Skill& b) {
-    return a.name != b.name ? a.name < b.name : a.level > b.level;
-  });
-  const auto same = [](const Skill& a, const Skill& b) { return a.name == b.name; };
-  all_.erase(std::unique(all_.begin(), all_.end(), same), all_.end());
+SkillExpression::SkillExpression(std::vector<Skill> all) : all_(std::move(all)) {}
+
+bool operator==(const SkillExpression& a, const SkillExpression& b) {
+  return a.terms_ == b.terms_ && (a.all_ == b.all_ || in_order(a.all_) == in_order(b.all_));
 }
 
 SkillExpression::SkillExpression(Term whole) {
@@ -385,7 +392,7 @@ std::string SkillExpression::text() const {
     if (!out.empty()) out += " and ";
     print(term, inside, out);
   };
-  for (const Skill& skill : all_) add(least(skill), Term::Kind::all);
+  for (const Skill& skill : in_order(all_)) add(least(skill), Term::Kind::all);
   // One that is alone is not inside an `and`.
   const bool alone = all_.empty() && terms_.size() == 1;
   for (const Term& term : terms_) add(term, alone ? Term::Kind::any : Term::Kind::all);
@@ -410,9 +417,14 @@ SkillExpression SkillExpression::both(const SkillExpression& a, const SkillExpre
 
 SkillExpression SkillExpression::renamed(const std::function<std::string(const std::string&)>& name) const {
   std::vector<Term> parts;
+  std::vector<Skill> list;
   for (const Skill& skill : all_) {
-    if (auto part = rename(least(skill), name)) parts.push_back(*std::move(part));
+    if (auto part = rename(least(skill), name)) {
+      list.push_back(part->skill);
+      parts.push_back(*std::move(part));
+    }
   }
+  if (is_list()) return list;
   for (const Term& term : terms_) {
     if (auto part = rename(term, name)) parts.push_back(*std::move(part));
   }
