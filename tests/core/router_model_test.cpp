@@ -77,7 +77,7 @@ class Centre {
   // Levels below `most`, of one skill or joined in all the ways there are.
   SkillExpression expression(int most) {
     const auto skill = [&] { return std::string(below(3) ? "red" : below(2) ? "blue" : "green"); };
-    if (below(2)) return {{skill(), below(most)}};
+    if (below(3)) return {{skill(), below(most)}};
     const auto term = [&] { return skill() + (below(4) ? " >= " : " < ") + std::to_string(below(most)); };
     std::string text = term();
     for (int more = below(5); more > 0; --more)
@@ -100,10 +100,10 @@ class Centre {
                    {.after = 4s, .max_penalty = 9, .raise_penalty = below(3)},
                    {.after = 9s, .min_penalty = below(2), .drop_preferred = true, .required = expression(2)},
                    {.after = 15s, .min_penalty = 0, .required = SkillExpression()}};
-    if (!out.steps.empty() && below(2)) {
+    if (!out.steps.empty() && below(4)) {
       out.steps.insert(out.steps.begin(), {.after = 0ms, .max_penalty = 0});  // the queue's own, skipped too
       for (QueueStep& step : out.steps) {
-        if (below(3) == 0) continue;
+        if (below(4) == 0) continue;
         for (const Unavailable why : {Unavailable::offline, Unavailable::paused, Unavailable::unreachable})
           if (below(5)) step.skip_if.push_back(why);
         for (const Unavailable why :

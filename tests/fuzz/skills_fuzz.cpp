@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto expression = SkillExpression::parse(text, names);
     if (!expression.ok()) {
       require(expression.status().code() == absl::StatusCode::kInvalidArgument);
-      require(expression.status().message().starts_with("at character "));
+      const std::string why(expression.status().message());
+      require(why.starts_with("at character "));
       continue;
     }
     const auto same = [&](const SkillExpression& one) {
