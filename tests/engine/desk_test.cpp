@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <future>
 
 #include "engine/engines.hpp"
 #include "ivr/router_history.hpp"
@@ -241,6 +242,31 @@ TEST_F(DeskTest, MaskedPairsOutliveTheProgramUntilTheirTimeIsOver) {  // P-86, S
   auto store = open_store((folder / "ivr.db").string(), StoreAccess::read);
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ((*store)->documents("masking")->size(), 1u) << "whose time is over is forgotten";
+}
+
+// Whoever is told a number reaches the other by it, though the program dies in the next moment. The calls do
+// not wait for the disk.
+TEST_F(DeskTest, AMaskedPairIsOnDiskWhenItIsTold) {  // P-86, S2-16
+  Engine& server = desk({}, {}, {}, [](EngineOptions& options) { options.masking_numbers = {"800"}; });
+  auto store = open_store((folder / "ivr.db").string(), StoreAccess::read);
+  ASSERT_TRUE(store.ok()) << store.status();
+  for (std::size_t i = 1; i <= 20; ++i) {
+    const std::string pair = std::to_string(i);
+    ASSERT_EQ(*server.mask("a" + pair, "b" + pair, 1h), "800");
+    ASSERT_EQ((*store)->documents("masking")->size(), i);
+  }
+
+  auto other = open_store((folder / "ivr.db").string(), StoreAccess::write);
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE((*other)->begin().ok());  // the database is locked now
+  auto masked = std::async(std::launch::async, [&server] { return server.mask("x", "y", 1h); });
+  for (int i = 0; i < 100'000 && server.stats().records_waiting == 0; ++i) ASSERT_TRUE(server.agents().ok());
+  ASSERT_GT(server.stats().records_waiting, 0u);
+  ASSERT_NE(masked.wait_for(0ms), std::future_status::ready) << "told before it is kept";
+  (*other)->rollback();
+  const auto number = masked.get();
+  ASSERT_TRUE(number.ok()) << number.status();
+  EXPECT_EQ((*store)->documents("masking")->size(), 21u);
 }
 
 TEST_F(DeskTest, WhoCannotBeDoneSomethingToIsNamed) {

@@ -182,7 +182,8 @@ class Engine {
   absl::StatusOr<std::string> connect(std::string first, std::string second, std::string shown = {});
 
   // A virtual number by which two parties reach each other, who never see each other's number; it is good for
-  // `lifetime`. ResourceExhausted: each of EngineOptions::masking_numbers is in use with one of the two.
+  // `lifetime`, also after a crash: it is on disk by then. ResourceExhausted: each of
+  // EngineOptions::masking_numbers is in use with one of the two. DeadlineExceeded: the store takes nothing.
   absl::StatusOr<std::string> mask(std::string_view one, std::string_view other, Millis lifetime);
 
   // NotFound when there is no such call (any more).

@@ -56,6 +56,10 @@ class Engine::Impl {
   // Asks the control thread, and waits for what it says.
   template <class Answer>
   absl::StatusOr<Answer> consult(std::function<absl::StatusOr<Answer>(Switchboard&)> question);
+  // The same, of a question that is answered later.
+  template <class Answer>
+  absl::StatusOr<Answer> await(
+      std::function<void(Switchboard&, std::function<void(absl::StatusOr<Answer>)>)> question);
   absl::Status order(std::function<absl::Status(Switchboard&)> request);
   Time now() const { return clock_.now(); }
   EngineStats stats() const;
@@ -394,12 +398,22 @@ absl::Status Engine::Impl::hang_up(std::string_view call, std::string reason) {
 
 template <class Answer>
 absl::StatusOr<Answer> Engine::Impl::consult(std::function<absl::StatusOr<Answer>(Switchboard&)> question) {
+  return await<Answer>(
+      [question = std::move(question)](Switchboard& s, const auto& say) { say(question(s)); });
+}
+
+template <class Answer>
+absl::StatusOr<Answer> Engine::Impl::await(
+    std::function<void(Switchboard&, std::function<void(absl::StatusOr<Answer>)>)> question) {
   const auto said = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
   auto answer = said->get_future();
-  auto asked = ask([said, question = std::move(question)](Switchboard& s) { said->set_value(question(s)); });
+  auto asked = ask([said, question = std::move(question)](Switchboard& s) {
+    question(s, [said](absl::StatusOr<Answer> words) { said->set_value(std::move(words)); });
+  });
   if (!asked.ok()) return asked;
   if (answer.wait_for(kPatience) != std::future_status::ready)
-    return absl::DeadlineExceededError("the engine did not answer within 5 s: it is stopping, or overloaded");
+    return absl::DeadlineExceededError(
+        "the engine did not answer within 5 s: it is stopping, overloaded, or cannot write");
   return answer.get();
 }
 
@@ -538,8 +552,10 @@ absl::StatusOr<std::string> Engine::connect(std::string first, std::string secon
   return impl_->originate(std::move(request));
 }
 absl::StatusOr<std::string> Engine::mask(std::string_view one, std::string_view other, Millis lifetime) {
-  return impl_->consult<std::string>([one = std::string(one), other = std::string(other),
-                                      lifetime](Switchboard& s) { return s.mask(one, other, lifetime); });
+  return impl_->await<std::string>(
+      [one = std::string(one), other = std::string(other), lifetime](Switchboard& s, auto then) {
+        s.mask(one, other, lifetime, std::move(then));
+      });
 }
 absl::Status Engine::transfer(std::string_view call, std::string uri) {
   return impl_->order(

@@ -29,6 +29,11 @@ struct PutCall {
   std::uint64_t ticket = 0;
 };
 
+struct PutDocument {
+  StoredDocument document;
+  std::uint64_t ticket = 0;
+};
+
 struct PutSnapshot {
   RouterSnapshot snapshot;
   RouterRetention keep;
@@ -42,7 +47,7 @@ struct RemoveDocument {
 struct Write {
   using What = std::variant<std::monostate, std::unique_ptr<PutCall>, std::vector<CallEvent>,
                             std::unique_ptr<NodeVisit>, std::unique_ptr<FlowVersion>,
-                            std::unique_ptr<StoredDocument>, std::unique_ptr<RemoveDocument>,
+                            std::unique_ptr<PutDocument>, std::unique_ptr<RemoveDocument>,
                             std::unique_ptr<RouterStep>, std::unique_ptr<PutSnapshot>>;
   What what;  // monostate: dropped
   std::size_t bytes = 0;
@@ -321,6 +326,8 @@ class StoreThread::Worker {
     for (std::size_t i = 0; i < count; ++i) {
       const auto* call = std::get_if<std::unique_ptr<PutCall>>(&backlog_[i].what);
       if (call && (*call)->ticket != 0) tickets.push_back((*call)->ticket);
+      const auto* document = std::get_if<std::unique_ptr<PutDocument>>(&backlog_[i].what);
+      if (document && (*document)->ticket != 0) tickets.push_back((*document)->ticket);
     }
     written_ += rows - rejected;
     rejected_ += rejected;
@@ -360,8 +367,8 @@ class StoreThread::Worker {
       row(store_->append_router(**step));
     } else if (const auto* snapshot = std::get_if<std::unique_ptr<PutSnapshot>>(&write.what)) {
       row(store_->put_router_snapshot((*snapshot)->snapshot, (*snapshot)->keep));
-    } else if (const auto* document = std::get_if<std::unique_ptr<StoredDocument>>(&write.what)) {
-      row(store_->put_document(**document).status());
+    } else if (const auto* document = std::get_if<std::unique_ptr<PutDocument>>(&write.what)) {
+      row(store_->put_document((*document)->document).status());
     } else if (const auto* removed = std::get_if<std::unique_ptr<RemoveDocument>>(&write.what)) {
       row(store_->remove_document((*removed)->kind, (*removed)->id));
     }
@@ -446,9 +453,9 @@ void StoreThread::put_flow(FlowVersion version) {
   worker_->post({std::make_unique<FlowVersion>(std::move(version)), bytes, 1});
 }
 
-void StoreThread::put_document(StoredDocument document) {
+void StoreThread::put_document(StoredDocument document, std::uint64_t ticket) {
   const std::size_t bytes = size_of(document);
-  worker_->post({std::make_unique<StoredDocument>(std::move(document)), bytes, 1});
+  worker_->post({std::make_unique<PutDocument>(PutDocument{std::move(document), ticket}), bytes, 1});
 }
 
 void StoreThread::remove_document(std::string kind, std::string id) {

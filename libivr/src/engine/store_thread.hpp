@@ -51,7 +51,7 @@ class StoreThread {
   void append(std::vector<CallEvent> events);
   void put_visit(NodeVisit visit);
   void put_flow(FlowVersion version);
-  void put_document(StoredDocument document);
+  void put_document(StoredDocument document, std::uint64_t ticket = 0);  // as put_call's
   void remove_document(std::string kind, std::string id);
   void append_router(RouterStep step);
   void put_router_snapshot(RouterSnapshot snapshot, const RouterRetention& keep = {});

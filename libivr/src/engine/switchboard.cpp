@@ -62,7 +62,10 @@ Switchboard::Switchboard(const EngineOptions& options, World world)
       acd_(options, *this),
       http_answers_(std::make_shared<Mailbox<HttpAnswer>>(kHttpAnswers)) {}
 
-Switchboard::~Switchboard() = default;
+Switchboard::~Switchboard() {
+  for (const auto& then : unkept_)
+    then(absl::UnavailableError("the engine has stopped before it was on disk"));
+}
 
 absl::Status Switchboard::start(std::optional<Router> kept, std::int64_t next_step,
                                 const std::vector<StoredDocument>& masked) {
@@ -398,7 +401,15 @@ void Switchboard::work() {
     keep_promises();
     if (!log_.empty()) world_.store->append(std::exchange(log_, {}));
     std::uint64_t slot = 0;
-    while (world_.store->next_stored(slot)) world_.journal->close(static_cast<JournalSlot>(slot));
+    while (world_.store->next_stored(slot)) {
+      if (slot != kDocumentTicket) {
+        world_.journal->close(static_cast<JournalSlot>(slot));
+      } else {
+        const auto then = std::move(unkept_.front());
+        unkept_.pop_front();
+        then(absl::OkStatus());
+      }
+    }
   }
 }
 

@@ -69,7 +69,9 @@ class Switchboard : private CallControl {
 
   Acd& acd() { return acd_; }
   const Acd& acd() const { return acd_; }
-  absl::StatusOr<std::string> mask(std::string_view one, std::string_view other, Millis lifetime);
+  // `then` is told the number when the pair is on disk.
+  void mask(std::string_view one, std::string_view other, Millis lifetime,
+            std::function<void(absl::StatusOr<std::string>)> then);
   absl::Status transfer(std::string_view call, const std::string& uri);
   absl::Status warm_transfer(std::string_view call, const std::string& uri, Prompts brief,
                              const std::string& accept_keys);
@@ -163,6 +165,8 @@ class Switchboard : private CallControl {
   void when_kept(std::function<void()> then) override;
   CallRecord* record(const std::string& call) override;
   void keep_promises();
+  // In place of a journal slot, of documents that somebody waits for.
+  static constexpr std::uint64_t kDocumentTicket = ~std::uint64_t{0};
   void forget_masks();  // whose time is over
 
   static std::string utc(Time at, const char* format);
@@ -218,9 +222,10 @@ class Switchboard : private CallControl {
     std::int64_t step = 0;
     std::function<void()> then;
   };
-  std::deque<Promise> promises_;   // wait for the router's log to be on disk
-  std::int64_t router_step_ = 0;   // the next one
-  std::int64_t router_saved_ = 0;  // the first that is in no snapshot
+  std::deque<Promise> promises_;                          // wait for the router's log to be on disk
+  std::deque<std::function<void(absl::Status)>> unkept_;  // wait for their documents to be on disk, in order
+  std::int64_t router_step_ = 0;                          // the next one
+  std::int64_t router_saved_ = 0;                         // the first that is in no snapshot
   Acd acd_;
 
   struct HttpAnswer {

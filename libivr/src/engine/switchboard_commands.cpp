@@ -384,14 +384,17 @@ absl::Status no_call(std::string_view id) {
 
 }  // namespace
 
-absl::StatusOr<std::string> Switchboard::mask(std::string_view one, std::string_view other, Millis lifetime) {
-  if (!masking_) return absl::FailedPreconditionError("mask: there are no masking_numbers");
+void Switchboard::mask(std::string_view one, std::string_view other, Millis lifetime,
+                       std::function<void(absl::StatusOr<std::string>)> then) {
+  if (!masking_) return then(absl::FailedPreconditionError("mask: there are no masking_numbers"));
   forget_masks();
   auto number = masking_->connect(one, other, lifetime, now());
-  if (number.ok() && world_.store != nullptr)
-    world_.store->put_document(
-        document_of({*number, std::string(one), std::string(other), now() + lifetime}));
-  return number;
+  if (!number.ok() || world_.store == nullptr) return then(std::move(number));
+  world_.store->put_document(document_of({*number, std::string(one), std::string(other), now() + lifetime}),
+                             kDocumentTicket);
+  unkept_.push_back([number = *std::move(number), then = std::move(then)](const absl::Status& kept) {
+    kept.ok() ? then(number) : then(kept);
+  });
 }
 
 void Switchboard::forget_masks() {
