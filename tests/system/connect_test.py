@@ -4,7 +4,7 @@ import unittest
 import urllib.parse
 
 import phone
-from driven import CALLER, OTHER, Driven
+from driven import BOSS, CALLER, OTHER, Driven
 from phone import Phone
 from server import wait_for
 
@@ -35,10 +35,62 @@ class Connected(unittest.TestCase):
         self.heard(self.one, self.other)
         for who in (self.one, self.other):
             self.assertIn("sip:+49800@", who.invited["from"])
-            self.assertEqual(who.refer("sip:premium@127.0.0.1:9"), 603)  # no stranger calls at our expense
+        self.assertEqual(self.other.refer("sip:premium@127.0.0.1:9"), 603)  # no stranger calls at our expense
         self.heard(self.one, self.other)
         self.other.hang_up()
         wait_for(lambda: self.one.over, "the end of the agent's call")
+
+    def connected(self, policy):
+        """The agent and the customer talk; and somebody to whom the agent may send the customer on."""
+        boss = Phone(user="boss", audio=phone.tone(BOSS), policy=policy)
+        self.addCleanup(boss.close)
+        self.one.policy = "answer"
+        ivr = self.driven().server
+        ivr.do("connect", first=self.one.uri, second=self.other.uri, shown="+49800")
+        wait_for(lambda: self.one.invited and self.other.invited, "both are called")
+        self.heard(self.one, self.other)
+        return ivr, boss
+
+    def test_p35_the_first_sends_the_second_on(self):
+        ivr, boss = self.connected("ring")
+        self.assertEqual(self.one.refer(boss.uri), 202)
+        wait_for(lambda: 180 in self.one.progress, "the NOTIFY that it rings")
+        self.assertIn("sip:+49800@", boss.invited["from"])
+        self.heard(self.one, self.other)
+        boss.answer()
+        wait_for(lambda: 200 in self.one.progress, "the NOTIFY that it is done")
+        wait_for(lambda: self.one.over, "the end of the agent's call")
+        wait_for(lambda: boss.hears(OTHER) and self.other.hears(BOSS), "both hear each other")
+        boss.hang_up()
+        wait_for(lambda: self.other.over, "the end")
+        wait_for(lambda: len(ivr.of("call_ended")) == 2, "the end of both calls")
+
+    def test_p37_sent_on_in_vain_the_second_is_still_there(self):
+        ivr, boss = self.connected(486)
+        self.assertEqual(self.one.refer(boss.uri), 202)
+        wait_for(lambda: 486 in self.one.progress, "the NOTIFY that it was busy")
+        self.heard(self.one, self.other)
+        self.other.hang_up()
+        wait_for(lambda: self.one.over, "the end of the agent's call")
+
+    def test_p35_the_first_need_not_wait_for_the_answer(self):
+        for answers in (True, False):
+            with self.subTest(answers=answers):
+                self.setUp()
+                ivr, boss = self.connected("ring")
+                self.assertEqual(self.one.refer(boss.uri), 202)
+                wait_for(lambda: 180 in self.one.progress, "the NOTIFY that it rings")
+                self.one.hang_up()
+                wait_for(lambda: ivr.of("call_ended"), "the end of the agent's call")
+                self.assertFalse(self.other.over)
+                if answers:
+                    boss.answer()
+                    wait_for(lambda: boss.hears(OTHER) and self.other.hears(BOSS), "both hear each other")
+                    self.other.hang_up()
+                    wait_for(lambda: boss.over, "the end")
+                else:
+                    self.other.hang_up()
+                wait_for(lambda: len(ivr.of("call_ended")) == 2, "the end of both calls")
 
     def test_s2_17_no_customer_is_called_when_the_agent_does_not_answer(self):
         self.one.policy = 486

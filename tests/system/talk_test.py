@@ -268,6 +268,23 @@ class Talks(unittest.TestCase):
         self.other.hang_up()
         self.answers_survey(caller).check(self)
 
+    def test_p35_warm_who_has_taken_the_caller_sends_him_on(self):
+        caller = self.talk("warm-on")
+        self.other.policy = "answer"
+        self.other.progress.clear()
+        self.ivr.do("warm_transfer", call=self.desk.call_of("warm-on"), uri=self.other.uri, brief="brief.wav", keys="1")
+        self.hear(self.other, BRIEF)
+        self.assertEqual(self.other.refer(self.sales.uri), 603)  # he has nobody yet
+        self.other.press("1")
+        self.hear(caller, OTHER, self.other, CALLER)
+        self.over(self.ann)
+        self.assertEqual(self.other.refer(self.sales.uri), 202)
+        wait_for(lambda: 200 in self.other.progress, "the NOTIFY that it is done")
+        self.over(self.other)
+        self.hear(caller, SALES, self.sales, CALLER)
+        self.sales.hang_up()
+        self.answers_survey(caller).check(self)
+
     def test_p36_warm_who_declines_leaves_the_caller_with_the_agent(self):
         caller = self.talk("declined")
         self.other.policy = "answer"

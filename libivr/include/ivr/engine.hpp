@@ -88,6 +88,7 @@ struct Originate {
   std::vector<std::pair<std::string, std::string>> variables;  // given to the script: name and JSON text
   std::function<std::unique_ptr<Script>(const CallInfo&)> script;
   CallSessionOptions session;
+  bool may_refer = false;  // whom it calls may send on, by REFER, whoever the script has dialled
 };
 
 // What the application is told. Pulled by next_event(); when it does not pull, the oldest 65,536 are kept and
@@ -178,7 +179,8 @@ class Engine {
   // Calls somebody; returns the call's id. CallEnded comes in any case.
   absl::StatusOr<std::string> originate(Originate request);
 
-  // Calls `first`, then `second`, and connects them; both see `shown` as the caller. The first one's call.
+  // Calls `first`, then `second`, and connects them; both see `shown` as the caller. The first one's call,
+  // who may send the second on by REFER: that is somebody of the house.
   absl::StatusOr<std::string> connect(std::string first, std::string second, std::string shown = {});
 
   // A virtual number by which two parties reach each other, who never see each other's number; it is good for

@@ -286,6 +286,7 @@ void Acd::serve(const std::string& call, const std::string& caller) {
   if (const auto asked = consults_.find(call); asked != consults_.end()) {
     const std::string waits = asked->second;
     consults_.erase(asked);
+    takers_.insert(call);
     calls_.tell_session(waits, event::PeerHeld{false});
     if (partner(waits).empty()) return couple(waits, call);  // who asked has left already
     join_partners(partner(waits), call);
@@ -386,12 +387,12 @@ void Acd::release(const std::string& agent_call) {
 }
 
 bool Acd::referred(const std::string& call, const std::string& target) {
-  return agent_calls_.contains(call) && send_on(partner(call), target);
+  return may_send_on(call) && send_on(partner(call), target);
 }
 
 bool Acd::send_on(const std::string& call, const std::string& target) {
   const std::string other = partner(call);
-  if (other.empty() || !agent_calls_.contains(other)) return false;
+  if (other.empty() || !may_send_on(other)) return false;
   ended_by(other, acd::TalkEnded::By::transfer, target);
   separate(call, other);
   callers_.erase(call);
@@ -484,6 +485,7 @@ void Acd::ended(const std::string& call, int status) {
       calls_.tell_session(asked->second, event::Unbridged{.by_other = true});
     consults_.erase(asked);
   }
+  takers_.erase(call);
   referrers_.erase(call);
   absl::erase_if(referrers_, [&](const auto& r) { return r.second == call; });
   if (const auto callback = callbacks_.find(call); callback != callbacks_.end()) {

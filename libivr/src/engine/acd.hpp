@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "ivr/call_session.hpp"
 #include "ivr/engine.hpp"
@@ -67,7 +68,8 @@ class Acd {
   void ringing(const std::string& call);
   void ended(const std::string& call, int status);  // the whole call, whatever its part was
   void registered(const sip::Registered& registered);
-  // An agent's telephone sends its caller to `target`. False: it talks with nobody.
+  // An agent, or who has taken a caller in a warm transfer, sends that caller to `target`. False: it talks
+  // with nobody.
   bool referred(const std::string& call, const std::string& target);
   bool send_on(const std::string& call, const std::string& target);  // the same, asked for by the application
   // A warm transfer: asks `uri`, and whoever takes the call there goes on with it in place of its partner.
@@ -147,6 +149,10 @@ class Acd {
   Router router_;
   std::deque<acd::Event> events_;
   bool stepping_ = false;
+  bool may_send_on(const std::string& call) const {
+    return agent_calls_.contains(call) || takers_.contains(call);
+  }
+
   bool draining_ = false;
   Time spoke_{};  // with the router, last
   std::map<std::string, AgentOptions> agents_;
@@ -159,6 +165,7 @@ class Acd {
   absl::flat_hash_map<std::string, std::string> referrers_;  // by the caller's call: who waits to hear of it
   absl::flat_hash_map<std::string, std::string> standing_;   // by agent: its open leg
   absl::flat_hash_map<std::string, std::string> consults_;   // by the call that is asked: for whom
+  absl::flat_hash_set<std::string> takers_;                  // calls that took somebody in a warm transfer
   absl::flat_hash_map<std::string, EntryId> callbacks_;      // by the call back, until it is answered
 };
 

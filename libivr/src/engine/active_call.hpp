@@ -65,7 +65,10 @@ struct ActiveCall {
   std::string takes_over;         // the call whose place it takes (RFC 3891)
   std::string adopts;             // the call whose other leg its next Dial takes over
   std::string replaces;           // header of its next Dial
-  LegId referrer = 0;             // a leg of its own that has sent it on, and hears how that goes
+  LegId referrer = 0;             // a leg that has sent it on, and hears how that goes
+  bool may_refer = false;         // leg 0 may send on whom it talks with, a leg of this call
+  bool holds = false;             // leg 1 was handed over, and waits for the answer of leg 0
+  std::string sends_on;           // the call to whom it does so, which adopts that leg when it is answered
   bool handed_on = false;         // we end it because its talk goes on elsewhere
   std::optional<Supervision> watches;  // a supervisor's call: how
   std::string watched;                 // ... and which

@@ -547,6 +547,7 @@ absl::StatusOr<std::string> Engine::connect(std::string first, std::string secon
   Originate request;
   request.uri = std::move(first);
   request.from_uri = shown;
+  request.may_refer = true;
   request.script = [to = intent::Transfer{.uri = std::move(second), .caller_id = std::move(shown)}](
                        const CallInfo&) { return Switchboard::connect_script(to); };
   return impl_->originate(std::move(request));

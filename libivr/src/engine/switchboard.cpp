@@ -284,7 +284,8 @@ void Switchboard::on(const sip::Invited& invited) {
   step(call, event::Invited{std::move(info)});
 }
 
-void Switchboard::originate(std::string id, Originate request, std::optional<Codec> like) {
+void Switchboard::originate(std::string id, Originate request, std::optional<Codec> like,
+                            std::string replaces) {
   CallInfo info;
   info.id = std::move(id);
   info.direction = Direction::outbound;
@@ -298,6 +299,8 @@ void Switchboard::originate(std::string id, Originate request, std::optional<Cod
   ActiveCall& call = add(info.id, request.session, request.script(info));
   call.record.direction = Direction::outbound;
   call.prefers = like;
+  call.may_refer = request.may_refer;
+  call.replaces = std::move(replaces);
   call.record.caller = info.caller;
   call.record.called = info.called;
   tell(call, EngineEvent::CallStarted{info});

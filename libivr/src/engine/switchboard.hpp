@@ -60,7 +60,9 @@ class Switchboard : private CallControl {
   Micros until_next() const;  // how long SIP may wait for traffic
 
   // `like`: the codec of whom it is to talk with.
-  void originate(std::string id, Originate request, std::optional<Codec> like = {});
+  // `replaces`: the header of its INVITE.
+  void originate(std::string id, Originate request, std::optional<Codec> like = {},
+                 std::string replaces = {});
   void hang_up(std::string_view id, std::string reason);
   void drain();
   void end_all(std::string reason);
@@ -141,6 +143,8 @@ class Switchboard : private CallControl {
   void carry_out(ActiveCall& call, const command::EarlyMedia& early);
   void hush(ActiveCall& call, bool on);
   void referred_by(ActiveCall& call, LegNumber number, const sip::Referred& referred);
+  void sent_on(ActiveCall& call, const sip::Referred& referred);
+  void hand_over(ActiveCall& call);
   void tell_referrer(ActiveCall& call, int status);
   void carry_out(ActiveCall& call, const command::Drop& drop);
   void carry_out(ActiveCall& call, const command::JoinQueue& join);

@@ -70,7 +70,11 @@ void Switchboard::carry_out(ActiveCall& call, const command::Dial& dial) {
 // An attended transfer to somebody whom another call of ours has dialled: he is not dialled again, his leg
 // becomes this call's. False: none is to be adopted.
 bool Switchboard::adopt(ActiveCall& call, LegNumber number) {
-  if (call.adopts.empty()) return false;
+  if (call.adopts.empty()) {
+    const auto& handed = call.legs[static_cast<std::size_t>(number)];
+    if (std::exchange(call.holds, false)) later(call, event::LegAnswered{number});  // it has waited here
+    return handed.sip != 0;
+  }
   ActiveCall* const from = find_call(std::exchange(call.adopts, {}));
   const auto talking = [](const ActiveCall::Leg& leg) { return leg.sip != 0 && leg.up; };
   const auto theirs = from == nullptr ? std::vector<ActiveCall::Leg>::iterator{}

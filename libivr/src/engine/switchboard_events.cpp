@@ -31,7 +31,7 @@ void Switchboard::on(const sip::Ringing& ringing) {
       leg.early = true;
     }
   }
-  if (number != 0) tell_referrer(*call, 180);
+  tell_referrer(*call, 180);
   step(*call, event::LegRinging{number, number != 0 && leg.early ? ringing.early : std::nullopt});
   if (number == 0) {
     acd_.ringing(call->record.id);
@@ -140,6 +140,7 @@ void Switchboard::on(const sip::Ended& ended) {
     call->record.ended = world_.clock.now();
     call->sip_status = ended.status;
     acd_.ended(id, ended.status);
+    hand_over(*call);
   } else if (ended.leg == call->referrer) {
     call->referrer = 0;  // it does not wait to hear more
   } else {
@@ -147,6 +148,8 @@ void Switchboard::on(const sip::Ended& ended) {
     acd_.transferring(id, ended.status >= 300 ? ended.status : 487);
   }
   step(*call, event::LegEnded{number, ended.status, ended.reason, ended.by_peer});
+  if (ActiveCall* const waits = find(key); waits != nullptr && waits->holds && number == 1)
+    later(*waits, event::Stop{"the caller has gone"});  // the session does not know him yet
   ActiveCall* const still = find(key);
   if (still == nullptr) return;
   auto& gone = still->legs[static_cast<std::size_t>(number)];
@@ -169,6 +172,7 @@ void Switchboard::on(const sip::Referred& referred) {
   if (call == nullptr) return world_.sip.refuse_refer(referred.leg, 603);
   if (number != 0) return referred_by(*call, number, referred);
   const std::string id = call->record.id;
+  if (call->may_refer && acd_.partner(id).empty()) return sent_on(*call, referred);
   ActiveCall* const caller = find_call(acd_.partner(id));
   ActiveCall* const other = referred.replaces == 0 ? nullptr : find_leg(referred.replaces, other_number);
   if (caller == nullptr || (referred.replaces != 0 && (other == nullptr || other_number != 0)))
@@ -193,7 +197,8 @@ void Switchboard::on(const sip::Referred& referred) {
 // Whom a flow has dialled sends the caller on as an agent does: where it says, in place of a call that is not
 // ours, or to whom its own call to us has dialled. Not to somebody who talks in or from a queue: that talk
 // has a script at either end. And nobody else may: a stranger whom the application connects, or a masked
-// number stands for, is not to call at our expense.
+// number stands for, is not to call at our expense. (Whom it calls first, and who refers on leg 0, is its
+// own.)
 void Switchboard::referred_by(ActiveCall& call, LegNumber number, const sip::Referred& referred) {
   LegNumber other_number = 0;
   const ActiveCall* const other =
@@ -207,6 +212,57 @@ void Switchboard::referred_by(ActiveCall& call, LegNumber number, const sip::Ref
   call.referrer = referred.leg;
   world_.sip.accept_refer(referred.leg);
   step(call, event::LegReferred{number, referred.target});
+}
+
+// Whom a call was made to sends on whom that call has dialled since. Another call is made to the target and
+// adopts that leg when it is answered; until then, and when it is not, their talk goes on.
+void Switchboard::sent_on(ActiveCall& call, const sip::Referred& referred) {
+  LegNumber other = 1;
+  const auto legs = static_cast<LegNumber>(call.legs.size());
+  while (other < legs && !call.session.talks_with(other)) ++other;
+  if (other >= legs || referred.replaces != 0 || find_call(call.sends_on) != nullptr)
+    return world_.sip.refuse_refer(referred.leg, 603);
+  world_.sip.accept_refer(referred.leg);
+  Originate request;
+  request.uri = referred.target;
+  request.from_uri = call.record.caller;
+  request.script = [to = intent::Transfer{.uri = identity(call.record.called)}](const CallInfo&) {
+    return connect_script(to);  // to whom it adopts, who is not dialled again
+  };
+  request.may_refer = true;
+  call.sends_on = new_id(now());
+  const Codec codec = call.legs[static_cast<std::size_t>(other)].codec;
+  originate(call.sends_on, std::move(request), codec, referred.replaces_header);
+  if (ActiveCall* const sent = find_call(call.sends_on)) {
+    sent->adopts = call.record.id;
+    sent->referrer = referred.leg;
+  } else {
+    world_.sip.notify_refer(referred.leg, 503);
+  }
+}
+
+// Who refers and does not wait for the answer leaves whom he has sent on with the call that is being made.
+// And a call that was made so tells how it went, if it comes to nothing.
+void Switchboard::hand_over(ActiveCall& call) {
+  if (!call.adopts.empty()) {
+    const int status = call.sip_status;
+    tell_referrer(call, status >= 300 ? status : 487);
+    call.adopts.clear();
+  }
+  ActiveCall* const to = find_call(call.sends_on);
+  if (to == nullptr || to->adopts != call.record.id) return;
+  to->referrer = 0;
+  for (std::size_t i = 1; i < call.legs.size(); ++i) {
+    if (call.legs[i].sip == 0 || !call.legs[i].up || !call.session.talks_with(static_cast<LegNumber>(i)))
+      continue;
+    to->adopts.clear();
+    to->holds = true;
+    to->legs.resize(2);
+    to->legs[1] = std::exchange(call.legs[i], {});
+    legs_[to->legs[1].sip] = streams_[to->legs[1].stream] = {to->key, 1};
+    return;
+  }
+  later(*to, event::Stop{"the caller has gone"});
 }
 
 void Switchboard::tell_referrer(ActiveCall& call, int status) {
