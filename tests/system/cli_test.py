@@ -105,6 +105,13 @@ class Commands(unittest.TestCase):
                       "[unknown-agent] at /nodes/wait/agent", "no agent 'anne'; did you mean 'ann'?",
                       "[unknown-skill] at /nodes/wait/skills/0", "no skill 'biling'; did you mean 'billing'?"):
             self.assertIn(words, found)
+        flow["nodes"]["wait"]["skills"] = "billing >= 2 and (biling or not traine)"
+        found = self.ivr("check", self.file("wrong.json", flow), "--site", site, code=1).stdout
+        self.assertIn("error [unknown-skill] at /nodes/wait/skills", found)
+        self.assertIn("warning [unknown-skill] at /nodes/wait/skills", found)
+        flow["nodes"]["wait"]["skills"] = "billing >= 7"
+        self.assertIn("[bad-expression] at /nodes/wait/skills\n    at character 12: expected a level of 0 to 5",
+                      self.ivr("check", self.file("wrong.json", flow), "--site", site, code=1).stdout)
         self.refuses("check", good, "--site", self.file("no_site.json", {"site": 1, "queus": {}}), code=2, says=["no_site.json is refused", "queus"])
         self.refuses("check", good, "--site", "nothing.json", code=2, says="nothing.json: cannot be read")
 

@@ -96,7 +96,9 @@ MENU = "expect-audio; wait 1s; press 1; expect-audio; wait 1s; press {}; "
 class Branches(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.desk = Desk(site())
+        with_expression = site()
+        with_expression["queues"]["tech"]["required"] = "technical and (not trainee or technical >= 5)"
+        cls.desk = Desk(with_expression)
         for user in ("2101", "2102", "2103", "2104"):
             cls.desk.agent(user, answer_after=0.3, talk=1.5)
         cls.desk.available("billing", "tech1", "tech2", "general")
@@ -135,6 +137,10 @@ class Branches(unittest.TestCase):
         self.assertIn(made.record["agent"], ("tech1", "tech2"))
         self.assertTrue(os.path.exists(made.record["recording"]))
         made.check(self)
+        why = run(IVR, "why", made.id, "--db", self.desk.db, "--agent", "general")
+        self.assertEqual(why.returncode, 0, why.stdout + why.stderr)
+        self.assertIn("asked for: technical and (technical >= 5 or not trainee)\n", why.stdout)
+        self.assertIn("agent general: ", why.stdout)
 
     def test_s0_38_key_3_waits_for_the_general_agent_in_arabic_too(self):
         made = self.through("c-general", 3, language="2")
@@ -197,7 +203,7 @@ class Crowd(unittest.TestCase):
         s = site()
         users = [f"22{n:02}" for n in range(10)]
         s["agents"] = {f"a{u}": {"user": u, "wrap_up": "200ms", "skills": ["technical"]} for u in users}
-        s["queues"]["tech"].update(members=list(s["agents"]), max_size=500, max_wait="120s", retry="200ms")
+        s["queues"]["tech"].update(members=list(s["agents"]), required="technical and not trainee", max_size=500, max_wait="120s", retry="200ms")
         s["queues"]["general"].update(members=list(s["agents"])[:3])
         s["demo_users"] = {u: "pass" for u in users}
         s["departments"] = {}
