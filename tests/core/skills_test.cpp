@@ -13,7 +13,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-SkillExpression parsed(std::string_view text) {
+SkillExpression expression_of(std::string_view text) {
   auto expression = SkillExpression::parse(text);
   EXPECT_TRUE(expression.ok()) << text << ": " << expression.status();
   return expression.ok() ? *expression : SkillExpression();
@@ -58,11 +58,11 @@ TEST(SkillExpression, SaysWhoWillDo) {
       {"not sales == 5", true, false, true},
   };
   for (const Row& row : kRows) {
-    const SkillExpression expression = parsed(row.text);
+    const SkillExpression expression = expression_of(row.text);
     EXPECT_EQ(expression.met_by(ann), row.ann) << row.text;
     EXPECT_EQ(expression.met_by(bob), row.bob) << row.text;
     EXPECT_EQ(expression.met_by(eve), row.eve) << row.text;
-    EXPECT_EQ(parsed(expression.text()), expression) << row.text << " became " << expression.text();
+    EXPECT_EQ(expression_of(expression.text()), expression) << row.text << " became " << expression.text();
   }
 }
 
@@ -89,20 +89,20 @@ TEST(SkillExpression, PrintsItselfInOneForm) {
        "2nd-line.x+ and 'a\\\\b' and 'and' and 'it\\'s' and 'x y'"},
   };
   for (const auto& [text, form] : kRows) {
-    const SkillExpression expression = parsed(text);
+    const SkillExpression expression = expression_of(text);
     EXPECT_EQ(expression.text(), form);
-    EXPECT_EQ(parsed(form), expression) << text;
+    EXPECT_EQ(expression_of(form), expression) << text;
   }
 }
 
 TEST(SkillExpression, AListIsAnAndOfLeastLevels) {
   const SkillExpression list = {{"b", 2}, {"a", 1}, {"b", 1}};
-  EXPECT_EQ(list, parsed("a and b >= 2"));
+  EXPECT_EQ(list, expression_of("a and b >= 2"));
   EXPECT_TRUE(list.is_list());
   EXPECT_EQ(list.text(), "a and b >= 2");
   EXPECT_THAT(list.all(), ElementsAre(Skill{"b", 2}, Skill{"a", 1}, Skill{"b", 1})) << "in its order";
-  EXPECT_NE(list, parsed("a and b >= 3"));
-  EXPECT_FALSE(parsed("a and not b").is_list());
+  EXPECT_NE(list, expression_of("a and b >= 3"));
+  EXPECT_FALSE(expression_of("a and not b").is_list());
   EXPECT_TRUE(SkillExpression().empty());
   EXPECT_TRUE(SkillExpression().met_by({}));
   EXPECT_EQ(SkillExpression().text(), "");
@@ -180,10 +180,11 @@ TEST(SkillExpression, NamesMayHaveVariablesThatAreFilledInLater) {
 }
 
 TEST(SkillExpression, BothAsksForBothAndPartsAreTheParts) {
-  const SkillExpression a = parsed("french >= 2 and (x or y)"), b = parsed("french and not t and (y or x)");
+  const SkillExpression a = expression_of("french >= 2 and (x or y)"),
+                        b = expression_of("french and not t and (y or x)");
   EXPECT_EQ(SkillExpression::both(a, b).text(), "french >= 2 and not t and (x or y)");
   EXPECT_EQ(SkillExpression::both(a, {}), a);
-  EXPECT_EQ(SkillExpression::both(parsed("x or y"), parsed("z")).text(), "z and (x or y)");
+  EXPECT_EQ(SkillExpression::both(expression_of("x or y"), expression_of("z")).text(), "z and (x or y)");
   std::vector<std::string> texts;
   for (const SkillExpression& part : SkillExpression::both(a, b).parts()) texts.push_back(part.text());
   EXPECT_THAT(texts, ElementsAre("french >= 2", "not t", "x or y"));
@@ -243,7 +244,7 @@ TEST(SkillExpression, MeansWhatWasWrittenWhateverWasWritten) {
     }
     return out;
   };
-  int parsed_ones = 0;
+  int read_ones = 0;
   for (int round = 0; round < 3000; ++round) {
     const Written written = write(write, 1 + below(5));
     const auto expression = SkillExpression::parse(written.text);
@@ -251,13 +252,13 @@ TEST(SkillExpression, MeansWhatWasWrittenWhateverWasWritten) {
       EXPECT_THAT(std::string(expression.status().message()), HasSubstr("more than 64"));
       continue;
     }
-    ++parsed_ones;
+    ++read_ones;
     for (std::size_t n = 0; n < agents.size(); ++n)
       ASSERT_EQ(expression->met_by(agents[n]), written.holds[n]) << written.text << "\n"
                                                                  << expression->text();
-    ASSERT_EQ(parsed(expression->text()), *expression) << written.text;
+    ASSERT_EQ(expression_of(expression->text()), *expression) << written.text;
   }
-  EXPECT_GT(parsed_ones, 2000);
+  EXPECT_GT(read_ones, 2000);
 }
 
 }  // namespace
