@@ -97,6 +97,45 @@ TEST_F(CallSessionTest, DigitsPressedAheadAreBounded) {
   EXPECT_EQ(session->summary().dropped_digits, 6);
 }
 
+TEST_F(CallSessionTest, M11_WhileASecretIsAskedForNoRecordingMayHaveItsTones) {
+  for (const bool elsewhere : {false, true}) {  // another question of the script asks for secrets
+    const auto secret_in = [&](Intent intent) {
+      start({std::move(intent)}, {.secret_type_ahead = elsewhere});
+      return session->asks_for_secrets();
+    };
+    EXPECT_TRUE(secret_in(intent::Collect{.sensitive = true}));
+    EXPECT_TRUE(secret_in(intent::Collect{.terminators = "0", .sensitive = true}));
+    EXPECT_FALSE(secret_in(intent::Collect{}));
+    EXPECT_EQ(secret_in(intent::Collect{.prompts = say("x"), .barge_at = BargeAt::end}), elsewhere);
+    EXPECT_EQ(secret_in(intent::Play{say("welcome")}), elsewhere);
+    EXPECT_EQ(secret_in(intent::Record{.prompts = say("speak")}), elsewhere);
+    EXPECT_EQ(secret_in(intent::SendDigits{"12"}), elsewhere);
+    EXPECT_TRUE(secret_in(intent::SendDigits{.digits = "12", .secret = true}));
+    EXPECT_EQ(secret_in(intent::Transfer{.uri = "sip:a@b"}), elsewhere);
+    step(event::LegAnswered{1}, 1s);
+    EXPECT_FALSE(session->asks_for_secrets()) << "what they tell each other is theirs";
+  }
+}
+
+TEST_F(CallSessionTest, M11_RecordingsAreAskedForWithoutDigitsWhereTheScriptSaysSo) {
+  for (const bool digits : {true, false}) {
+    start({intent::Wait{1s}, intent::Record{.beep = false, .record_digits = digits}},
+          {.record = true, .record_digits = !digits});
+    ASSERT_NE(sent<command::StartRecord>(), nullptr);
+    EXPECT_EQ(sent<command::StartRecord>()->digits, !digits) << "of the whole call";
+    tick();
+    ASSERT_NE(sent<command::StartRecord>(), nullptr);
+    EXPECT_EQ(sent<command::StartRecord>()->digits, digits);
+    start({intent::Transfer{.uri = "sip:a@b", .record = true, .record_digits = digits}});
+    step(event::LegAnswered{1}, 1s);
+    EXPECT_EQ(sent<command::StartRecord>()->digits, digits);
+    start({intent::Queue{.queue = "q", .record = true, .record_digits = digits}});
+    step(event::Bridged{"a1", "ann", 0ms, {}}, 1s);
+    ASSERT_NE(sent<command::StartRecord>(), nullptr);
+    EXPECT_EQ(sent<command::StartRecord>()->digits, digits);
+  }
+}
+
 TEST_F(CallSessionTest, ARecordingStartsAfterTheBeepAndEndsByItsKey) {
   start({intent::Record{.prompts = say("speak"), .max = 60s}});
   step(event::PlayEnded{1, 1s, true, {}}, 1s);

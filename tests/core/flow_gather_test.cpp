@@ -106,6 +106,38 @@ TEST(FlowGather, P_10_SecretDigitsAppearInNoNoteAndTaintWhatIsMadeOfThem) {
   EXPECT_THAT(c.log(), HasSubstr("left a next ****"));
 }
 
+TEST(FlowGather, P_10_SecretDigitsThatAreSentOnAreMarkedSo) {
+  FlowCaller c(flow_of(R"(
+    "a": {"type": "gather", "kind": "pin", "say": "PIN?", "into": "pin", "next": "b", "invalid": "bye", "no_input": "bye"},
+    "b": {"type": "send_digits", "digits": "w{{pin}}#", "next": "c"}, "c": {"type": "send_digits", "digits": "1", "next": "bye"},
+    "bye": {"type": "hangup"})"));
+  c.start();
+  c.press("4711");
+  EXPECT_EQ(c.wants<intent::SendDigits>().digits, "w4711#");
+  EXPECT_TRUE(c.wants<intent::SendDigits>().secret);
+  c.tell(outcome::DigitsSent{});
+  EXPECT_FALSE(c.wants<intent::SendDigits>().secret);
+}
+
+TEST(FlowRecord, M11_SaysWhetherDigitsAreRecorded) {
+  for (const bool digits : {true, false}) {
+    const std::string more = digits ? "" : R"(, "record_digits": false)";
+    FlowCaller c(flow_of(
+        R"("a": {"type": "record", "next": "b")" + more +
+        R"(}, "b": {"type": "transfer", "to": "sip:a@b", "record": true, "next": "c", "failed": "c")" + more +
+        R"(}, "c": {"type": "queue", "queue": "q", "record": true, "next": "d")" + more +
+        R"(}, "d": {"type": "hangup"})"));
+    c.start();
+    EXPECT_EQ(c.wants<intent::Record>().record_digits, digits);
+    c.tell(outcome::Recorded{.end = outcome::RecordEnd::silence});
+    EXPECT_EQ(c.wants<intent::Transfer>().record_digits, digits);
+    c.tell(outcome::Transferred{});
+    EXPECT_EQ(c.wants<intent::Queue>().record_digits, digits);
+    c.tell(outcome::Queued{.end = outcome::QueueEnd::transferred, .target = "sip:c@d"});
+    EXPECT_EQ(c.wants<intent::Transfer>().record_digits, digits) << "sent on by the agent";
+  }
+}
+
 TEST(FlowGather, AReplayWithoutTheSecretDigitsGoesTheRecordedWay) {
   FlowCaller original(flow_of(kPin));
   original.start();

@@ -176,6 +176,68 @@ TEST_F(MediaBridge, ARecordingOfTheWholeCallKeepsBothSidesInStepThroughAllThatHa
   EXPECT_LE(*most - *least, 2 * 160 + stalled()) << ::testing::PrintToString(lags);
 }
 
+TEST_F(MediaBridge, M11_KeysArePassedOnAndAreInNoRecordingThatIsToBeWithoutThemHoweverTheyCame) {
+  Folder folder;
+  start_talk(2);
+  Party alice(1, kAliceHz, Codec::pcmu, false), bob(2, kBobHz);
+  join(alice);
+  join(bob);
+  media->bridge(1, 2);
+  media->start_record(1, 1, {.path = folder.file("without.wav"), .both_sides = true, .digits = false});
+  media->start_record(1, 2, {.path = folder.file("with.wav"), .both_sides = true});
+  ASSERT_TRUE(talk_until([&] { return hears(bob, kAliceHz) && hears(alice, kBobHz); }));
+  auto dialled = *DtmfGenerator::create({});
+  ASSERT_TRUE(dialled.dial("w147w").ok());
+  alice.says.resize(8000);
+  alice.says.resize(dialled.read(alice.says));
+  alice.hz = bob.hz = 0;
+  talk(50);
+  bob.silent =
+      true;  // its telephone says keys by events and nothing beside them: they are made tones for alice
+  for (const std::uint8_t key : {5, 8}) {
+    bob.peer.press(key);
+    talk(15);
+  }
+  bob.silent = false;
+  talk(10);
+  media->stop_record(1, 1);
+  media->stop_record(1, 2);
+  ASSERT_TRUE(wait_for<media::RecordEnded>());
+  ASSERT_TRUE(wait_for<media::RecordEnded>());
+  EXPECT_EQ(keys_in(bob.audio()), "147");
+  EXPECT_EQ(keys_in(alice.audio()), "58");
+  const Stereo with = read_stereo(folder.file("with.wav")), without = read_stereo(folder.file("without.wav"));
+  EXPECT_EQ(keys_in(with.left), "147");
+  EXPECT_EQ(keys_in(with.right), "58");
+  EXPECT_EQ(keys_in(without.left), "");
+  EXPECT_EQ(keys_in(without.right), "");
+  EXPECT_EQ(with.left.size(), without.left.size());
+}
+
+TEST_F(MediaBridge, M11_APromptThatTellsASecretIsHeardAndNotRecorded) {
+  for (const Codec codec : {Codec::pcmu, Codec::l16}) {  // as it is, and coded anew
+    Folder folder;
+    const StreamId id = codec == Codec::pcmu ? 1 : 2;
+    if (id == 1) start_talk(1);
+    Party caller(id, 0, codec);
+    join(caller);
+    media->start_record(id, 1, {.path = folder.file("call.wav"), .both_sides = true});
+    const auto loud = tone(kPromptHz, 160 * 40, kLoud, 0);
+    media->play(id, 1, {make_clip(Codec::pcmu, loud, true)}, 1);
+    ASSERT_TRUE(talk_until([&] { return hears(caller, kPromptHz); }));
+    ASSERT_TRUE(talk_until([&] { return caller.heard.size() > 50 && hears_not(caller, kPromptHz); }));
+    media->stop_record(id, 1);
+    ASSERT_TRUE(wait_for<media::RecordEnded>());
+    const Stereo call = read_stereo(folder.file("call.wav"));
+    EXPECT_GT(call.right.size(), 160u * 40);
+    EXPECT_EQ(
+        std::count_if(call.right.begin(), call.right.end(), [](std::int16_t x) { return std::abs(x) > 8; }),
+        0);
+    media->close(id);
+    parties_.clear();
+  }
+}
+
 TEST_F(MediaBridge, WhoIsMutedReachesNobodyAndNoRecordingButItsKeysAreEvents) {
   TempFolder folder;
   start_talk();

@@ -312,6 +312,8 @@ TEST_F(PromptLibraryTest, SpokenTextSurvivesARestartExceptSecrets) {
   const auto second = get({text("hello"), secret});
   ASSERT_TRUE(second.ok());
   EXPECT_EQ(first->at(0)->bytes, second->at(0)->bytes);
+  EXPECT_FALSE(first->at(0)->secret);
+  EXPECT_TRUE(first->at(1)->secret) << "recordings would have it";
   EXPECT_EQ(get({text("hello")}, Codec::pcma)->at(0)->samples, 4000);
   EXPECT_EQ(speech_.spoken()["en//hello"], 1);
   EXPECT_EQ(speech_.spoken()["en//pin 1234"], 2);

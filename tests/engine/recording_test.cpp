@@ -4,15 +4,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <numeric>
+#include <random>
 
-#include "engine/media_peer.hpp"
-#include "ivr/audio.hpp"
+#include "engine/media_talk.hpp"
 #include "ivr/wav.hpp"
 #include "temp_folder.hpp"
 
@@ -126,6 +128,94 @@ TEST_F(Rig, GoesOnWithTheClockWhenNobodySends) {
   EXPECT_EQ(heard, 1600);
   const auto first = std::find(pcm.begin(), pcm.end(), 1000) - pcm.begin();
   EXPECT_NEAR(static_cast<double>(first), 100 * 160, 160);
+}
+
+// M11. A voice, and keys pressed into it.
+struct Typed {
+  std::vector<std::int16_t> pcm;
+  std::vector<bool> beside;  // what is none of the keys
+  std::string keys;
+};
+
+Typed typed(std::uint32_t seed, const std::string& keys, std::size_t first = 4000, std::size_t every = 4000) {
+  std::mt19937 random(seed);
+  Typed made{std::vector<std::int16_t>(first + every * keys.size()), {}, keys};
+  double angle = 0;
+  for (std::size_t i = 0; i < made.pcm.size(); ++i) {  // a voice's pitch, which glides
+    angle += 0.1 + 0.05 * std::sin(static_cast<double>(i) / 1500);
+    double x = 0;
+    for (int k = 1; k <= 8; ++k) x += std::sin(k * angle) / k;
+    made.pcm[i] = static_cast<std::int16_t>(900 * x + static_cast<int>(random() % 21) - 10);
+  }
+  made.beside.assign(made.pcm.size(), true);
+  for (std::size_t k = 0; k < keys.size(); ++k) {
+    auto tone = *DtmfGenerator::create({.tone = Millis(60 + random() % 100), .pause = 0ms});
+    EXPECT_TRUE(tone.dial(keys.substr(k, 1)).ok());
+    std::vector<std::int16_t> sound(8000);
+    sound.resize(tone.read(sound));
+    const std::size_t at = first + k * every + random() % 700;
+    for (std::size_t i = 0; i < sound.size(); ++i)
+      made.pcm[at + i] = static_cast<std::int16_t>(std::clamp(made.pcm[at + i] + sound[i], -32768, 32767));
+    std::fill(made.beside.begin() + static_cast<std::ptrdiff_t>(at - 96),
+              made.beside.begin() + static_cast<std::ptrdiff_t>(at + sound.size() + 96), false);
+  }
+  return made;
+}
+
+TEST_F(Rig, M11_WithoutDigitsADetectorFindsNoneAndTheVoiceBesideThemIsAsItWas) {
+  const Typed heard = typed(1, "159D*0#"), sent = typed(2, "4477112", 6000, 3600);
+  ASSERT_EQ(keys_in(heard.pcm), heard.keys);
+  ASSERT_EQ(keys_in(sent.pcm), sent.keys);
+  for (const bool digits : {false, true}) {
+    const std::string path = folder.file(digits ? "with.wav" : "without.wav");
+    auto recording = record({.path = path, .both_sides = true, .digits = digits});
+    const std::size_t frames = std::min(heard.pcm.size(), sent.pcm.size()) / 160;
+    for (std::size_t i = 0; i < frames; ++i) {
+      recording->heard(timestamp, std::span(heard.pcm).subspan(160 * i, 160), *this);
+      recording->sent(timestamp, std::span(sent.pcm).subspan(160 * i, 160), *this);
+      timestamp += 160;
+      recording->tick(*this);
+    }
+    Recording::finish(std::move(recording), *this);
+    EXPECT_EQ(ended().samples, static_cast<std::int64_t>(160 * frames));
+    for (const auto& [which, said] : {std::pair(0, &heard), std::pair(1, &sent)}) {
+      const auto kept = channel(path, which, 2);
+      ASSERT_EQ(kept.size(), 160 * frames) << which;
+      EXPECT_EQ(keys_in(kept), digits ? said->keys : "") << which;
+      for (std::size_t i = 0; i < kept.size(); ++i)
+        if (digits || said->beside[i]) {
+          ASSERT_EQ(kept[i], said->pcm[i]) << which << ", sample " << i;
+        }
+    }
+  }
+}
+
+TEST_F(Rig, M11_KeysThatAreToBeHiddenAreCutForAsLongAndWhatIsLostStaysInItsPlace) {
+  const Typed said = typed(3, "123456789");
+  auto recording = record({.path = folder.file("a.wav")});
+  const auto now = [&](std::size_t key) { return (4000 + 4000 * key - 800) / 160; };  // before that key
+  for (std::size_t i = 0; i < said.pcm.size() / 160; ++i) {
+    if (i == now(3)) recording->hide_digits(true);
+    if (i == now(6) - 4) recording->hide_digits(false);  // a late tone is hidden still: that of 7
+    if (i == 20 || i == now(5) + 30) {
+      timestamp += 160;  // lost
+      recording->tick(*this);
+      continue;
+    }
+    recording->heard(timestamp, std::span(said.pcm).subspan(160 * i, 160), *this);
+    timestamp += 160;
+    recording->tick(*this);
+  }
+  Recording::finish(std::move(recording), *this);
+  EXPECT_EQ(ended().samples, static_cast<std::int64_t>(said.pcm.size()));
+  const auto kept = channel(folder.file("a.wav"), 0, 1);
+  ASSERT_EQ(kept.size(), said.pcm.size());
+  EXPECT_EQ(keys_in(kept), "12389");
+  const auto lost = [&](std::size_t sample) { return sample / 160 == 20 || sample / 160 == now(5) + 30; };
+  for (std::size_t i = 0; i < kept.size(); ++i)
+    if (said.beside[i]) {
+      ASSERT_EQ(kept[i], lost(i) ? 0 : said.pcm[i]) << "sample " << i;
+    }
 }
 
 TEST_F(Rig, S0_07_EndsAtTheMaximumToTheSample) {

@@ -152,6 +152,7 @@ class Phone:
         self.up = self.over = False
         self.keys = collections.deque()  # packets (payload, marker, timestamp) of key presses still to be sent
         self.pressed_until = 0
+        self.saying = collections.deque()  # frames in place of `audio`
         self.call_id = f"{random.getrandbits(64):x}"
         self.tag = f"{random.getrandbits(32):x}"
         self.peer, self.invite, self.dialog = None, None, None
@@ -198,6 +199,15 @@ class Phone:
             for i in range(6):
                 self.keys.append((key_payload(key, FRAME * min(i + 1, 3), True) if 2 <= i < 5 else
                                   key_payload(key, FRAME * (i + 1), False) if i < 2 else None, i == 0))
+
+    def dial(self, keys):
+        """The tones of Q.23 in place of `audio`, 100 ms each with pauses of 100 ms."""
+        for key in keys:
+            row, column = divmod("123A456B789C*0#D".index(key), 4)
+            low, high = (697, 770, 852, 941)[row], (1209, 1336, 1477, 1633)[column]
+            sound = [int(4500 * (math.sin(2 * math.pi * low * i / 8000) + math.sin(2 * math.pi * high * i / 8000))) for i in range(5 * FRAME)]
+            pcm = bytes(map(to_ulaw, sound)) + bytes([0xFF]) * 5 * FRAME
+            self.saying.extend(pcm[i:i + FRAME] for i in range(0, len(pcm), FRAME))
 
     def ask(self, method, body="", headers=""):
         """A request within the call; the status of its answer."""
@@ -284,7 +294,7 @@ class Phone:
     def tick(self):
         if not (self.up and self.remote and not self.over):
             return
-        payload, kind, stamp, marker = self.audio, self.codecs[0], self.timestamp, False
+        payload, kind, stamp, marker = self.saying.popleft() if self.saying else self.audio, self.codecs[0], self.timestamp, False
         if self.keys:
             event, marker = self.keys.popleft()
             if marker:

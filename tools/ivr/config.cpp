@@ -97,6 +97,7 @@ absl::Status read_extension(const std::string& number, const json& value, const 
     Section section(value, "/extensions/" + number);
     section.text("flow", to.flow);
     section.flag("record", to.record);
+    section.flag("record_digits", to.record_digits);
     section.custom("variables", [&to](const json& v) {
       if (!v.is_object()) return "an object of variables";
       for (const auto& [name, x] : v.items()) to.variables.emplace_back(name, x.dump());
@@ -285,6 +286,7 @@ absl::Status load_routes(ServeConfig& config) {
     if (!route.ok())
       return absl::InvalidArgumentError(extension.flow + ": " + std::string(route.status().message()));
     route->record = extension.record;
+    route->record_digits = extension.record_digits;
     config.engine.routes.push_back(*std::move(route));
   }
   return absl::OkStatus();

@@ -15,6 +15,7 @@ struct ServeConfig {
     std::string flow;  // path of the document
     bool record = false;
     std::vector<std::pair<std::string, std::string>> variables;  // name and JSON text
+    bool record_digits = true;
   };
   ivr::EngineOptions engine;
   std::vector<Extension> extensions;

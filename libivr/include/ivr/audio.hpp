@@ -41,7 +41,7 @@ std::size_t decode(Codec codec, std::span<const std::uint8_t> bytes, std::span<s
 
 // A clip to play where that codec is spoken: in the bytes of clip_codec(codec), the last frame padded with
 // silence. `pcm` is at the codec's own sample rate.
-ClipPtr make_clip(Codec codec, std::span<const std::int16_t> pcm);
+ClipPtr make_clip(Codec codec, std::span<const std::int16_t> pcm, bool secret = false);
 
 // ------------------------------------------------------------------------------------ sample rates
 

@@ -151,6 +151,7 @@ struct StartRecord {
   bool both_sides = false;
   Millis max{0};
   Millis silence{0};
+  bool digits = true;  // false: the tones of keys are not to be in it
 };
 struct StopRecord {
   RecordId record = 0;
@@ -166,6 +167,7 @@ struct SendDigits {
   std::string digits;
   Millis tone{0};
   Millis gap{0};
+  bool secret = false;  // logs show "***"
 };
 struct DetectVoice {
   bool on = false;
@@ -221,6 +223,7 @@ struct CallSessionOptions {
   int max_queued_digits = 128;  // pressed ahead; more are dropped and counted
   bool secret_type_ahead =
       false;  // the script asks for secrets somewhere: digits nobody has asked for yet are secret
+  bool record_digits = true;  // false: `record` is without the tones of keys
 };
 
 // The mechanics of one call: prompts and barge-in, digits with their timers, recording, the HTTP wait,
@@ -244,6 +247,10 @@ class CallSession {
   bool lingers() const { return lingers_until_.has_value(); }
   bool sensitive(
       char digit) const;  // this digit, pressed now, is secret: the log shows '?', see event_log.hpp
+  // Some digit, pressed now, answers a question for a secret or may come to, or secret ones are being sent:
+  // no recording may have its tone. What people who talk tell each other by keys is theirs, and for
+  // record_digits to say.
+  bool asks_for_secrets() const;
 
   // What a log may show in place of the event, asked for before the step that takes it: a secret digit is
   // '?', what a reply tells in secret is "***". Nothing: the event hides nothing and may be shown as it is.
@@ -309,7 +316,9 @@ class CallSession {
     Time give_up{};
   };
   struct Waiting {};
-  struct SendingDigits {};
+  struct SendingDigits {
+    bool secret = false;
+  };
   struct Answering {};
   struct Transferring {
     intent::Transfer want;

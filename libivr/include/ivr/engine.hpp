@@ -31,6 +31,7 @@ struct Route {
   std::vector<std::pair<std::string, std::string>> variables;  // given to each run: name and JSON text
   bool answer_later = false;  // begins on early media (183); a caller without an offer is answered at once
   bool record = false;        // the whole call, stereo
+  bool record_digits = true;  // false: without the tones of keys
   bool secret_type_ahead = false;    // the script asks for secrets, see CallSessionOptions
   std::vector<QueueOptions> queues;  // that its flow brings along: transfers to agents
   std::vector<Prompts> preload;      // rendered at start, so that the first caller does not wait

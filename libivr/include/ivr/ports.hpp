@@ -236,6 +236,7 @@ struct Clip {
   Codec codec = Codec::pcmu;
   std::vector<std::uint8_t> bytes;  // 160 a frame for G.711, 320 for l16; the last one padded with silence
   std::int64_t samples = 0;         // without the padding, at the codec's own rate
+  bool secret = false;              // recordings have silence in its place
 };
 using ClipPtr = std::shared_ptr<const Clip>;
 
@@ -282,6 +283,7 @@ struct RecordSpec {
   bool both_sides = false;  // stereo: left what we heard, right what we sent; else mono, what we heard
   Millis max{0};            // 0: no limit
   Millis silence{0};        // RecordEnd::silence after so much of it at the end; 0: never
+  bool digits = true;       // false: the tones of keys are cut out of it, of both sides
 };
 
 struct BridgeOptions {
@@ -383,6 +385,9 @@ class MediaPort {
   // plays to one of them is heard in place of the other. The same pair again: other options.
   virtual void bridge(StreamId a, StreamId b, const BridgeOptions& options = {}) = 0;
   virtual void unbridge(StreamId a, StreamId b) = 0;
+  // The tones of keys are cut out of its recordings from now on until off, as RecordSpec::digits has it for
+  // all of one; of what is recorded those of the last 160 ms too.
+  virtual void hide_digits(StreamId stream, bool on) { (void)stream, (void)on; }
   // What comes from it reaches no other stream and no recording; its keys are still events.
   virtual void mute(StreamId stream, bool on) = 0;
   // `stream` hears `party` and whoever it is bridged with, now or later, until off or until one of the two is

@@ -109,7 +109,7 @@ struct Collect {
   Millis first_timeout = 5s;
   Millis digit_timeout = 3s;
   bool carry = true;       // digits pressed before this intent count; false: they are dropped
-  bool sensitive = false;  // logs, events and records show the digits as "*"
+  bool sensitive = false;  // logs, events and records show the digits as "*", recordings lack their tones
   BargeAt barge_at = BargeAt::once;
   // Ends the input as soon as no further key could make another choice of it, well before `max`.
   std::shared_ptr<const DigitMap> map;
@@ -122,7 +122,8 @@ struct Record {
   Millis max = 180s;
   Millis silence = 5s;  // so much silence at the end stops it; 0: never
   std::string finish_keys = "#";
-  std::string name;  // base name without extension; empty: made from call and node
+  std::string name;           // base name without extension; empty: made from call and node
+  bool record_digits = true;  // false: the tones of keys are cut out of it
 };
 
 // An HTTP exchange; `filler` is looped to the caller until it is over.
@@ -139,10 +140,11 @@ struct Transfer {
   std::string uri;
   std::string caller_id;  // empty: the caller's
   Millis ring_limit = 30s;
-  Prompts ringback;     // looped to the caller while it rings; empty: the ringback tone
-  bool record = false;  // both sides, stereo
-  Millis max_talk{0};   // 0: no limit
-  bool refer = false;   // nothing else of this but uri and ring_limit is used then
+  Prompts ringback;           // looped to the caller while it rings; empty: the ringback tone
+  bool record = false;        // both sides, stereo
+  Millis max_talk{0};         // 0: no limit
+  bool refer = false;         // nothing else of this but uri and ring_limit is used then
+  bool record_digits = true;  // false: the tones of keys are cut out of the recording
 };
 
 struct Wait {
@@ -154,6 +156,7 @@ struct SendDigits {
   std::string digits;
   Millis tone = 100ms;
   Millis gap = 100ms;
+  bool secret = false;  // logs show "***" in place of the digits, recordings lack their tones
 };
 
 // Waits until the other side is heard to speak, and if `until_silence` until it has stopped again.
@@ -174,15 +177,16 @@ struct Queue {
   std::string agent;             // preferred above all others while it can be offered
   bool direct = false;           // `agent` and nobody else
   Prompts say;
-  Prompts hold;             // empty: the engine's hold music
-  std::string exit_keys;    // leave the queue; the place is kept for a while
-  Prompts whisper;          // to the agent, before they talk
-  std::string accept_keys;  // the agent presses one of them to take the call; empty: answering takes it
-  std::string caller_id;    // shown to the agent; empty: the caller's number
-  bool record = false;      // both sides, stereo
-  bool pass_digits = true;  // keys reach the other side; false: they are cut out of what it hears
-  Millis max_talk{0};       // 0: no limit
-  Millis max_wait{0};       // besides the queue's own limit, the smaller counts: QueueEnd::timeout; 0: none
+  Prompts hold;               // empty: the engine's hold music
+  std::string exit_keys;      // leave the queue; the place is kept for a while
+  Prompts whisper;            // to the agent, before they talk
+  std::string accept_keys;    // the agent presses one of them to take the call; empty: answering takes it
+  std::string caller_id;      // shown to the agent; empty: the caller's number
+  bool record = false;        // both sides, stereo
+  bool pass_digits = true;    // keys reach the other side; false: they are cut out of what it hears
+  Millis max_talk{0};         // 0: no limit
+  Millis max_wait{0};         // besides the queue's own limit, the smaller counts: QueueEnd::timeout; 0: none
+  bool record_digits = true;  // false: the tones of keys are cut out of the recording
 };
 
 // Asks the router to call back: the place of the caller, who waits or has just left by an exit key, is kept.

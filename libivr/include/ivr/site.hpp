@@ -50,6 +50,7 @@ struct SiteExtension {
   bool standby = false;  // in place of a flow: here agents call whose line stays open
   bool record = false;
   std::vector<std::pair<std::string, std::string>> variables;  // name and JSON text
+  bool record_digits = true;                                   // see Route
 };
 
 struct SiteDepartment {

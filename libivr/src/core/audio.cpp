@@ -106,11 +106,12 @@ std::size_t decode(Codec codec, std::span<const std::uint8_t> bytes, std::span<s
   return n;
 }
 
-ClipPtr make_clip(Codec codec, std::span<const std::int16_t> pcm) {
+ClipPtr make_clip(Codec codec, std::span<const std::int16_t> pcm, bool secret) {
   codec = clip_codec(codec);
   auto clip = std::make_shared<Clip>();
   const std::size_t frames = (pcm.size() + frame_samples(codec) - 1) / frame_samples(codec);
   clip->codec = codec;
+  clip->secret = secret;
   clip->samples = static_cast<std::int64_t>(pcm.size());
   clip->bytes.assign(frames * frame_bytes(codec), silence_byte(codec));
   encode(codec, pcm, clip->bytes);

@@ -225,8 +225,8 @@ void CallSession::begin(const Intent& intent) {
                      finish(outcome::DigitsSent{});
                      return;
                    }
-                   operation_ = SendingDigits{};
-                   out_->push_back(command::SendDigits{want.digits, want.tone, want.gap});
+                   operation_ = SendingDigits{want.secret};
+                   out_->push_back(command::SendDigits{want.digits, want.tone, want.gap, want.secret});
                  },
                  [&](const intent::Listen& want) {
                    operation_ = Listening{want.until_silence, now_};
@@ -282,7 +282,8 @@ void CallSession::start_call_record() {
   if (!options_.record) return;
   call_record_ = next_record_++;
   ++open_records_;
-  out_->push_back(command::StartRecord{call_record_, "call", true, Millis{0}, Millis{0}});
+  out_->push_back(
+      command::StartRecord{call_record_, "call", true, Millis{0}, Millis{0}, options_.record_digits});
 }
 
 PlayId CallSession::play(Prompts prompts, int loops) {
@@ -348,9 +349,9 @@ void CallSession::start_recording(Recording& recording) {
   recording.phase = Recording::Phase::recording;
   recording.record = next_record_++;
   ++open_records_;
-  out_->push_back(command::StartRecord{recording.record,
-                                       recording.want.name.empty() ? "message" : recording.want.name, false,
-                                       recording.want.max, recording.want.silence});
+  out_->push_back(
+      command::StartRecord{recording.record, recording.want.name.empty() ? "message" : recording.want.name,
+                           false, recording.want.max, recording.want.silence, recording.want.record_digits});
 }
 
 void CallSession::on_record_ended(const event::RecordEnded& ended) {

@@ -36,6 +36,21 @@ bool CallSession::sensitive(char digit) const {
   return options_.secret_type_ahead;
 }
 
+bool CallSession::asks_for_secrets() const {
+  // A menu's key is none, unless it waits for the prompt.
+  if (const auto* collect = std::get_if<Collecting>(&operation_))
+    return collect->want.sensitive || sensitive('0');
+  if (const auto* sending = std::get_if<SendingDigits>(&operation_); sending != nullptr && sending->secret)
+    return true;
+  const auto* transfer = std::get_if<Transferring>(&operation_);
+  const auto* queueing = std::get_if<Queueing>(&operation_);
+  const auto* serving = std::get_if<Serving>(&operation_);
+  const bool talking = (transfer != nullptr && transfer->phase == Transferring::Phase::talking) ||
+                       (queueing != nullptr && queueing->phase == Queueing::Phase::talking) ||
+                       (serving != nullptr && serving->talking);
+  return !talking && options_.secret_type_ahead;
+}
+
 std::optional<Event> CallSession::for_log(const Event& event) const {
   if (const auto* heard = std::get_if<event::DigitHeard>(&event); heard != nullptr && sensitive(heard->digit))
     return event::DigitHeard{'?', heard->source};

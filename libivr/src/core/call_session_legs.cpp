@@ -85,7 +85,8 @@ void CallSession::on_leg_answered(const event::LegAnswered& answered) {
   if (transfer->want.record && transfer->record == 0) {
     transfer->record = next_record_++;
     ++open_records_;
-    out_->push_back(command::StartRecord{transfer->record, "transfer", true, Millis{0}, Millis{0}});
+    out_->push_back(command::StartRecord{transfer->record, "transfer", true, Millis{0}, Millis{0},
+                                         transfer->want.record_digits});
   }
   if (transfer->want.max_talk > Millis{0}) {
     arm(transfer->want.max_talk);

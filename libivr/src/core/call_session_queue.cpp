@@ -155,7 +155,8 @@ void CallSession::on_bridged(const event::Bridged& bridged) {
   if (queueing->want.record) {
     queueing->record = next_record_++;
     ++open_records_;
-    out_->push_back(command::StartRecord{queueing->record, "talk", true, Millis{0}, Millis{0}});
+    out_->push_back(command::StartRecord{queueing->record, "talk", true, Millis{0}, Millis{0},
+                                         queueing->want.record_digits});
   }
   disarm();
   if (queueing->want.max_talk > Millis{0}) arm(queueing->want.max_talk);

@@ -193,7 +193,7 @@ void fields(command::StopPlay& x, F&& f) {
 template <class F>
 void fields(command::StartRecord& x, F&& f) {
   f("record", x.record), f("name", x.name), f("both_sides", x.both_sides), f("max_ms", x.max),
-      f("silence_ms", x.silence);
+      f("silence_ms", x.silence), f("digits", x.digits);
 }
 template <class F>
 void fields(command::StopRecord& x, F&& f) {

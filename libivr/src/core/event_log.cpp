@@ -95,6 +95,13 @@ class FieldWriter {
     fields(shown, *this);
     json_.close('}');
   }
+  void object(const command::SendDigits& x) {
+    command::SendDigits shown = x;
+    if (x.secret) shown.digits = "***";
+    json_.open('{');
+    fields(shown, *this);
+    json_.close('}');
+  }
   void object(const HttpRequest& x) {
     HttpRequest shown = x;
     if (x.secret) {

@@ -21,6 +21,7 @@ Terms read_terms(Fields& f) {
   t.caller_id = f.templ("caller_id");
   t.max_talk = f.duration("max_talk", 0s, 0s, 24h);
   t.record = f.boolean("record", false);
+  t.record_digits = f.boolean("record_digits", true);
   t.pass_digits = f.boolean("pass_digits", true);
   return t;
 }
@@ -71,6 +72,7 @@ absl::Status give_terms(const Model& model, const Terms& terms, int language, Re
   terms.caller_id.render(reader, Escape::uri, out.caller_id);
   out.max_talk = terms.max_talk;
   out.record = terms.record;
+  out.record_digits = terms.record_digits;
   out.pass_digits = terms.pass_digits;
   return render(model, terms.whisper, language, reader, out.whisper);
 }
@@ -305,6 +307,7 @@ absl::StatusOr<intent::Transfer> dial_intent(const Model& model, const TransferN
   i.ring_limit = t.ring_limit;
   i.refer = t.refer;
   i.record = t.terms.record;
+  i.record_digits = t.terms.record_digits;
   i.max_talk = t.terms.max_talk;
   return i;
 }

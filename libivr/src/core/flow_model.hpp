@@ -218,6 +218,7 @@ struct RecordNode {
   bool beep = true;
   Millis max = 180s, silence = 5s;
   std::string finish_keys = "#", name;
+  bool record_digits = true;
   int into = -1;
 };
 
@@ -241,7 +242,7 @@ struct Terms {
   std::string accept_keys;
   Template caller_id;
   Millis max_talk{0};
-  bool record = false, pass_digits = true;
+  bool record = false, record_digits = true, pass_digits = true;
 };
 
 struct TransferNode {

@@ -488,6 +488,7 @@ class NodeReader {
     r.max = f.duration("max", 180s, 1s, 4h);
     r.silence = f.duration("silence", 5s, 0s, 10min);
     r.finish_keys = f.keys("finish_keys", "#");
+    r.record_digits = f.boolean("record_digits", true);
     r.name = f.text("name");
     if (!r.name.empty() && !is_node_name(r.name))
       context_.error("bad-name", n.pointer + "/name", "'" + r.name + "' is no name for a file",

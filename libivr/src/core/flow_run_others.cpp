@@ -18,6 +18,7 @@ void FlowRun::Machine::send_digits() {
     return fail("'" + (scope_.secret ? "***" : i.digits) + "' has a character that is no key and no pause");
   i.tone = s.tone;
   i.gap = s.gap;
+  i.secret = scope_.secret;
   phase_ = Phase::act;
   want(std::move(i));
 }
@@ -30,6 +31,7 @@ void FlowRun::Machine::enter_record() {
   i.max = r.max;
   i.silence = r.silence;
   i.finish_keys = r.finish_keys;
+  i.record_digits = r.record_digits;
   i.name = r.name;
   phase_ = Phase::act;
   want(std::move(i));
@@ -74,6 +76,7 @@ void FlowRun::Machine::after_queue(const outcome::Queued& queued) {
     intent::Transfer on;
     on.uri = queued.target;
     on.record = waiting_.record;
+    on.record_digits = waiting_.record_digits;
     on.max_talk = waiting_.max_talk;
     phase_ = Phase::refer;
     return want(std::move(on));

@@ -1,6 +1,7 @@
 #include "ivr/key_relay.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -22,22 +23,33 @@ constexpr int kLongest = 10 * kSampleRateHz;  // whose end never came
 
 // --------------------------------------------------------------------------------------- KeyCutter
 
-KeyCutter::KeyCutter() : detector_(*DtmfDetector::create()) { events_.reserve(16); }
+KeyCutter::KeyCutter(int delay)
+    : detector_(*DtmfDetector::create()),
+      delay_(std::max(delay, kDelay)),
+      ring_(std::bit_ceil(static_cast<std::size_t>(delay_ + kPiece))) {
+  events_.reserve(16);
+}
 
 void KeyCutter::reset() noexcept {
   detector_ = *DtmfDetector::create();
   concealer_.reset();
-  ring_.fill(0);
+  std::fill(ring_.begin(), ring_.end(), std::int16_t{0});
   in_ = 0;
   cut_count_ = 0;
   sounding_ = false;
+}
+
+void KeyCutter::cut(bool on) noexcept {
+  on_ = on;
+  if (!on) return;
+  for (int c = 0; c < cut_count_; ++c) cuts_[static_cast<std::size_t>(c)].wanted = true;
 }
 
 void KeyCutter::hear() noexcept {
   for (const DtmfEvent& event : events_) {
     if (event.kind == DtmfEvent::Kind::began) {
       if (cut_count_ == kCuts) std::move(cuts_.begin() + 1, cuts_.end(), cuts_.begin()), --cut_count_;
-      cuts_[static_cast<std::size_t>(cut_count_++)] = {event.onset - kMargin, kOpen};
+      cuts_[static_cast<std::size_t>(cut_count_++)] = {event.onset - kMargin, kOpen, on_};
       sounding_ = true;
     } else if (sounding_) {
       cuts_[static_cast<std::size_t>(cut_count_ - 1)].to = event.onset + event.length + kMargin;
@@ -49,46 +61,58 @@ void KeyCutter::hear() noexcept {
 
 // `pcm` has been heard; it goes into the ring, and what is due comes out.
 void KeyCutter::pass(std::span<std::int16_t> pcm) noexcept {
-  const auto place = [](std::int64_t at) { return static_cast<std::size_t>(at & (kRing - 1)); };
+  const auto place = [&](std::int64_t at) { return static_cast<std::size_t>(at) & (ring_.size() - 1); };
   for (std::size_t i = 0; i < pcm.size(); ++i) ring_[place(in_ + static_cast<std::int64_t>(i))] = pcm[i];
-  const std::int64_t out = in_ - kDelay;
+  const std::int64_t out = in_ - delay_;
   for (std::size_t i = 0; i < pcm.size(); ++i) pcm[i] = ring_[place(out + static_cast<std::int64_t>(i))];
   in_ += static_cast<std::int64_t>(pcm.size());
 
   for (int c = 0; c < cut_count_; ++c) {
     const Cut& cut = cuts_[static_cast<std::size_t>(c)];
+    if (!cut.wanted) continue;
     for (std::size_t i = 0; i < pcm.size(); ++i) {
       const std::int64_t at = out + static_cast<std::int64_t>(i);
       const std::int64_t away = at < cut.from ? cut.from - at : at >= cut.to ? at - cut.to + 1 : 0;
       if (away < kRamp) pcm[i] = static_cast<std::int16_t>(pcm[i] * static_cast<int>(away) / kRamp);
     }
   }
-  while (cut_count_ > 0 && cuts_[0].to + kRamp < in_ - kDelay) {
+  while (cut_count_ > 0 && cuts_[0].to + kRamp < in_ - delay_) {
     std::move(cuts_.begin() + 1, cuts_.end(), cuts_.begin());
     --cut_count_;
   }
 }
 
-void KeyCutter::process(std::span<std::int16_t> pcm) noexcept {
+// `heard`: tells the detector of a piece, and writes what is not there yet.
+template <class Heard>
+void KeyCutter::by_pieces(std::span<std::int16_t> pcm, Heard&& heard) noexcept {
   while (!pcm.empty()) {
     const auto piece = pcm.first(std::min<std::size_t>(pcm.size(), kPiece));
-    detector_.process(piece, events_);
+    heard(piece);
     hear();
-    concealer_.received(piece);
     pass(piece);
     pcm = pcm.subspan(piece.size());
   }
 }
 
+void KeyCutter::process(std::span<std::int16_t> pcm) noexcept {
+  by_pieces(pcm, [this](std::span<std::int16_t> piece) {
+    detector_.process(piece, events_);
+    concealer_.received(piece);
+  });
+}
+
 void KeyCutter::lost(std::span<std::int16_t> pcm) noexcept {
-  while (!pcm.empty()) {
-    const auto piece = pcm.first(std::min<std::size_t>(pcm.size(), kPiece));
+  by_pieces(pcm, [this](std::span<std::int16_t> piece) {
     detector_.lost(static_cast<int>(piece.size()), events_);
-    hear();
     concealer_.conceal(piece);
-    pass(piece);
-    pcm = pcm.subspan(piece.size());
-  }
+  });
+}
+
+void KeyCutter::hole(std::span<std::int16_t> pcm) noexcept {
+  by_pieces(pcm, [this](std::span<std::int16_t> piece) {
+    detector_.lost(static_cast<int>(piece.size()), events_);
+    std::fill(piece.begin(), piece.end(), std::int16_t{0});
+  });
 }
 
 // -------------------------------------------------------------------------------------- KeySounder

@@ -456,6 +456,7 @@ class SiteReader {
       if (e.standby && f.has("flow"))
         error("conflict", at + "/flow", "who calls to be on standby is in no flow: either this or 'standby'");
       e.record = f.boolean("record", false);
+      e.record_digits = f.boolean("record_digits", true);
       if (const Json* variables = f.object("variables")) {
         for (const auto& [name, initial] : variables->items()) {
           if (!flow::is_name(name)) {

@@ -70,6 +70,7 @@ struct ActiveCall {
   bool holds = false;             // leg 1 was handed over, and waits for the answer of leg 0
   std::string sends_on;           // the call to whom it does so, which adopts that leg when it is answered
   bool handed_on = false;         // we end it because its talk goes on elsewhere
+  bool hides_digits = false;      // from the recordings of leg 0
   std::optional<Supervision> watches;  // a supervisor's call: how
   std::string watched;                 // ... and which
 };

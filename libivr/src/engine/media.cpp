@@ -206,6 +206,10 @@ class RtpMedia final : public MediaPort {
     if (Entry* one = find(a); one != nullptr && one->peer == b && b != 0) part(*one);
   }
 
+  void hide_digits(StreamId id, bool on) override {
+    if (Entry* entry = find(id)) post(*entry, MediaCommand::HideDigits{on});
+  }
+
   void mute(StreamId id, bool on) override {
     if (Entry* entry = find(id)) post(*entry, MediaCommand::Mute{on});
   }

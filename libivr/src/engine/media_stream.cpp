@@ -309,6 +309,8 @@ void MediaStream::send_bytes(bool marker, std::uint32_t timestamp,
 
 void MediaStream::record(std::uint32_t timestamp, std::span<const std::int16_t> pcm) noexcept {
   if (!record_sent_) return;
+  static constexpr std::array<std::int16_t, kMostSamples> kNothing{};
+  if (hides_sent_) pcm = std::span(kNothing).first(pcm.size());
   for (auto& recording : recordings_) recording->sent(timestamp, pcm, *host_);
 }
 
@@ -453,12 +455,14 @@ bool MediaStream::send_playing() noexcept {
       continue;
     }
     const std::span<const std::uint8_t> bytes{clip.bytes.data() + at, size};
+    hides_sent_ = clip.secret;
     if (clip.codec == codec_.codec() && (codec_.memoryless() || !record_sent_)) {
       send_bytes(!talking_, clock_, bytes);
     } else {  // coded as it is sent, or made before the codec changed
       AudioBuffer buffer;
       send_audio(!talking_, clock_, play.read(clip, bytes, buffer));
     }
+    hides_sent_ = false;
     talking_ = true;
     const auto left = clip.samples - static_cast<std::int64_t>(play.frame * frame);
     const auto played = std::clamp<std::int64_t>(left, 0, static_cast<std::int64_t>(frame));
@@ -497,7 +501,13 @@ void MediaStream::dial(std::unique_ptr<Dialling> dialling) noexcept {
 
 void MediaStream::start_record(std::unique_ptr<Recording> recording) noexcept {
   record_sent_ = record_sent_ || recording->tracks() == 2;
+  if (hides_digits_) recording->hide_digits(true);
   recordings_.push_back(std::move(recording));
+}
+
+void MediaStream::hide_digits(bool on) noexcept {
+  hides_digits_ = on;
+  for (auto& recording : recordings_) recording->hide_digits(on);
 }
 
 void MediaStream::move_recordings(ChunkPool& pool) {

@@ -146,6 +146,7 @@ class MediaStream {
   void bridge(MediaStream& peer, const BridgeOptions& options) noexcept;
   void unbridge() noexcept;
   void mute(bool on) noexcept { muted_ = on; }
+  void hide_digits(bool on) noexcept;
   void supervise(MediaStream* party, Supervision mode) noexcept;
   void leave() noexcept;  // everybody it was connected with
   void end() noexcept;    // before the sockets close
@@ -249,7 +250,8 @@ class MediaStream {
   Time comfort_at_{};
   std::vector<std::unique_ptr<Recording>> recordings_;
   bool record_sent_ = false;  // one of them has both sides
-  Time heard_{};              // the last packet, or when we began to expect one
+  bool hides_digits_ = false, hides_sent_ = false;
+  Time heard_{};  // the last packet, or when we began to expect one
   bool timed_out_ = false;
   int ticks_ = 0;
 

@@ -53,13 +53,17 @@ struct MediaCommand {
   struct Mute {
     bool on = false;
   };
+  struct HideDigits {
+    bool on = false;
+  };
   struct Supervise {
     MediaStream* party = nullptr;
     Supervision mode = Supervision::off;
   };
   struct Close {};
-  using What = std::variant<std::monostate, Attach, Detach, SetRemote, Play, StopPlay, Dial, StartRecord,
-                            StopRecord, DetectVoice, Equip, Bridge, Unbridge, Mute, Supervise, Close>;
+  using What =
+      std::variant<std::monostate, Attach, Detach, SetRemote, Play, StopPlay, Dial, StartRecord, StopRecord,
+                   DetectVoice, Equip, Bridge, Unbridge, Mute, HideDigits, Supervise, Close>;
 
   MediaStream* stream = nullptr;
   What what;

@@ -142,7 +142,7 @@ class PromptLibrary::SpeechWorker {
     while (auto job = jobs_.pop(0ms)) {
       auto samples = speak(job->prompt, format_of(job->codec).sample_rate_hz);
       if (samples.ok()) {
-        outbox_.push({std::move(job->key), make_clip(job->codec, *samples)});
+        outbox_.push({std::move(job->key), make_clip(job->codec, *samples, job->prompt.secret)});
       } else {
         outbox_.push({std::move(job->key), std::move(samples).status()});
       }

@@ -49,7 +49,24 @@ Recording::Recording(StreamId stream, RecordId id, const RecordSpec& spec, Chunk
       most_(spec.max > 0ms ? spec.max.count() * kSampleRateHz / 1000
                            : std::numeric_limits<std::int64_t>::max()),
       pool_(&pool),
-      voice_(*VoiceActivity::create()) {}
+      voice_(*VoiceActivity::create()) {
+  for (int i = 0; i < tracks(); ++i)
+    tracks_[static_cast<std::size_t>(i)].cutter = std::make_unique<KeyCutter>(KeyCutter::kWholeDelay);
+  if (!spec_.digits) hide_digits(true);
+}
+
+void Recording::hide_digits(bool on) noexcept {
+  if (!on) {
+    shows_at_ = clock_ + kStillHidden;
+    return;
+  }
+  shows_at_.reset();
+  for (int i = 0; i < tracks(); ++i) {
+    Track& t = tracks_[static_cast<std::size_t>(i)];
+    if (!std::exchange(t.cuts, true)) t.stored_before = KeyCutter::kWholeDelay;
+    t.cutter->cut(true);
+  }
+}
 
 void Recording::move_to(ChunkPool& pool) {
   if (&pool == pool_) return;
@@ -75,15 +92,45 @@ bool Recording::next_chunk(int track, RecordHost& host) noexcept {
   return false;
 }
 
-void Recording::append(int track, std::span<const std::int16_t> pcm, RecordHost& host) noexcept {
+void Recording::append(int track, std::span<const std::int16_t> pcm, Kind kind, RecordHost& host) noexcept {
   Track& t = tracks_[static_cast<std::size_t>(track)];
   pcm =
       pcm.first(std::min(pcm.size(), static_cast<std::size_t>(std::max<std::int64_t>(most_ - t.length, 0))));
-  while (!pcm.empty() && next_chunk(track, host)) {
+  t.length += static_cast<std::int64_t>(pcm.size());
+  if (t.cuts) {
+    cut(track, pcm, kind, host);
+  } else {
+    store(track, pcm, host);
+  }
+}
+
+void Recording::cut(int track, std::span<const std::int16_t> pcm, Kind kind, RecordHost& host) noexcept {
+  Track& t = tracks_[static_cast<std::size_t>(track)];
+  while (!pcm.empty()) {
+    std::array<std::int16_t, kFrameSamples> buffer;
+    const auto piece = std::span(buffer).first(std::min(pcm.size(), buffer.size()));
+    std::copy_n(pcm.begin(), piece.size(), piece.begin());
+    switch (kind) {
+      case Kind::sound: t.cutter->process(piece); break;
+      case Kind::hole: t.cutter->hole(piece); break;
+    }
+    const std::size_t old = std::min(t.stored_before, piece.size());
+    t.stored_before -= old;
+    store(track, piece.subspan(old), host);
+    pcm = pcm.subspan(piece.size());
+  }
+}
+
+void Recording::store(int track, std::span<const std::int16_t> pcm, RecordHost& host) noexcept {
+  Track& t = tracks_[static_cast<std::size_t>(track)];
+  while (!pcm.empty()) {
+    if (!next_chunk(track, host)) {
+      t.length -= static_cast<std::int64_t>(pcm.size());
+      return;
+    }
     const std::size_t n = std::min(pcm.size(), AudioChunk::kSamples - t.chunk->size);
     std::copy_n(pcm.begin(), n, t.chunk->samples.begin() + static_cast<std::ptrdiff_t>(t.chunk->size));
     t.chunk->size += n;
-    t.length += static_cast<std::int64_t>(n);
     pcm = pcm.subspan(n);
   }
 }
@@ -95,7 +142,7 @@ void Recording::pad(int track, std::int64_t to, RecordHost& host) noexcept {
   while (length < to && !starved_) {
     append(track,
            {kSilence.data(), static_cast<std::size_t>(std::min<std::int64_t>(to - length, kSilence.size()))},
-           host);
+           Kind::hole, host);
   }
 }
 
@@ -136,7 +183,7 @@ void Recording::put(int track, std::uint32_t timestamp, std::span<const std::int
   pad(track, at, host);
   const std::int64_t overlap = t.length - at;
   if (overlap >= static_cast<std::int64_t>(pcm.size())) return;
-  append(track, pcm.subspan(static_cast<std::size_t>(overlap)), host);
+  append(track, pcm.subspan(static_cast<std::size_t>(overlap)), Kind::sound, host);
   if (t.length >= most_) stop(outcome::RecordEnd::max_length);
 }
 
@@ -156,6 +203,10 @@ void Recording::tick(RecordHost& host) noexcept {
   if (over_) return;
   if (failed_.load(std::memory_order_relaxed)) return stop(outcome::RecordEnd::failed);
   clock_ += kFrameSamples;
+  if (spec_.digits && shows_at_ && clock_ >= *shows_at_) {
+    shows_at_.reset();
+    for (int i = 0; i < tracks(); ++i) tracks_[static_cast<std::size_t>(i)].cutter->cut(false);
+  }
   for (int i = 0; i < tracks(); ++i) {
     Track& t = tracks_[static_cast<std::size_t>(i)];
     if (t.length < clock_ - kLag) {
@@ -185,6 +236,8 @@ void Recording::finish(std::unique_ptr<Recording> recording, RecordHost& host) n
   for (int i = 0; i < r.tracks(); ++i) {
     Track& t = r.tracks_[static_cast<std::size_t>(i)];
     r.pad(i, length, host);
+    static constexpr std::array<std::int16_t, KeyCutter::kWholeDelay> kAfter{};
+    if (t.cuts) r.cut(i, kAfter, Kind::sound, host);  // what it still has comes out
     if (t.chunk) host.write({&r, i, std::move(t.chunk), nullptr});
   }
   r.length_ = r.tracks_[0].length;

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "engine/mailbox.hpp"
+#include "ivr/key_relay.hpp"
 #include "ivr/ports.hpp"
 #include "ivr/voice_activity.hpp"
 
@@ -76,6 +78,9 @@ class RecordHost {
 // timestamps are off the clock for a second, because its sender's clock drifts or stood still, is brought
 // back when that is more than 60 ms: the two sides stay in step however long the call is.
 //
+// Keys are cut out of all of it, or from hide_digits(true) on until off and half a second more, because a
+// tone may come after what tells of it. What is not cut is as it came, and where it would be.
+//
 // Thread:   made by control, then the media thread's until finish(), then the writer's.
 // Realtime: everything but the constructor and the destructor.
 class Recording {
@@ -90,6 +95,7 @@ class Recording {
 
   void heard(std::uint32_t timestamp, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
   void sent(std::uint32_t timestamp, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
+  void hide_digits(bool on) noexcept;
   void tick(RecordHost& host) noexcept;         // every 20 ms
   bool over() const noexcept { return over_; }  // max, silence or a failure: finish() it
 
@@ -117,14 +123,23 @@ class Recording {
     // How far behind the clock the packets were since `watched` was 0, at least and at most.
     int watched = 0;
     std::int64_t least_behind = 0, most_behind = 0;
+    // From the first key that was to be hidden on what is appended goes through it. It has so many samples to
+    // come that were stored before.
+    std::unique_ptr<KeyCutter> cutter;
+    bool cuts = false;
+    std::size_t stored_before = 0;
   };
   static constexpr int kWatch = 50;                         // packets
   static constexpr std::int64_t kLag = kSampleRateHz;       // how far a track may be off the clock
   static constexpr std::int64_t kLive = 3 * kFrameSamples;  // a track this close to the clock is live
+  static constexpr std::int64_t kStillHidden = kSampleRateHz / 2;
 
   void put(int track, std::uint32_t timestamp, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
   std::int64_t correction(Track& track, std::int64_t behind) const noexcept;
-  void append(int track, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
+  enum class Kind { sound, hole };
+  void append(int track, std::span<const std::int16_t> pcm, Kind kind, RecordHost& host) noexcept;
+  void cut(int track, std::span<const std::int16_t> pcm, Kind kind, RecordHost& host) noexcept;
+  void store(int track, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
   void pad(int track, std::int64_t to, RecordHost& host) noexcept;
   bool next_chunk(int track, RecordHost& host) noexcept;
   void stop(outcome::RecordEnd end) noexcept;
@@ -138,7 +153,8 @@ class Recording {
   std::int64_t clock_ = 0;     // samples since the start, by the ticks
   std::int64_t heard_at_ = 0;  // of that clock
   VoiceActivity voice_;
-  std::int64_t length_ = 0;  // in the end
+  std::optional<std::int64_t> shows_at_;  // of that clock: keys are hidden no longer
+  std::int64_t length_ = 0;               // in the end
   outcome::RecordEnd end_ = outcome::RecordEnd::finish_key;
   bool over_ = false, starved_ = false;
   std::atomic<bool> failed_{false};

@@ -45,7 +45,9 @@ absl::Status set_up(const Site& site, EngineOptions& options) {
   for (const CallerList& list : site.lists) check.lists.push_back(list.name);
   for (const SiteExtension& extension : site.extensions) {
     if (extension.standby) {
-      options.routes.push_back({.extension = extension.number, .record = extension.record});
+      options.routes.push_back({.extension = extension.number,
+                                .record = extension.record,
+                                .record_digits = extension.record_digits});
       options.routes.back().script = [](const CallInfo&) {
         return std::make_unique<AgentScript>(AgentScriptOptions{.standby = true});
       };
@@ -61,6 +63,7 @@ absl::Status set_up(const Site& site, EngineOptions& options) {
     auto route = flow_route(extension.number, *std::move(flow), extension.variables, *lookups);
     if (!route.ok()) return route.status();
     route->record = extension.record;
+    route->record_digits = extension.record_digits;
     options.routes.push_back(*std::move(route));
   }
   return absl::OkStatus();

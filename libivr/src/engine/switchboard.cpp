@@ -244,7 +244,8 @@ void Switchboard::on(const sip::Invited& invited) {
   ActiveCall& call = add(info.id,
                          {.answer_later = taken->answer_later && invited.offer.has_value(),
                           .record = taken->record,
-                          .secret_type_ahead = taken->secret_type_ahead},
+                          .secret_type_ahead = taken->secret_type_ahead,
+                          .record_digits = taken->record_digits},
                          taken->script(info));
   call.takes_over = std::move(takes_over);
   call.user = invited.user;
@@ -326,11 +327,20 @@ void Switchboard::step(ActiveCall& call, const Event& event) {
   ++call.sequence;
   for (const Command& command : commands) carry_out(call, command);
   commands_ = std::move(commands);  // its memory serves the next step
+  hide_secrets(call);
   if (call.session.done()) {
     settle(call);
   } else {
     schedule(call);
   }
+}
+
+// The tones of a secret's keys are in no recording.
+void Switchboard::hide_secrets(ActiveCall& call) {
+  const bool hide = call.session.asks_for_secrets();
+  if (hide == call.hides_digits || call.legs[0].stream == 0) return;
+  call.hides_digits = hide;
+  world_.media.hide_digits(call.legs[0].stream, hide);
 }
 
 void Switchboard::settle(ActiveCall& call) {

@@ -146,6 +146,7 @@ class Switchboard : private CallControl {
   void sent_on(ActiveCall& call, const sip::Referred& referred);
   void hand_over(ActiveCall& call);
   void tell_referrer(ActiveCall& call, int status);
+  void hide_secrets(ActiveCall& call);
   void carry_out(ActiveCall& call, const command::Drop& drop);
   void carry_out(ActiveCall& call, const command::JoinQueue& join);
   void carry_out(ActiveCall& call, const command::LeaveQueue& leave);

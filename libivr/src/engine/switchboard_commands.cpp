@@ -149,7 +149,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::StartRecord& start)
                      std::to_string(start.record) + ".wav";
   call.files[start.record] = path;
   world_.media.start_record(call.legs[0].stream, start.record,
-                            {std::move(path), start.both_sides, start.max, start.silence});
+                            {std::move(path), start.both_sides, start.max, start.silence, start.digits});
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::StopRecord& stop) {
