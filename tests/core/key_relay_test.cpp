@@ -171,41 +171,41 @@ TEST(KeyCutter, AtItsWholeDelayItLeavesNothingOfAToneUnderNoise) {
   constexpr std::size_t delay = KeyCutter::kWholeDelay;
   int heard = 0;
   for (std::uint32_t seed = 1; seed <= 40; ++seed) {
-    Pcm in = noise(8000 + delay, -26 + static_cast<int>(seed % 5), seed);
-    const Pcm tone = dial(std::string(1, kDtmfKeys[seed % 16]), 120ms, 0ms, -16);
+    Samples in = noise(8000 + delay, -26 + static_cast<int>(seed % 5), seed);
+    const Samples tone = dial(std::string(1, kDtmfKeys[seed % 16]), 120ms, 0ms, -16);
     for (std::size_t i = 0; i < tone.size(); ++i)
       in[3000 + i] = static_cast<std::int16_t>(std::clamp(in[3000 + i] + tone[i], -32768, 32767));
     if (keys_in(in).size() != 1) continue;  // too much of it to be a key at all
     ++heard;
     KeyCutter cutter(delay);
-    const Pcm out = cut(cutter, in);
+    const Samples out = cut(cutter, in);
     for (std::size_t i = 3000; i < 3960; ++i) ASSERT_EQ(out[i + delay], 0) << seed << ", sample " << i;
   }
   EXPECT_GT(heard, 20);
 }
 
 TEST(KeyCutter, OffItLetsKeysPassAndOnItTakesBackThoseThatHaveNotComeOut) {
-  const Pcm in = dial("w12w34w56w", 80ms, 80ms);
+  const Samples in = dial("w12w34w56w", 80ms, 80ms);
   const std::size_t third = in.size() / 3 / 160 * 160;
   KeyCutter cutter(KeyCutter::kWholeDelay);
   cutter.cut(false);
-  Pcm out = cut(cutter, Pcm(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(2 * third)));
+  Samples out = cut(cutter, Samples(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(2 * third)));
   for (std::size_t i = KeyCutter::kWholeDelay; i < out.size(); ++i)
     ASSERT_EQ(out[i], in[i - KeyCutter::kWholeDelay]) << i;
   const std::string passed = keys_in(out);
   EXPECT_EQ(passed.substr(0, 2), "12");
   cutter.cut(true);
-  Pcm rest(in.begin() + static_cast<std::ptrdiff_t>(2 * third), in.end());
+  Samples rest(in.begin() + static_cast<std::ptrdiff_t>(2 * third), in.end());
   rest.resize(rest.size() + KeyCutter::kWholeDelay);
   EXPECT_EQ(keys_in(cut(cutter, rest)), "");
 }
 
 TEST(KeyCutter, AHoleStaysSilenceAndTheKeyAroundItIsCut) {
-  Pcm in = dial("5", 200ms, 0ms);
+  Samples in = dial("5", 200ms, 0ms);
   in.insert(in.begin(), 800, 0);
   in.resize(4000);
   KeyCutter cutter;
-  Pcm out = in;
+  Samples out = in;
   for (std::size_t at = 0; at < in.size(); at += 160) {
     const auto piece = std::span(out).subspan(at, 160);
     at == 1120 ? cutter.hole(piece) : cutter.process(piece);

@@ -177,7 +177,7 @@ TEST_F(MediaBridge, ARecordingOfTheWholeCallKeepsBothSidesInStepThroughAllThatHa
 }
 
 TEST_F(MediaBridge, M11_KeysArePassedOnAndAreInNoRecordingThatIsToBeWithoutThemHoweverTheyCame) {
-  Folder folder;
+  TempFolder folder;
   start_talk(2);
   Party alice(1, kAliceHz, Codec::pcmu, false), bob(2, kBobHz);
   join(alice);
@@ -216,7 +216,7 @@ TEST_F(MediaBridge, M11_KeysArePassedOnAndAreInNoRecordingThatIsToBeWithoutThemH
 
 TEST_F(MediaBridge, M11_APromptThatTellsASecretIsHeardAndNotRecorded) {
   for (const Codec codec : {Codec::pcmu, Codec::l16}) {  // as it is, and coded anew
-    Folder folder;
+    TempFolder folder;
     const StreamId id = codec == Codec::pcmu ? 1 : 2;
     if (id == 1) start_talk(1);
     Party caller(id, 0, codec);

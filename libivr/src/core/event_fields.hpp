@@ -193,7 +193,11 @@ void fields(command::StopPlay& x, F&& f) {
 template <class F>
 void fields(command::StartRecord& x, F&& f) {
   f("record", x.record), f("name", x.name), f("both_sides", x.both_sides), f("max_ms", x.max),
-      f("silence_ms", x.silence), f("digits", x.digits);
+      f("silence_ms", x.silence);
+  bool without =
+      !x.digits;  // the other way round: what is false is not written, and logs have not had it always
+  f("without_digits", without);
+  x.digits = !without;
 }
 template <class F>
 void fields(command::StopRecord& x, F&& f) {

@@ -70,7 +70,8 @@ absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::shar
       entries[1].out.find("{\"start_record\":{\"record\":1,\"name\":\"call\"") != std::string::npos;
   options.answer_later = entries.front().out.find("{\"ring\":") != std::string::npos;
   options.secret_type_ahead = flow->asks_for_secrets();
-  options.record_digits = !options.record || entries[1].out.find("\"digits\":false") == std::string::npos;
+  options.record_digits =
+      !options.record || entries[1].out.find("\"without_digits\":true") == std::string::npos;
   const auto runs = runs_of(std::move(flow), {});
   if (!runs.ok()) return runs.status();
   return replay(entries, runs->start(invited->call, recorded_exits(entries)), options);
