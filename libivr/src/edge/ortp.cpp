@@ -7,8 +7,9 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
-#include <random>
 #include <utility>
+
+#include "edge/random.hpp"
 
 #include <ortp/ortp.h>
 
@@ -134,11 +135,10 @@ RtpLink::RtpLink(const UdpSocket& rtp, const UdpSocket& rtcp) : rtp_(rtp), rtcp_
                                                                      RtpTransportCalls::rtcp_receive));
 
   // A CNAME that says nothing about us (RFC 7022, 4.2), and random first numbers (RFC 3550, 5.1).
-  std::random_device random;
   char cname[32];
-  std::snprintf(cname, sizeof cname, "%08x%08x", random(), random());
+  std::snprintf(cname, sizeof cname, "%08x%08x", random_bits(), random_bits());
   rtp_session_set_source_description(session_, cname, nullptr, nullptr, nullptr, nullptr, "libivr", nullptr);
-  next_sequence_ = static_cast<std::uint16_t>(random());
+  next_sequence_ = static_cast<std::uint16_t>(random_bits());
   ssrc_ = rtp_session_get_send_ssrc(session_);
 }
 

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <random>
 #include <utility>
+
+#include "edge/random.hpp"
 
 namespace ivr {
 namespace {
@@ -67,7 +68,7 @@ MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::P
       ports_(std::move(ports)),
       link_(ports_.rtp, ports_.rtcp),
       keys_(*TelephoneEventReceiver::create()),
-      clock_(std::random_device{}()) {
+      clock_(random_bits()) {
   recordings_.reserve(kUsualRecordings);
   if (options_.measure_voice) voice_ = *VoiceActivity::create();
 }
