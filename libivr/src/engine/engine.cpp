@@ -20,7 +20,7 @@
 #include "edge/sqlite_store.hpp"
 #include "edge/stun_client.hpp"
 #include "engine/mailbox.hpp"
-#include "engine/media.hpp"
+#include "engine/media_rounds.hpp"
 #include "engine/prompt_library.hpp"
 #include "engine/store_thread.hpp"
 #include "engine/switchboard.hpp"
@@ -78,7 +78,8 @@ class Engine::Impl {
   absl::Status recover_router();
   absl::Status ask(Request request);
   void control();
-  void tell(EngineEvent event);
+  void tell(EngineEvent event) { told_.push_back(std::move(event)); }
+  void hand_out();
 
   EngineOptions options_;
   EnginePorts ports_;
@@ -100,7 +101,8 @@ class Engine::Impl {
 
   mutable std::mutex events_mutex_;
   std::condition_variable events_ready_;
-  std::string unwritten_;  // what the store still lacked when the engine stopped
+  std::string unwritten_;          // what the store still lacked when the engine stopped
+  std::vector<EngineEvent> told_;  // in this round, by the control thread
   std::deque<EngineEvent> events_;
   std::uint64_t events_dropped_ = 0;
   bool over_ = true;
@@ -234,7 +236,7 @@ absl::Status Engine::Impl::start() {
   if (auto opened = open_store(); !opened.ok()) return opened;
   if (!ports_.sip) ports_.sip = make_sofia_sip();
   SipPort* const sip = ports_.sip.get();
-  if (!ports_.media) ports_.media = make_media();
+  if (!ports_.media) ports_.media = make_media_for_rounds();
   if (!ports_.http) {
     auto http = CurlHttp::create();
     if (!http.ok()) return http.status();
@@ -314,6 +316,7 @@ void Engine::Impl::control() {
     Request request;
     while (requests_.pop(request)) request(*switchboard_);
     switchboard_->work();
+    hand_out();
     watch_address();
     if (!draining_.load(std::memory_order_acquire)) continue;
     switchboard_->drain();
@@ -362,6 +365,7 @@ void Engine::Impl::stop(Millis grace) {
   ports_.http.reset();
   store_.reset();
   journal_.reset();
+  hand_out();
   {
     const std::lock_guard lock(events_mutex_);
     over_ = true;
@@ -425,16 +429,21 @@ absl::Status Engine::Impl::order(std::function<absl::Status(Switchboard&)> reque
       .status();
 }
 
-void Engine::Impl::tell(EngineEvent event) {
+// What a round has told, at once: to wake the application for each event costs more than the event.
+void Engine::Impl::hand_out() {
+  if (told_.empty()) return;
   {
     const std::lock_guard lock(events_mutex_);
-    if (events_.size() >= kMaxEvents) {
-      events_.pop_front();
-      ++events_dropped_;
+    for (EngineEvent& event : told_) {
+      if (events_.size() >= kMaxEvents) {
+        events_.pop_front();
+        ++events_dropped_;
+      }
+      events_.push_back(std::move(event));
     }
-    events_.push_back(std::move(event));
   }
-  events_ready_.notify_one();
+  told_.clear();
+  events_ready_.notify_all();
 }
 
 std::optional<EngineEvent> Engine::Impl::next_event(Millis timeout) {

@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "engine/media_rounds.hpp"
 
 #if IVR_WITH_ORTP
 #include "engine/media_thread.hpp"
@@ -27,6 +28,7 @@ constexpr auto kPortPatience = 200ms;      // open() waits so long for streams t
 // Control's side: who lives where, which ports are taken, and the commands and notices that cross.
 class RtpMedia final : public MediaPort {
  public:
+  explicit RtpMedia(bool rounds) : rounds_(rounds) {}
   ~RtpMedia() override { stop(); }
 
   absl::Status start(const MediaOptions& options, std::function<void()> notify) override {
@@ -79,6 +81,7 @@ class RtpMedia final : public MediaPort {
     auto ports = ports_->take();
     if (!ports.ok() && closing_ > 0) {
       // Ports of streams that were just closed are free within a millisecond.
+      wake();
       const auto until = std::chrono::steady_clock::now() + kPortPatience;
       while (!ports.ok() && closing_ > 0 && std::chrono::steady_clock::now() < until) {
         std::this_thread::yield();
@@ -246,6 +249,7 @@ class RtpMedia final : public MediaPort {
 
   bool next_event(media::Event& event) override {
     if (take_event(event)) return true;
+    wake();
     // From here on a media thread calls notify again; what it told before is seen by the second look.
     signalled_.exchange(false);
     return take_event(event);
@@ -318,6 +322,11 @@ class RtpMedia final : public MediaPort {
     bool has_line = false, has_cutter = false;
   };
 
+  // For all that was posted since the last time.
+  void wake() {
+    for (auto& home : threads_) home->thread.wake();
+  }
+
   Entry* find(StreamId id) {
     const auto found = streams_.find(id);
     return found == streams_.end() || found->second.closing ? nullptr : &found->second;
@@ -336,6 +345,7 @@ class RtpMedia final : public MediaPort {
       entry.held.push_back(std::move(what));
     } else {
       threads_[entry.home]->thread.post({entry.stream.get(), std::move(what)});
+      if (!rounds_) threads_[entry.home]->thread.wake();
     }
   }
 
@@ -509,6 +519,7 @@ class RtpMedia final : public MediaPort {
     return false;
   }
 
+  const bool rounds_;
   SteadyClock clock_;
   MediaOptions options_;
   std::string shown_ip_;
@@ -532,9 +543,17 @@ class RtpMedia final : public MediaPort {
 
 std::unique_ptr<MediaPort> make_media() {
 #if IVR_WITH_ORTP
-  return std::make_unique<RtpMedia>();
+  return std::make_unique<RtpMedia>(false);
 #else
   return std::make_unique<NoMedia>();
+#endif
+}
+
+std::unique_ptr<MediaPort> make_media_for_rounds() {
+#if IVR_WITH_ORTP
+  return std::make_unique<RtpMedia>(true);
+#else
+  return make_media();
 #endif
 }
 

@@ -76,7 +76,16 @@ void MediaThread::stop() {
 }
 
 void MediaThread::post(MediaCommand&& command) {
-  while (!commands_.push(std::move(command))) std::this_thread::yield();
+  while (!commands_.push(std::move(command))) {
+    wake();
+    std::this_thread::yield();
+  }
+  posted_ = true;
+}
+
+// Once for all commands of a round: each waking of a thread that sleeps costs more than what it is woken for.
+void MediaThread::wake() noexcept {
+  if (!std::exchange(posted_, false)) return;
   // Either this exchange comes before the thread's own in sleep(), which then sees the command, or it wakes
   // it.
   if (asleep_.exchange(false)) {

@@ -74,7 +74,7 @@ struct MediaCommand {
 // millisecond is the batch; in a crowd a stream that is connected with no other is read once in its 20 ms,
 // shortly before it speaks, and nobody is told of its packets.
 //
-// Thread:   start(), post(), next() and stop() by control.
+// Thread:   start(), post(), wake(), next() and stop() by control.
 // Realtime: no allocation as long as control leaves no more than kNotices unread; then notices spill to the
 // heap
 //           rather than be lost.
@@ -89,8 +89,10 @@ class MediaThread final : public MediaHost {
   ~MediaThread();
 
   absl::Status start();
-  void post(
-      MediaCommand&& command);  // waits while the mailbox is full: the thread empties it every millisecond
+  // Waits while the mailbox is full: the thread empties it every millisecond. A thread that sleeps longer
+  // hears of it by wake().
+  void post(MediaCommand&& command);
+  void wake() noexcept;
   bool next(Notice& notice) noexcept { return notices_.pop(notice); }
   void stop();
   ChunkPool& chunks() noexcept override { return chunks_; }
@@ -140,6 +142,7 @@ class MediaThread final : public MediaHost {
   Mailbox<Notice> notices_{kNotices};
   std::vector<Notice> spilled_;  // newest last; only when notices_ is full
   bool told_ = false;
+  bool posted_ = false;  // control's: since it last woke us
   RecordingWriter& writer_;
   ChunkPool chunks_;
   std::vector<RecordJob> unwritten_;  // oldest first; only when the writer's mailbox is full

@@ -362,9 +362,13 @@ void Switchboard::schedule(ActiveCall& call) {
   call.due = due;
 }
 
-void Switchboard::work() {
+void Switchboard::hear_media() {
   media::Event event;
   while (world_.media.next_event(event)) std::visit([this](const auto& e) { on(e); }, event);
+}
+
+void Switchboard::work() {
+  hear_media();
   HttpAnswer answer;
   while (http_answers_->pop(answer)) {
     const auto it = requests_.find(answer.request);
@@ -409,6 +413,7 @@ void Switchboard::work() {
     later_.pop_front();
     if (ActiveCall* call = find(key)) step(*call, happened);
   }
+  hear_media();  // which tells the media threads, too, that they have been asked for something
   if (world_.store != nullptr) {
     if (router_step_ - router_saved_ >= kSnapshotSteps) save_router();
     keep_promises();

@@ -124,6 +124,7 @@ class Switchboard : private CallControl {
   void on(const media::VoiceEnded& ended);
   void on(const media::TimedOut& timed_out);
   void on(const media::Closed& closed);
+  void hear_media();
 
   void step(ActiveCall& call, const Event& event);
   void carry_out(ActiveCall& call, const Command& command);
