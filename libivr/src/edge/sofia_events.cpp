@@ -190,7 +190,16 @@ void SofiaStack::on_invite(nua_handle_t* handle, const sip_t* sip) {
     const char* protocol = sip->sip_via ? sip->sip_via->v_protocol : "";
     leg.contact = far_contact(invited.source.ip, std::strcmp(protocol, "SIP/2.0/TCP") == 0);
   }
+  const LegId id = leg.id;
   sink_(invited);
+  say_trying(id);
+}
+
+// At once, unless something better was said meanwhile (RFC 3261 section 17.2.1).
+void SofiaStack::say_trying(LegId id) {
+  SofiaLeg* const leg = find(id);
+  if (leg && ((leg->state == SofiaLeg::State::early && !leg->rung) || leg->reoffered))
+    nua_respond(leg->handle, SIP_100_TRYING, TAG_END());
 }
 
 void SofiaStack::on_reinvite(SofiaLeg& leg, const sip_t* sip) {
@@ -199,7 +208,9 @@ void SofiaStack::on_reinvite(SofiaLeg& leg, const sip_t* sip) {
   leg.reoffered = true;
   sip::Offered offered{leg.id, sdp_of(sip), false};
   leg.we_offered = !offered.offer;
+  const LegId id = leg.id;
   sink_(offered);
+  say_trying(id);
 }
 
 void SofiaStack::on_ack(SofiaLeg& leg, const sip_t* sip) {

@@ -132,7 +132,7 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
     if (!options.udp) url += ";transport=tcp";
     nua_ = nua_create(
         root_, on_nua, this, NUTAG_URL(url.c_str()), NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOALERT(0),
-        NUTAG_AUTOANSWER(0), NUTAG_AUTOACK(0), NUTAG_AUTO100(1), NUTAG_MAX_RETRY_AFTER(0), NUTAG_AUTO302(0),
+        NUTAG_AUTOANSWER(0), NUTAG_AUTOACK(0), NUTAG_AUTO100(0), NUTAG_MAX_RETRY_AFTER(0), NUTAG_AUTO302(0),
         NUTAG_AUTO305(0), NUTAG_SHUTDOWN_EVENTS(0), NUTAG_APPL_METHOD("INFO, UPDATE, REFER"),
         SIPTAG_ALLOW_STR(allow.c_str()), SIPTAG_SUPPORTED_STR(supported),
         SIPTAG_USER_AGENT_STR(options.user_agent.c_str()),
@@ -331,6 +331,7 @@ void SofiaStack::ring(LegId id, int status, std::optional<std::string> sdp) {
   SofiaLeg* leg = find(id);
   if (!leg || leg->outbound || leg->state != SofiaLeg::State::early) return;
   status = std::clamp(status, 101, 199);
+  leg->rung = true;
   // NUA sends 183 reliably when the peer supports it (RFC 3262). An SDP that went out so is the answer, for
   // good.
   if (sdp && (leg->peer_acks_all || (status == 183 && leg->peer_acks_early))) leg->early_answered = true;

@@ -30,6 +30,7 @@ struct SofiaLeg {
   bool peer_acks_early = false;            // its Supported or Require has 100rel
   bool peer_allows_early = false;          // it reads P-Early-Media (RFC 5009)
   bool peer_acks_all = false;              // ... in its Require: every provisional goes reliably
+  bool rung = false;                       // a provisional of ours is out
   bool early_answered = false;             // our SDP went out in a reliable provisional
   bool reoffered = false;                  // a re-INVITE of the peer waits for our answer
   bool we_offered = false;                 // ... and our answer to it was an offer; the ACK has theirs
@@ -113,6 +114,7 @@ class SofiaStack {
   // What came from the peer (sofia_events.cpp).
   void on_invite(nua_handle_t* handle, const sip_t* sip);
   void on_reinvite(SofiaLeg& leg, const sip_t* sip);
+  void say_trying(LegId id);
   void on_ack(SofiaLeg& leg, const sip_t* sip);
   void on_body_request(SofiaLeg& leg, const sip_t* sip, bool prack);  // UPDATE, PRACK
   void on_info(nua_handle_t* handle, SofiaLeg* leg, const sip_t* sip);
