@@ -13,6 +13,8 @@
 namespace ivr {
 namespace {
 
+thread_local RequestGate* request_gate = nullptr;
+
 bool reachable(const url_t* url) {
   return (url->url_type == url_sip || url->url_type == url_sips) && url->url_host && *url->url_host;
 }
@@ -75,6 +77,14 @@ issize_t parse_cseq(su_home_t* home, msg_header_t* header, char* text, isize_t l
 issize_t parse_request(su_home_t* home, msg_header_t* header, char* text, isize_t length) {
   auto* bytes = static_cast<char*>(msg_buf_committed_data(message_of(home)));
   const std::size_t size = msg_buf_committed(message_of(home));
+  if (request_gate && bytes && text >= bytes && text + length < bytes + size) {
+    const std::string_view rest(text + length + 1,
+                                static_cast<std::size_t>(bytes + size - text - length - 1));
+    const std::string_view first(text, static_cast<std::size_t>(length));
+    // Behind the line is a NUL in place of its end, and perhaps the second half of that.
+    const bool broken = rest.starts_with('\n');
+    if (request_gate->takes(message_of(home), first, rest.substr(broken ? 1 : 0))) return -1;
+  }
   for (std::size_t i = 1; bytes && i < size; ++i) {
     if (bytes[i] == '\0' && bytes[i - 1] == '\\') bytes[i] = ' ';
     if (i >= 3 && std::memcmp(bytes + i - 3, "\r\n\r\n", 4) == 0) break;
@@ -149,6 +159,8 @@ const msg_mclass_t* guarded_message_class() {
   }();
   return guarded;
 }
+
+void set_request_gate(RequestGate* gate) { request_gate = gate; }
 
 bool has_no_way_back(const sip_t* invite) {
   return !invite->sip_contact && !reachable(invite->sip_from->a_url);

@@ -1,4 +1,6 @@
 #pragma once
+#include <string_view>
+
 #include "edge/sofia.hpp"
 
 namespace ivr {
@@ -13,6 +15,16 @@ namespace ivr {
 //
 // Thread: any; made once and never changed.
 const msg_mclass_t* guarded_message_class();
+
+// Sees each request of a thread before it is parsed.
+class RequestGate {
+ public:
+  virtual ~RequestGate() = default;
+  // `first`: the request line, `rest`: all behind it. True: it has been dealt with, nobody else sees it.
+  virtual bool takes(msg_t* message, std::string_view first, std::string_view rest) = 0;
+};
+// Of this thread, until it says otherwise; null: none.
+void set_request_gate(RequestGate* gate);
 
 // Without a Contact NUA calls back the From URI, and that may be anything. True: this is one it cannot use.
 bool has_no_way_back(const sip_t* invite);

@@ -6,7 +6,7 @@
 
 namespace ivr {
 
-SofiaSip::SofiaSip() : stack_(std::make_unique<SofiaStack>()) {}
+SofiaSip::SofiaSip(const Shedding& shedding) : stack_(std::make_unique<SofiaStack>(shedding)) {}
 SofiaSip::~SofiaSip() = default;
 
 absl::Status SofiaSip::start(const SipOptions& options, Sink sink) {
@@ -43,6 +43,8 @@ std::string SofiaSip::contact_for(const std::string& peer_ip) const {
   return stack_->far_contact(peer_ip, false);
 }
 
-std::unique_ptr<SipPort> make_sofia_sip() { return std::make_unique<SofiaSip>(); }
+std::unique_ptr<SipPort> make_sofia_sip(const Shedding& shedding) {
+  return std::make_unique<SofiaSip>(shedding);
+}
 
 }  // namespace ivr

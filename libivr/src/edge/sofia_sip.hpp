@@ -8,6 +8,14 @@ namespace ivr {
 
 class SofiaStack;
 
+// Calls that come by UDP faster than they can be served. One that has waited so long to be read, with others
+// behind it, is refused with 503 before it costs more, and told when to come again; it is told as
+// sip::Refused. Calls that are up are served however late.
+struct Shedding {
+  Millis after = 50ms;  // 0: never
+  Millis retry_after = 5s;
+};
+
 // SipPort over sofia-sip's NUA, without its SDP engine: bodies go through untouched, offer/answer is the
 // caller's. Dialogs, transactions, PRACK, REFER and session timers are the library's, digest is ours. What
 // NUA gets wrong, or what can stop a server, is closed here: see sofia_guard.hpp.
@@ -23,7 +31,7 @@ class SofiaStack;
 // Times:    run() rounds its wait up to a whole millisecond, the stack's clock.
 class SofiaSip final : public SipPort {
  public:
-  SofiaSip();
+  explicit SofiaSip(const Shedding& shedding = {});
   ~SofiaSip() override;  // stops
 
   absl::Status start(const SipOptions& options, Sink sink) override;
@@ -57,6 +65,6 @@ class SofiaSip final : public SipPort {
   std::unique_ptr<SofiaStack> stack_;
 };
 
-std::unique_ptr<SipPort> make_sofia_sip();
+std::unique_ptr<SipPort> make_sofia_sip(const Shedding& shedding = {});
 
 }  // namespace ivr

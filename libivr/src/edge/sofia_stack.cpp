@@ -82,7 +82,8 @@ SofiaLeg::~SofiaLeg() {
   if (timer) su_timer_destroy(timer);
 }
 
-SofiaStack::SofiaStack() : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+SofiaStack::SofiaStack(const Shedding& shedding)
+    : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), shedding_(shedding) {}
 
 SofiaStack::~SofiaStack() {
   stop();
@@ -152,14 +153,21 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
     stop();
     return absl::UnavailableError("SIP: cannot listen on " + where + why_not(options_));
   }
+  start_shedding();
   return absl::OkStatus();
 }
 
 // The root belongs to the thread that steps it, so that another one may take over between two calls.
 class SofiaStack::Turn {
  public:
-  explicit Turn(su_root_t* root) : root_(root) { su_root_obtain(root_); }
-  ~Turn() { su_root_release(root_); }
+  Turn(su_root_t* root, RequestGate* gate) : root_(root) {
+    su_root_obtain(root_);
+    set_request_gate(gate);
+  }
+  ~Turn() {
+    set_request_gate(nullptr);
+    su_root_release(root_);
+  }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
@@ -169,7 +177,7 @@ class SofiaStack::Turn {
 
 void SofiaStack::run(Micros wait) {
   if (!nua_) return;
-  const Turn turn(root_);
+  const Turn turn(root_, early_refusal_ ? this : nullptr);
   for (const sip::Event& event : std::exchange(deferred_, {})) sink_(event);
   tick();
   if (const auto next = next_tick()) wait = std::clamp<Micros>(*next - clock_.now(), 0us, wait);
@@ -214,6 +222,7 @@ void SofiaStack::stop() {
   if (!root_) return;
   su_root_obtain(root_);
   stopping_ = true;
+  early_refusal_.reset();
   deferred_.clear();
   if (nua_) {
     std::vector<LegId> ids;

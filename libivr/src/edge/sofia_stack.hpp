@@ -7,10 +7,13 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "core/digest_auth.hpp"
+#include "core/early_refusal.hpp"
 #include "core/enrolment.hpp"
 #include "core/registrar.hpp"
 #include "edge/clock.hpp"
 #include "edge/sofia.hpp"
+#include "edge/sofia_guard.hpp"
+#include "edge/sofia_sip.hpp"
 #include "ivr/ports.hpp"
 
 namespace ivr {
@@ -73,10 +76,10 @@ struct SofiaEnrolment {
 };
 
 // NUA and its root: what SofiaSip hides. Requests post to NUA; events come back in run().
-class SofiaStack {
+class SofiaStack final : private RequestGate {
  public:
-  SofiaStack();
-  ~SofiaStack();
+  explicit SofiaStack(const Shedding& shedding);
+  ~SofiaStack() override;
   SofiaStack(const SofiaStack&) = delete;
   SofiaStack& operator=(const SofiaStack&) = delete;
 
@@ -145,6 +148,11 @@ class SofiaStack {
   void on_register_reply(nua_handle_t* handle, int status, const char* phrase, const sip_t* sip);
   void withdraw_all();
 
+  // Calls that there is no time for (sofia_shed.cpp).
+  void start_shedding();
+  bool takes(msg_t* message, std::string_view first, std::string_view rest) override;
+  std::optional<Micros> waited() const;
+
   void tick();  // what time brings
   std::optional<Time> next_tick() const;
 
@@ -177,6 +185,9 @@ class SofiaStack {
   std::optional<DigestServer> digest_;  // with users only, as the registrar
   std::optional<Registrar> registrar_;
   FailureLimit failures_;
+  const Shedding shedding_;
+  std::optional<EarlyRefusal> early_refusal_;
+  int udp_fd_ = -1;  // the stack's own, of which it knows
   std::uint64_t last_enrolment_ = 0;
   std::vector<SofiaEnrolment> enrolments_;
   std::vector<sip::Event> deferred_;  // what could not even be started

@@ -234,7 +234,7 @@ absl::Status Engine::Impl::start() {
     return learned;
   external_ip_ = options_.sip.external_ip;
   if (auto opened = open_store(); !opened.ok()) return opened;
-  if (!ports_.sip) ports_.sip = make_sofia_sip();
+  if (!ports_.sip) ports_.sip = make_sofia_sip({.retry_after = options_.limits.retry_after});
   SipPort* const sip = ports_.sip.get();
   if (!ports_.media) ports_.media = make_media_for_rounds();
   if (!ports_.http) {
