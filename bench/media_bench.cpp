@@ -3,7 +3,9 @@
 // alone, how even its packets leave (kernel time stamps), the keys that got lost, and how soon a key is known
 // after its packet was sent.
 //
-//   media_bench --benchmark_filter='Calls/800/0'      (the second number: 1 for in-band detection)
+//   media_bench --benchmark_filter='calls:800/inband:0/shared:0'
+//
+// inband 1: keys are tones; shared 1: all streams on one port.
 
 #include <arpa/inet.h>
 #include <benchmark/benchmark.h>
@@ -220,7 +222,7 @@ void Calls(benchmark::State& state) {
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   const int calls = static_cast<int>(state.range(0));
-  const bool inband = state.range(1) != 0;
+  const bool inband = state.range(1) != 0, shared = state.range(2) != 0;
   for (auto _ : state) {
     cpu_set_t all;
     sched_getaffinity(0, sizeof all, &all);
@@ -231,6 +233,7 @@ void Calls(benchmark::State& state) {
     pin_this_thread(0);  // inherited by the media thread
     MediaOptions options;
     options.threads = 1;
+    options.shared_ports = shared;
     options.port_min = 10'000;
     options.port_max = 30'000;
     const double before_kb = resident_kb();
@@ -294,6 +297,7 @@ void Calls(benchmark::State& state) {
     listen_until(Steady::now() + kTail);
     stop = true;
     crowd_thread.join();
+    const SharedPorts port = media->shared_ports();
     media->stop();
     sched_setaffinity(0, sizeof all, &all);
 
@@ -308,17 +312,17 @@ void Calls(benchmark::State& state) {
     state.counters["key_known_us_p99"] = percentile(reaction_us, 0.99);
     state.counters["off_grid_us_p99.9"] = percentile(crowd.off_grid_us, 0.999);
     state.counters["KB_a_call"] = kb;
+    if (shared) {
+      state.counters["nobodys"] = static_cast<double>(port.strangers + port.late);
+      state.counters["unread"] = static_cast<double>(port.unread);
+      state.counters["unsent"] = static_cast<double>(port.unsent);
+    }
   }
 }
 BENCHMARK(Calls)
-    ->ArgNames({"calls", "inband"})
-    ->ArgsProduct({{50, 200, 800}, {0, 1}})
-    ->Iterations(1)
-    ->UseRealTime()
-    ->Unit(benchmark::kSecond);
-BENCHMARK(Calls)
-    ->ArgNames({"calls", "inband"})
-    ->ArgsProduct({{1600, 2500, 3000}, {0, 1}})
+    ->ArgNames({"calls", "inband", "shared"})
+    ->ArgsProduct({{50, 200, 800, 1600, 2500, 3000}, {0, 1}, {0, 1}})
+    ->ArgsProduct({{4000, 4500}, {0, 1}, {1}})
     ->Iterations(1)
     ->UseRealTime()
     ->Unit(benchmark::kSecond);

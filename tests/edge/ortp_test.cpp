@@ -1,6 +1,8 @@
 #include "edge/ortp.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <set>
@@ -62,6 +64,71 @@ TEST(Endpoint, IsADottedQuadAndNothingElse) {
   for (const char* bad : {"", "localhost", "1.2.3", "1.2.3.4.5", "256.0.0.1", "::1", "1.2.3.4 "}) {
     EXPECT_FALSE(parse_endpoint(bad, 5)) << bad;
   }
+}
+
+TEST(DatagramOutbox, SendsAllAtOnceAndSkipsWhomThereIsNoWayTo) {
+  PortRange ports = range();
+  const PortRange::Pair from = *ports.take(), to = *ports.take();
+  DatagramOutbox outbox(from.rtp);
+  const std::array<std::uint8_t, 2> head{1, 2};
+  for (std::uint8_t i = 0; i < 100; ++i) {
+    const std::array<std::uint8_t, 1> rest{i};
+    EXPECT_TRUE(outbox.push({0x7F000001, to.port}, head, rest));
+    if (i == 50) {
+      EXPECT_TRUE(outbox.push({0xFFFFFFFF, 9}, head, rest));  // nobody may broadcast
+    }
+  }
+  EXPECT_FALSE(outbox.push({0x7F000001, 0}, head, {}));
+  EXPECT_EQ(outbox.waiting(), 101u);
+  outbox.flush();
+  EXPECT_EQ(outbox.waiting(), 0u);
+  EXPECT_EQ(outbox.dropped(), 2u);
+  EXPECT_EQ(outbox.delayed(), 0u);
+  DatagramBatch batch(64);
+  std::uint8_t expected = 0;
+  for (int count; (count = batch.receive(to.rtp.fd())) > 0;) {
+    for (int i = 0; i < count; ++i) {
+      ASSERT_EQ(batch.bytes(i).size(), 3u);
+      EXPECT_EQ(batch.bytes(i)[2], expected++);
+      EXPECT_EQ(batch.from(i).port, from.port);
+    }
+  }
+  EXPECT_EQ(expected, 100);
+}
+
+// Loopback always has room; a byte stream in the socket's place has not.
+TEST(DatagramOutbox, KeepsWhatTheSystemHasNoRoomForAndDropsWhatComesOnTop) {
+  PortRange ports = range();
+  const PortRange::Pair pair = *ports.take();
+  const int listening = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = to_sockaddr({0x7F000001, 0});
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(listening, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listening, 1), 0);
+  getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size);
+  const int writer = socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_EQ(connect(writer, reinterpret_cast<sockaddr*>(&address), size), 0);
+  const int reader = accept(listening, nullptr, nullptr);
+  ASSERT_GE(dup2(writer, pair.rtp.fd()), 0);
+
+  DatagramOutbox outbox(pair.rtp);
+  const std::vector<std::uint8_t> packet(1000, 7);
+  std::size_t pushed = 0;
+  while (outbox.push({0x7F000001, 9}, packet, {})) ASSERT_LT(++pushed, 100'000u);
+  EXPECT_EQ(outbox.dropped(), 1u);
+  EXPECT_GE(outbox.delayed(), 1u);
+  const std::size_t waiting = outbox.waiting();
+  EXPECT_GT(waiting, 0u);
+  // There is room again: what waited goes, in order, and then what is new.
+  std::vector<std::uint8_t> sink(1 << 20);
+  for (int i = 0; i < 10'000 && outbox.waiting() > 0; ++i) {
+    [[maybe_unused]] const auto got = recv(reader, sink.data(), sink.size(), MSG_DONTWAIT);
+    outbox.flush();
+  }
+  EXPECT_EQ(outbox.waiting(), 0u);
+  EXPECT_EQ(outbox.dropped(), 1u);
+  EXPECT_TRUE(outbox.push({0x7F000001, 9}, packet, {}));
+  for (const int fd : {listening, writer, reader}) close(fd);
 }
 
 class Links : public ::testing::Test {

@@ -53,6 +53,7 @@ class Peer {
     send_raw(packet);
   }
   void send_raw(std::span<const std::uint8_t> bytes) { ports_.rtp.send(to_, bytes); }
+  void call_from(Peer& other) { to_ = other.to_; }  // whom the other calls
   void send_rtcp(std::span<const std::uint8_t> bytes) {
     ports_.rtcp.send({to_.ip, static_cast<std::uint16_t>(to_.port + 1)}, bytes);
   }
@@ -121,6 +122,14 @@ class MediaFixture : public ::testing::Test {
     options.port_min = port_min;
     options.port_max = port_max;
     options.threads = threads;
+    ASSERT_TRUE(media->start(options, [] {}).ok());
+  }
+  void start_shared(int threads = 1) {
+    MediaOptions options;
+    options.port_min = 30000;
+    options.port_max = 60000;
+    options.threads = threads;
+    options.shared_ports = true;
     ASSERT_TRUE(media->start(options, [] {}).ok());
   }
   void TearDown() override { media->stop(); }

@@ -232,6 +232,7 @@ absl::Status read_config(const std::string& path, ServeConfig& config) {
     s.text("bind_ip", o.media.bind_ip);
     s.text("external_ip", o.media.external_ip);
     s.count("threads", o.media.threads);
+    s.flag("shared_ports", o.media.shared_ports);
     s.custom("codecs", [&](const json& x) {
       return x.is_string() ? nested(parse_codecs(x.get<std::string>(), o))
                            : "codecs, best first: \"g722,pcmu\"";

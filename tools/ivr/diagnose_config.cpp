@@ -183,7 +183,7 @@ class ConfigDoctor {
       add(Cause::rtp_ports, true, "/rtp/ports", range + " begins with an odd port, which is not used",
           "RTP takes even ports and RTCP the next; a firewall opened by this range may miss one of a pair",
           "begin with an even port", "RFC 3550, 11");
-    if (pairs < calls)
+    if (pairs < calls && !rtp.shared_ports)
       add(Cause::rtp_ports, true, "/rtp/ports",
           range + " has " + std::to_string(pairs) + " pairs, and /limits/calls is " + std::to_string(calls),
           "A call takes a pair, a bridged one two: the next caller is refused with 503",

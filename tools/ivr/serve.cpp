@@ -22,7 +22,8 @@ int serve_main(int argc, char** argv) {
   std::string file, listen, ports, codecs, database, recordings, prompts, cache, external_ip, refusal_log;
   std::vector<std::string> flows, variables, allow;
   int port = -1, threads = -1, calls = -1, drain_s = 5;
-  bool narrate = false, as_json = false, record = false, board = false, demo_users = false;
+  bool narrate = false, as_json = false, record = false, board = false, demo_users = false,
+       shared_ports = false;
   CLI::App app{
       "Answers calls with flows until Ctrl-C, which drains: calls in progress may end, new ones get 503.\n"
       "Everything can stand in a config file (docs/ivr-serve.md); the command line goes over it.",
@@ -42,6 +43,10 @@ int serve_main(int argc, char** argv) {
   app.add_option("--refusal-log", refusal_log,
                  "append a line for each refused request to this file, for fail2ban; -: standard error");
   app.add_option("--rtp-ports", ports, "LOW-HIGH (default 10000-20000)");
+  app.add_flag(
+      "--shared-ports", shared_ports,
+      "one RTP port for each media thread in place of one for each call: for callers behind a proxy or "
+      "rtpengine");
   app.add_option("--codecs", codecs,
                  "taken, and offered in this order (default pcmu,pcma,g722,opus,l16); there is l16-16k too");
   app.add_option("--media-threads", threads, "0: one a core")->check(CLI::Range(0, 256));
@@ -86,6 +91,7 @@ int serve_main(int argc, char** argv) {
   }
   if (port >= 0) o.sip.port = static_cast<std::uint16_t>(port);
   if (threads >= 0) o.media.threads = threads;
+  if (shared_ports) o.media.shared_ports = true;
   if (calls > 0) o.limits.calls = calls;
   if (!database.empty()) o.database = database;
   if (!recordings.empty()) o.recordings = recordings;
@@ -163,6 +169,13 @@ int serve_main(int argc, char** argv) {
     unasked = now.external_ip_error;
   };
   tell_outside();
+  const ivr::SharedPorts shared = (*engine)->stats().shared_ports;
+  if (shared.receive_buffer < shared.receive_buffer_asked)
+    std::fprintf(
+        stderr,
+        "ivr serve: shared RTP ports have a receive buffer of %d bytes, %d were asked for: bursts of many "
+        "calls may be lost; set net.core.rmem_max to %d\n",
+        shared.receive_buffer, shared.receive_buffer_asked, shared.receive_buffer_asked);
 
   Narrator narrator(as_json);
   RefusalLog refusals(config.refusal_log);
@@ -185,6 +198,17 @@ int serve_main(int argc, char** argv) {
   }
   if (!refusals.error().empty()) std::fprintf(stderr, "ivr serve: %s\n", refusals.error().c_str());
   const auto stats = (*engine)->stats();
+  const ivr::SharedPorts& s = stats.shared_ports;
+  if (s.pairs > 0) {
+    std::printf(as_json
+                    ? "{\"event\":\"shared_ports\",\"received\":%llu,\"strangers\":%llu,\"late\":%llu,"
+                      "\"unread\":%llu,\"unsent\":%llu}\n"
+                    : "shared RTP ports: %llu packets, %llu of no call, %llu of calls that were over, %llu "
+                      "not read in time, %llu not sent\n",
+                static_cast<unsigned long long>(s.received), static_cast<unsigned long long>(s.strangers),
+                static_cast<unsigned long long>(s.late), static_cast<unsigned long long>(s.unread),
+                static_cast<unsigned long long>(s.unsent));
+  }
   if (!stats.store_error.empty())
     std::fprintf(stderr, "ivr serve: not everything was kept: %s\n", stats.store_error.c_str());
   if (!as_json) {

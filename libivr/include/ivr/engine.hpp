@@ -156,6 +156,7 @@ struct EngineStats {
   // What far peers are told, by SIP; and why a STUN server did not say so again, in which case the address
   // stays.
   std::string external_ip, external_ip_error;
+  SharedPorts shared_ports;  // up to two seconds old
 };
 
 // The whole IVR: its threads, and the mailboxes between them (docs/architecture.md, section 5).

@@ -359,6 +359,21 @@ struct MediaOptions {
   std::string external_ip;                           // put into SDP; empty: bind_ip. See EngineOptions
   std::uint16_t port_min = 10000, port_max = 20000;  // RTP on even ports, RTCP on the next
   int threads = 0;                                   // 0: one a core
+  // One port pair for each media thread in place of one for each stream, read and sent in batches. For peers
+  // whose media comes from where their SDP says, each call from a port of its own: a proxy, rtpengine, an
+  // SBC. What may be of another call is dropped; media_sorter.hpp has the rule.
+  bool shared_ports = false;
+};
+
+// Of MediaOptions::shared_ports; all zero without.
+struct SharedPorts {
+  int pairs = 0;
+  int receive_buffer = 0, receive_buffer_asked = 0;  // bytes of each; less: net.core.rmem_max is lower
+  std::uint64_t received = 0;                        // packets
+  std::uint64_t strangers = 0;                       // that were of no stream, or not certainly of one,
+  std::uint64_t late = 0;                            // or of one that is over
+  std::uint64_t unread = 0;                          // that found no room when they came
+  std::uint64_t unsent = 0;                          // that the system did not take
 };
 
 // Thread: control only; the events come by next_event() on the control thread, `notify` is called from media
@@ -397,6 +412,7 @@ class MediaPort {
   virtual bool next_event(media::Event& event) = 0;  // false: nothing there
   virtual StreamStats stats(StreamId stream) = 0;    // of an open stream, or of one of the last 1,024 closed
   virtual int open_streams() const = 0;
+  virtual SharedPorts shared_ports() const { return {}; }  // a second old at most
   // Why one more call would make all calls ragged, with the value and the limit; nothing: it would not.
   virtual std::optional<std::string> overload() const { return std::nullopt; }
   virtual void stop() = 0;

@@ -82,7 +82,10 @@ struct RtpTransportCalls {
 
   static int rtp_send(RtpTransport* t, mblk_t* m, int, const sockaddr*, socklen_t) {
     RtpLink& l = link(t);
-    return send(l.rtp_, l.rtp_to_, m);
+    if (l.outbox_ == nullptr || !l.rtp_to_.usable()) return send(l.rtp_, l.rtp_to_, m);
+    if (m->b_cont != nullptr) msgpullup(m, static_cast<std::size_t>(-1));
+    const std::span<const std::uint8_t> packet{m->b_rptr, m->b_wptr};
+    return l.outbox_->push(l.rtp_to_, packet, {}) ? static_cast<int>(packet.size()) : -1;
   }
   static int rtcp_send(RtpTransport* t, mblk_t* m, int, const sockaddr*, socklen_t) {
     RtpLink& l = link(t);
@@ -176,8 +179,9 @@ bool RtpLink::send(int payload_type, bool marker, std::uint32_t timestamp,
     return send_by_ortp(header, payload);
   }
   if (!rtp_to_.usable()) return true;
-  std::array<std::uint8_t, kRtpHeaderBytes + DatagramBatch::kMaxBytes> packet;
   const auto head = write_rtp_header(header);
+  if (outbox_ != nullptr) return outbox_->push(rtp_to_, head, payload);
+  std::array<std::uint8_t, kRtpHeaderBytes + DatagramBatch::kMaxBytes> packet;
   const std::size_t size = std::min(payload.size(), DatagramBatch::kMaxBytes);
   std::memcpy(packet.data(), head.data(), head.size());
   std::memcpy(packet.data() + head.size(), payload.data(), size);

@@ -28,6 +28,8 @@ class RtpLink {
   RtpLink(const RtpLink&) = delete;
   RtpLink& operator=(const RtpLink&) = delete;
 
+  // Where RTP goes in place of the socket, from now on: with what others send there. Null: the socket.
+  void send_by(DatagramOutbox* outbox) noexcept { outbox_ = outbox; }
   void send_to(Endpoint rtp, Endpoint rtcp) noexcept {
     rtp_to_ = rtp, rtcp_to_ = rtcp;
     if (connected_.usable() && connected_ != rtp) connect(false);
@@ -65,6 +67,7 @@ class RtpLink {
 
   const UdpSocket& rtp_;
   const UdpSocket& rtcp_;
+  DatagramOutbox* outbox_ = nullptr;
   Endpoint rtp_to_, rtcp_to_, connected_;
   _RtpSession* session_ = nullptr;
   std::uint32_t arrival_ = 0;  // the clock we give oRTP, in samples; it wants a new value each time

@@ -1,6 +1,7 @@
 #include "edge/udp.hpp"
 
 #include <arpa/inet.h>
+#include <linux/sock_diag.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -13,9 +14,6 @@
 
 namespace ivr {
 namespace {
-
-constexpr int kReceiveBuffer =
-    64 << 10;  // a quarter of a second of packets with the kernel's overhead; a flood is cut here
 
 std::string dotted(std::uint32_t ip) {
   return absl::StrCat(ip >> 24, ".", (ip >> 16) & 255, ".", (ip >> 8) & 255, ".", ip & 255);
@@ -51,7 +49,14 @@ absl::StatusOr<UdpSocket> UdpSocket::bind(Endpoint local, int receive_buffer_byt
     }
     return absl::UnavailableError(absl::StrCat("no UDP socket: ", why));
   }
-  setsockopt(made.fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+  // By force only who administers the network gets more than the system's limit.
+  if (receive_buffer_bytes <= PortRange::kReceiveBuffer ||
+      setsockopt(made.fd_, SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer_bytes, sizeof receive_buffer_bytes) !=
+          0) {
+    setsockopt(made.fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+  }
+  if (receive_buffer_bytes > PortRange::kReceiveBuffer)
+    setsockopt(made.fd_, SOL_SOCKET, SO_SNDBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
   const int on = 1;
   setsockopt(made.fd_, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
   const sockaddr_in address = to_sockaddr(local);
@@ -94,8 +99,27 @@ void UdpSocket::close() noexcept {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-DatagramBatch::DatagramBatch() {
-  for (std::size_t i = 0; i < kSize; ++i) {
+int UdpSocket::receive_buffer() const noexcept {
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  getsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, &size);
+  return bytes / 2;
+}
+
+std::uint32_t UdpSocket::overflowed() const noexcept {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, info.data(), &size);
+  return info[SK_MEMINFO_DROPS];
+}
+
+DatagramBatch::DatagramBatch(int size)
+    : headers_(static_cast<std::size_t>(size)),
+      vectors_(headers_.size()),
+      from_(headers_.size()),
+      notes_(headers_.size()),
+      buffers_(headers_.size()) {
+  for (std::size_t i = 0; i < headers_.size(); ++i) {
     vectors_[i] = {buffers_[i].data(), buffers_[i].size()};
     headers_[i].msg_hdr.msg_iov = &vectors_[i];
     headers_[i].msg_hdr.msg_iovlen = 1;
@@ -139,6 +163,53 @@ bool DatagramBatch::cut(int index) const noexcept {
   return (headers_[static_cast<std::size_t>(index)].msg_hdr.msg_flags & MSG_TRUNC) != 0;
 }
 
+DatagramOutbox::DatagramOutbox(const UdpSocket& socket)
+    : socket_(socket), headers_(kSize), vectors_(kSize), to_(kSize), bytes_(kBytes) {
+  for (std::size_t i = 0; i < kSize; ++i) {
+    headers_[i].msg_hdr.msg_iov = &vectors_[i];
+    headers_[i].msg_hdr.msg_iovlen = 1;
+    headers_[i].msg_hdr.msg_name = &to_[i];
+    headers_[i].msg_hdr.msg_namelen = sizeof to_[i];
+  }
+}
+
+bool DatagramOutbox::push(Endpoint to, std::span<const std::uint8_t> head,
+                          std::span<const std::uint8_t> rest) noexcept {
+  const std::size_t size = head.size() + rest.size();
+  if (count_ == kSize || size > kBytes - used_) flush();
+  if (count_ == kSize || size > kBytes - used_ || !to.usable()) {
+    ++dropped_;
+    return false;
+  }
+  std::uint8_t* const at = bytes_.data() + used_;
+  std::memcpy(at, head.data(), head.size());
+  if (!rest.empty()) std::memcpy(at + head.size(), rest.data(), rest.size());
+  vectors_[count_] = {at, size};
+  to_[count_] = to_sockaddr(to);
+  ++count_;
+  used_ += size;
+  return true;
+}
+
+void DatagramOutbox::flush() noexcept {
+  while (first_ < count_) {
+    const int taken = sendmmsg(socket_.fd(), headers_.data() + first_, static_cast<unsigned>(count_ - first_),
+                               MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (taken > 0) {
+      first_ += static_cast<std::size_t>(taken);
+    } else if (taken < 0 && errno == EINTR) {
+      continue;
+    } else if (taken < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
+      ++delayed_;
+      return;
+    } else {  // this one: there is no way to whom it is for
+      ++first_;
+      ++dropped_;
+    }
+  }
+  first_ = count_ = used_ = 0;
+}
+
 absl::StatusOr<PortRange> PortRange::create(std::string_view bind_ip, std::uint16_t port_min,
                                             std::uint16_t port_max) {
   const auto local = parse_endpoint(bind_ip, 0);
@@ -159,7 +230,7 @@ PortRange::PortRange(Endpoint local, std::uint16_t last)
       taken_(static_cast<std::size_t>((last - local.port + 1) / 2)),
       random_(std::random_device{}()) {}
 
-absl::StatusOr<PortRange::Pair> PortRange::take() {
+absl::StatusOr<PortRange::Pair> PortRange::take(int receive_buffer, int rtcp_buffer) {
   const std::size_t pairs = taken_.size();
   const std::size_t start = random_() % pairs;
   absl::Status refused;
@@ -167,13 +238,13 @@ absl::StatusOr<PortRange::Pair> PortRange::take() {
     const std::size_t at = (start + i) % pairs;
     if (taken_[at]) continue;
     const auto port = static_cast<std::uint16_t>(local_.port + 2 * at);
-    auto rtp = UdpSocket::bind({local_.ip, port}, kReceiveBuffer);
+    auto rtp = UdpSocket::bind({local_.ip, port}, receive_buffer);
     if (!rtp.ok()) {
       refused = rtp.status();
       if (absl::IsResourceExhausted(refused)) return refused;
       continue;
     }
-    auto rtcp = UdpSocket::bind({local_.ip, static_cast<std::uint16_t>(port + 1)}, kReceiveBuffer / 4);
+    auto rtcp = UdpSocket::bind({local_.ip, static_cast<std::uint16_t>(port + 1)}, rtcp_buffer);
     if (!rtcp.ok()) {
       refused = rtcp.status();
       if (absl::IsResourceExhausted(refused)) return refused;

@@ -73,6 +73,7 @@ class Engine::Impl {
   absl::Status learn_address(std::string_view local_ip, std::string& external_ip,
                              std::optional<StunClient>& client);
   void watch_address();
+  void note_ports(Time now);
   absl::Status open_store();
   absl::Status recover();
   absl::Status recover_router();
@@ -92,6 +93,8 @@ class Engine::Impl {
   std::unique_ptr<PromptLibrary> prompts_;
   std::unique_ptr<Switchboard> switchboard_;
   std::optional<StunClient> sip_seen_, media_seen_;
+  Time ports_noted_{};
+  SharedPorts shared_ports_;
   std::thread control_;
   std::atomic<bool> running_{false};
   Mailbox<Request> requests_{kRequests};
@@ -264,6 +267,7 @@ absl::Status Engine::Impl::start() {
   }
   if (auto started = ports_.media->start(options_.media, [sip] { sip->wake(); }); !started.ok())
     return started;
+  note_ports(clock_.now());
   switchboard_ = std::make_unique<Switchboard>(
       options_,
       Switchboard::World{*ports_.sip, *ports_.media, *ports_.http, *prompts_, store_.get(), journal_.get(),
@@ -318,6 +322,7 @@ void Engine::Impl::control() {
     switchboard_->work();
     hand_out();
     watch_address();
+    if (const Time now = clock_.now(); now - ports_noted_ >= 1s) note_ports(now);
     if (!draining_.load(std::memory_order_acquire)) continue;
     switchboard_->drain();
     const Time now = clock_.now();
@@ -332,6 +337,14 @@ void Engine::Impl::control() {
   Request late;
   while (requests_.pop(late)) late(*switchboard_);  // somebody waits for the answer
   sip.stop();
+}
+
+void Engine::Impl::note_ports(Time now) {
+  ports_noted_ = now;
+  if (!options_.media.shared_ports) return;
+  const SharedPorts numbers = ports_.media->shared_ports();
+  const std::lock_guard lock(events_mutex_);
+  shared_ports_ = numbers;
 }
 
 void Engine::Impl::watch_address() {
@@ -353,6 +366,7 @@ void Engine::Impl::stop(Millis grace) {
   ports_.sip->wake();
   control_.join();
   ports_.media->stop();
+  note_ports(clock_.now());
   switchboard_->work();  // recordings that ended with their streams, records that were committed
   switchboard_->close_rest();
   switchboard_->save_router();
@@ -477,6 +491,7 @@ EngineStats Engine::Impl::stats() const {
   stats.events_dropped = events_dropped_;
   stats.external_ip = external_ip_;
   stats.external_ip_error = external_ip_error_;
+  stats.shared_ports = shared_ports_;
   return stats;
 }
 

@@ -23,7 +23,10 @@ namespace {
 
 constexpr std::size_t kClosedKept = 1024;  // streams whose numbers are kept after their end
 constexpr int kMostLate = 500;             // of a thousand milliseconds, in every media thread: no more calls
-constexpr auto kPortPatience = 200ms;      // open() waits so long for streams that are closing
+// Of a port that many share, in bytes: what 4,500 peers send in the 20 ms of a tick, with what the kernel
+// counts for a packet, twice over; their reports are fewer.
+constexpr int kSharedBuffer = 4 << 20, kSharedReports = 1 << 20;
+constexpr auto kPortPatience = 200ms;  // open() waits so long for streams that are closing
 
 // Control's side: who lives where, which ports are taken, and the commands and notices that cross.
 class RtpMedia final : public MediaPort {
@@ -57,6 +60,15 @@ class RtpMedia final : public MediaPort {
     const int wanted = options.threads == 0 ? cores : options.threads;
     for (int i = 0; i < wanted; ++i) {
       auto made = std::make_unique<Home>(clock_, *writer_, signalled_, notify_);
+      if (options.shared_ports) {
+        auto pair = ports_->take(kSharedBuffer, kSharedReports);
+        if (!pair.ok()) {
+          threads_.clear();
+          writer_.reset();
+          return pair.status();
+        }
+        made->thread.share_port(*std::move(pair), wanted > 1);
+      }
       if (absl::Status started = made->thread.start(); !started.ok()) {
         threads_.clear();
         writer_.reset();
@@ -78,21 +90,17 @@ class RtpMedia final : public MediaPort {
     if (threads_.empty()) return absl::FailedPreconditionError("media is not started");
     if (streams_.contains(id))
       return absl::AlreadyExistsError(absl::StrCat("stream ", id, " is open already"));
-    auto ports = ports_->take();
-    if (!ports.ok() && closing_ > 0) {
-      // Ports of streams that were just closed are free within a millisecond.
-      wake();
-      const auto until = std::chrono::steady_clock::now() + kPortPatience;
-      while (!ports.ok() && closing_ > 0 && std::chrono::steady_clock::now() < until) {
-        std::this_thread::yield();
-        if (collect()) ports = ports_->take();
-      }
-    }
-    if (!ports.ok()) return ports.status();
     Entry entry;
-    entry.stream = std::make_unique<MediaStream>(id, options, *std::move(ports));
+    entry.home = entry.port_of = emptiest();
+    if (options_.shared_ports) {
+      entry.stream = std::make_unique<MediaStream>(id, options, PortRange::Pair{},
+                                                   threads_[entry.home]->thread.shared_port());
+    } else {
+      auto ports = take_ports();
+      if (!ports.ok()) return ports.status();
+      entry.stream = std::make_unique<MediaStream>(id, options, *std::move(ports));
+    }
     entry.symmetric = options.symmetric;
-    entry.home = emptiest();
     ++threads_[entry.home]->streams;
     const Address address{shown_ip_, entry.stream->port()};
     post(streams_.emplace(id, std::move(entry)).first->second, MediaCommand::Attach{});
@@ -133,6 +141,13 @@ class RtpMedia final : public MediaPort {
     known.comfort_noise_type = remote.comfort_noise_type;
     known.send = remote.send;
     known.receive = remote.receive;
+    known.address.sorted = options_.shared_ports;
+    if (options_.shared_ports) {
+      post(entry->port_of,
+           {entry->stream.get(),
+            MediaCommand::Announce{
+                known.address, {known.receive_type, known.receive_event_type, known.comfort_noise_type}}});
+    }
     post(*entry, MediaCommand::SetRemote{known, std::move(codec)});
   }
 
@@ -241,8 +256,8 @@ class RtpMedia final : public MediaPort {
       const StreamId supervisor = entry->supervisors.back();
       leave(supervisor, streams_.at(supervisor));
     }
-    post(*entry, MediaCommand::Close{});
     entry->closing = true;
+    post_close(*entry);
     ++closing_;
     --open_;
   }
@@ -266,6 +281,24 @@ class RtpMedia final : public MediaPort {
 
   int open_streams() const override { return open_; }
 
+  SharedPorts shared_ports() const override {
+    if (threads_.empty()) return last_ports_;
+    SharedPorts all;
+    if (!options_.shared_ports) return all;
+    for (const auto& home : threads_) {
+      const auto& numbers = home->thread.port_numbers();
+      ++all.pairs;
+      all.receive_buffer_asked = kSharedBuffer;
+      all.receive_buffer = home->thread.shared_port()->rtp.receive_buffer();
+      all.received += numbers.received;
+      all.strangers += numbers.strangers;
+      all.late += numbers.late;
+      all.unread += numbers.unread;
+      all.unsent += numbers.unsent;
+    }
+    return all;
+  }
+
   std::optional<std::string> overload() const override {
     if (threads_.empty()) return std::nullopt;
     int least = 1000;
@@ -280,6 +313,7 @@ class RtpMedia final : public MediaPort {
     if (threads_.empty()) return;
     for (auto& home : threads_) home->thread.stop();
     stopped_ = true;
+    last_ports_ = shared_ports();
     // The threads are gone: what was theirs is ours, and open recordings are made whole.
     for (auto& [id, entry] : streams_) entry.stream->end();
     for (auto& home : threads_) {
@@ -304,13 +338,16 @@ class RtpMedia final : public MediaPort {
   };
   struct Entry {
     std::unique_ptr<MediaStream> stream;
-    std::size_t home = 0;
+    std::size_t home = 0;     // the thread it is in, or on its way to,
+    std::size_t port_of = 0;  // and that whose port it shares
     int event_type = -1, event_clock_hz = kSampleRateHz;
     Codec codec = Codec::pcmu;  // that the stream has
     CodecWishes wishes;
     bool symmetric = true;
     bool closing = false;
     bool moving = false;                   // on its way to `home`
+    std::size_t leaving = 0;               // the thread that it has not left yet
+    bool forgotten = false;                // by its port, which will say so
     std::vector<MediaCommand::What> held;  // until it is there
     // Whom it is to be connected with; all who are connected have one home. While one of two is moving the
     // media threads know nothing of it, and connect() tells them when it has arrived.
@@ -340,13 +377,40 @@ class RtpMedia final : public MediaPort {
     return best;
   }
 
+  absl::StatusOr<PortRange::Pair> take_ports() {
+    auto ports = ports_->take();
+    if (ports.ok() || closing_ == 0) return ports;
+    // Ports of streams that were just closed are free within a millisecond.
+    wake();
+    const auto until = std::chrono::steady_clock::now() + kPortPatience;
+    while (!ports.ok() && closing_ > 0 && std::chrono::steady_clock::now() < until) {
+      std::this_thread::yield();
+      if (collect()) ports = ports_->take();
+    }
+    return ports;
+  }
+
+  // In a thread whose port it does not use.
+  bool is_guest(const Entry& entry) const { return options_.shared_ports && entry.home != entry.port_of; }
+
+  // A guest's port is told first, so that nothing is handed on to a stream that is gone.
+  void post_close(Entry& entry) {
+    if (entry.moving || !is_guest(entry)) return post(entry, MediaCommand::Close{});
+    entry.forgotten = true;
+    post(entry.port_of, {entry.stream.get(), MediaCommand::Forget{}});
+  }
+
   void post(Entry& entry, MediaCommand::What what) {
     if (entry.moving) {
       entry.held.push_back(std::move(what));
     } else {
-      threads_[entry.home]->thread.post({entry.stream.get(), std::move(what)});
-      if (!rounds_) threads_[entry.home]->thread.wake();
+      post(entry.home, {entry.stream.get(), std::move(what)});
     }
+  }
+
+  void post(std::size_t home, MediaCommand&& command) {
+    threads_[home]->thread.post(std::move(command));
+    if (!rounds_) threads_[home]->thread.wake();
   }
 
   // Ends its bridge.
@@ -393,7 +457,14 @@ class RtpMedia final : public MediaPort {
   }
 
   void move(Entry& entry, std::size_t to) {
-    if (!entry.moving) post(entry, MediaCommand::Detach{});
+    if (!entry.moving) {
+      entry.leaving = entry.home;
+      if (is_guest(entry)) {
+        post(entry.port_of, {entry.stream.get(), MediaCommand::Hold{}});
+      } else {
+        post(entry, MediaCommand::Detach{});
+      }
+    }
     --threads_[entry.home]->streams;
     ++threads_[to]->streams;
     entry.home = to;
@@ -409,13 +480,26 @@ class RtpMedia final : public MediaPort {
     entry.stream->move_recordings(pool);
     entry.moving = false;
     post(entry, MediaCommand::Attach{});
+    if (is_guest(entry)) {
+      post(entry.port_of, {entry.stream.get(), MediaCommand::Route{&threads_[entry.home]->thread}});
+    }
     std::vector<MediaCommand::What> held;
     held.swap(entry.held);
     for (MediaCommand::What& what : held) {
       if (auto* record = std::get_if<MediaCommand::StartRecord>(&what)) record->recording->move_to(pool);
+      if (std::holds_alternative<MediaCommand::Close>(what)) return post_close(entry);
       post(entry, std::move(what));
     }
     connect(id);
+  }
+
+  // Its port hands nothing on to the thread that it is in any more.
+  void on_held(StreamId id) {
+    const auto found = streams_.find(id);
+    if (found == streams_.end()) return;
+    Entry& entry = found->second;
+    if (entry.forgotten) return post(entry, MediaCommand::Close{});
+    post(entry.leaving, {entry.stream.get(), MediaCommand::Detach{}});
   }
 
   // Tells the media thread how a stream is connected with those that are there, and gives them what it takes.
@@ -460,7 +544,7 @@ class RtpMedia final : public MediaPort {
     closed_.emplace_back(id, entry.stream->counters().read());
     own_.push_back(media::Closed{id, closed_.back().second});
     if (closed_.size() > kClosedKept) closed_.pop_front();
-    ports_->give_back(entry.stream->port());
+    if (!options_.shared_ports) ports_->give_back(entry.stream->port());
     --threads_[entry.home]->streams;
     --closing_;
     streams_.erase(found);
@@ -491,6 +575,8 @@ class RtpMedia final : public MediaPort {
         detached != nullptr && !stopped_) {
       arrive(detached->stream);
     }
+    if (const auto* held = std::get_if<Notice::Held>(&notice.what); held != nullptr && !stopped_)
+      on_held(held->stream);
   }
 
   bool take_event(media::Event& event) {
@@ -535,6 +621,7 @@ class RtpMedia final : public MediaPort {
   std::size_t turn_ = 0;
   int open_ = 0, closing_ = 0;
   bool stopped_ = false;
+  SharedPorts last_ports_;  // of the run that is over
 };
 
 #endif

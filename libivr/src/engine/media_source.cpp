@@ -19,12 +19,16 @@ bool is_private(std::uint32_t ip) noexcept {
 
 }  // namespace
 
+bool SourceGuard::behind_nat(const Negotiated& negotiated) noexcept {
+  const bool elsewhere = negotiated.signalling_ip != 0 ? negotiated.signalling_ip != negotiated.rtp.ip
+                                                       : !is_private(negotiated.local_ip);
+  return negotiated.symmetric && negotiated.rtp.usable() && is_private(negotiated.rtp.ip) && elsewhere;
+}
+
 void SourceGuard::negotiate(const Negotiated& negotiated) noexcept {
   if (negotiated == negotiated_) return;
   negotiated_ = negotiated;
-  const bool elsewhere = negotiated.signalling_ip != 0 ? negotiated.signalling_ip != negotiated.rtp.ip
-                                                       : !is_private(negotiated.local_ip);
-  nat_ = negotiated.symmetric && negotiated.rtp.usable() && is_private(negotiated.rtp.ip) && elsewhere;
+  nat_ = behind_nat(negotiated);
   source_ = nat_ ? Endpoint{} : negotiated.rtp;
   rtcp_source_ = nat_ ? Endpoint{} : negotiated.rtcp;
   ssrc_ = 0;
@@ -38,6 +42,13 @@ bool SourceGuard::hears(Endpoint from, std::uint32_t ssrc, Time now) noexcept {
     return true;
   }
   if (!nat_) return false;
+  if (negotiated_.sorted) {
+    if (from != source_) rtcp_source_ = {};
+    source_ = from;
+    ssrc_ = ssrc;
+    heard_ = now;
+    return true;
+  }
   if (negotiated_.signalling_ip != 0 && from.ip != negotiated_.signalling_ip && from != negotiated_.rtp)
     return false;
   if (source_.usable() && (now - heard_ < kSilence || ssrc != ssrc_)) return false;

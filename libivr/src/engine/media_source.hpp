@@ -17,6 +17,8 @@ namespace ivr {
 // - RTCP comes from the negotiated RTCP address; in NAT mode from the RTP source's IP, with the port of the
 // first.
 // - Only a new address by SDP starts afresh.
+// - On a port that many streams share a SourceSorter has decided already, and in NAT mode what comes is his
+//   word.
 //
 // "Valid" is the caller's judgement: version, payload type and size.
 //
@@ -29,9 +31,12 @@ class SourceGuard {
     std::uint32_t signalling_ip = 0;  // 0: unknown
     std::uint32_t local_ip = 0;
     bool symmetric = true;
+    bool sorted = false;  // what we get has been through a SourceSorter
     friend bool operator==(const Negotiated&, const Negotiated&) = default;
   };
   static constexpr Micros kSilence = 5s;
+
+  static bool behind_nat(const Negotiated& negotiated) noexcept;
 
   void negotiate(const Negotiated& negotiated) noexcept;  // the same again changes nothing
 

@@ -62,13 +62,17 @@ StreamStats StreamCounters::read() const noexcept {
   return stats;
 }
 
-MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::Pair ports)
+MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::Pair ports,
+                         const PortRange::Pair* shared)
     : id_(id),
       options_(options),
       ports_(std::move(ports)),
-      link_(ports_.rtp, ports_.rtcp),
+      shared_(shared),
+      link_(shared != nullptr ? shared->rtp : ports_.rtp, shared != nullptr ? shared->rtcp : ports_.rtcp),
       keys_(*TelephoneEventReceiver::create()),
       clock_(random_bits()) {
+  place.id = id;
+  place.stream = this;
   recordings_.reserve(kUsualRecordings);
   if (options_.measure_voice) voice_ = *VoiceActivity::create();
 }
@@ -357,7 +361,7 @@ void MediaStream::tick(Time now) noexcept {
   if (!negotiated_) return;
   tick_hearing(now);
   if (++ticks_ % 50 == 0) {
-    link_.connect(host_->crowded() && now - heard_ < kSteady);
+    if (!shares_port()) link_.connect(host_->crowded() && now - heard_ < kSteady);
     tick_numbers();
   }
   if (remote_.receive && options_.rtp_timeout > 0ms && !timed_out_ && now - heard_ >= options_.rtp_timeout) {

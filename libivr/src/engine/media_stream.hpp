@@ -11,6 +11,7 @@
 #include "edge/ortp.hpp"
 #include "edge/udp.hpp"
 #include "engine/media_order.hpp"
+#include "engine/media_sorter.hpp"
 #include "engine/media_source.hpp"
 #include "engine/recording.hpp"
 #include "engine/stream_codec.hpp"
@@ -58,7 +59,10 @@ struct Notice {
   struct Detached {
     StreamId stream = 0;
   };  // may be attached to another thread
-  using What = std::variant<std::monostate, media::Event, Released, Detached>;
+  struct Held {
+    StreamId stream = 0;
+  };  // nothing more goes from its port to the thread that it is in
+  using What = std::variant<std::monostate, media::Event, Released, Detached, Held>;
   What what;
   std::unique_ptr<Playing> playing;
   std::unique_ptr<Dialling> dialling;
@@ -122,10 +126,15 @@ class MediaStream {
     bool send = true, receive = true;
   };
 
-  MediaStream(StreamId id, const StreamOptions& options, PortRange::Pair ports);
+  // On a port of its own, or on one that is shared and borrowed.
+  MediaStream(StreamId id, const StreamOptions& options, PortRange::Pair ports,
+              const PortRange::Pair* shared = nullptr);
 
   StreamId id() const noexcept { return id_; }
-  std::uint16_t port() const noexcept { return ports_.port; }
+  std::uint16_t port() const noexcept { return shares_port() ? shared_->port : ports_.port; }
+  bool shares_port() const noexcept { return shared_ != nullptr; }
+  const PortRange::Pair* shared_port() const noexcept { return shared_; }
+  void send_by(DatagramOutbox* outbox) noexcept { link_.send_by(outbox); }
   int rtp_fd() const noexcept { return ports_.rtp.fd(); }
   int rtcp_fd() const noexcept { return ports_.rtcp.fd(); }
   const StreamCounters& counters() const noexcept { return counters_; }
@@ -157,10 +166,15 @@ class MediaStream {
   void received_rtcp(std::span<const std::uint8_t> packet, bool cut, Endpoint from, Time now) noexcept;
   void tick(Time now) noexcept;  // every 20 ms
   void heard_tone(const DtmfEvent& event) noexcept;
+  void prefetch() const noexcept {  // what a packet will need
+    const char* const at = reinterpret_cast<const char*>(&counters_);
+    for (int i = 0; i < 8; ++i) __builtin_prefetch(at + 64 * i);
+  }
   bool alone() const noexcept {  // nobody waits for what it hears
     return peer_ == nullptr && party_ == nullptr && supervisors_ == nullptr;
   }
 
+  SourceSorter::Line place;                     // of the thread whose port it shares
   int phase = 0;                                // the thread's notes: which of its 20 ms
   bool more_waits = false;                      // the socket was not emptied
   bool polled = false;                          // with its phase, and not when something comes
@@ -225,6 +239,7 @@ class MediaStream {
   const StreamId id_;
   const StreamOptions options_;
   PortRange::Pair ports_;
+  const PortRange::Pair* const shared_ = nullptr;
   RtpLink link_;
   MediaHost* host_ = nullptr;
   StreamCounters counters_;
