@@ -1,8 +1,6 @@
-#include <algorithm>
 #include "ivr/version.hpp"
+#include <algorithm>
 
 #include <gtest/gtest.h>
 
-TEST(Version, IsThreeNumbers) {
-  EXPECT_EQ(std::count(ivr::version().begin(), ivr::version().end(), '.'), 2);
-}
+TEST(Version, IsThreeNumbers) { EXPECT_EQ(std::count(ivr::version().begin(), ivr::version().end(), '.'), 2); }

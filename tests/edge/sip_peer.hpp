@@ -32,7 +32,8 @@ inline SipOptions short_sessions() {
 // A stack with its events in a list. Reactions run inside the sink, as an engine's would.
 class Station {
  public:
-  explicit Station(SipOptions options = {.t1 = 100ms, .t1x64 = 6400ms}, const Shedding& shedding = {});
+  explicit Station(SipOptions options = {.t1 = 100ms, .t1x64 = 6400ms},
+                   const EarlyRefusalOptions& early_refusal = {});
 
   SofiaSip& operator*() { return sip_; }
   SofiaSip* operator->() { return &sip_; }

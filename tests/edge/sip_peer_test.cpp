@@ -17,7 +17,7 @@ namespace ivr::test {
 
 using namespace std::chrono_literals;
 
-Station::Station(SipOptions options, const Shedding& shedding) : sip_(shedding) {
+Station::Station(SipOptions options, const EarlyRefusalOptions& early_refusal) : sip_(early_refusal) {
   options.port = 0;
   const absl::Status started = sip_.start(options, [this](const sip::Event& event) {
     events.push_back(event);

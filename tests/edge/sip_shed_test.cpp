@@ -20,8 +20,8 @@ void wait_unread(std::chrono::milliseconds wait) {
 }
 
 struct UnreadFlood {
-  explicit UnreadFlood(const Shedding& shedding)
-      : ivr({.t1 = 2000ms, .t1x64 = 8000ms}, shedding), peer(RawPeer::Kind::udp, ivr->local_address()) {
+  explicit UnreadFlood(const EarlyRefusalOptions& early_refusal)
+      : ivr({.t1 = 2000ms, .t1x64 = 8000ms}, early_refusal), peer(RawPeer::Kind::udp, ivr->local_address()) {
     ivr.react = [this](const sip::Event& event) {
       if (const auto* invited = std::get_if<sip::Invited>(&event)) ivr->answer(invited->leg, kAnswer);
     };
@@ -49,7 +49,7 @@ struct UnreadFlood {
 };
 
 TEST(SofiaShed, RefusesCallsThatHaveWaitedTooLongWithOthersBehindThem) {
-  UnreadFlood flood({.after = 5ms, .retry_after = 7s});
+  UnreadFlood flood({.limit = 5ms, .retry_after = 7s});
   flood.send();
   wait_unread(5ms);
   ASSERT_TRUE(flood.all_answered());
@@ -71,7 +71,7 @@ TEST(SofiaShed, RefusesCallsThatHaveWaitedTooLongWithOthersBehindThem) {
 }
 
 TEST(SofiaShed, HearsOfNoAckToSuchARefusalAndServesTheNextCall) {
-  UnreadFlood flood({.after = 5ms});
+  UnreadFlood flood({.limit = 5ms});
   flood.send();
   wait_unread(5ms);
   ASSERT_TRUE(flood.all_answered());
@@ -93,7 +93,7 @@ TEST(SofiaShed, HearsOfNoAckToSuchARefusalAndServesTheNextCall) {
 }
 
 TEST(SofiaShed, ServesACallThatIsUpHoweverLate) {
-  UnreadFlood flood({.after = 5ms});
+  UnreadFlood flood({.limit = 5ms});
   RawDialog up(flood.peer, flood.ivr.uri("2001"));
   EXPECT_TRUE(flood.peer.send(up.request("INVITE", "", kOffer)));
   const auto answer = flood.peer.wait_status({&flood.ivr}, 200);
@@ -111,7 +111,7 @@ TEST(SofiaShed, ServesACallThatIsUpHoweverLate) {
 }
 
 TEST(SofiaShed, LetsEverybodyWaitWhoseServerSaysSo) {
-  UnreadFlood flood({.after = 0ms});
+  UnreadFlood flood({.limit = 0ms});
   flood.send();
   wait_unread(5ms);
   ASSERT_TRUE(flood.all_answered());

@@ -8,7 +8,7 @@
 #include "core/early_refusal.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const ivr::EarlyRefusal refusal({.secret = "s3cr3t"});
+  static const ivr::EarlyRefusal refusal({}, "s3cr3t");
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::string_view first = text.substr(0, text.find('\n'));
   const std::string_view rest = text.substr(first.size() < text.size() ? first.size() + 1 : text.size());

@@ -147,7 +147,8 @@ std::string mark_of(const Headers& headers) {
 
 }  // namespace
 
-EarlyRefusal::EarlyRefusal(EarlyRefusalOptions options) : options_(std::move(options)) {}
+EarlyRefusal::EarlyRefusal(const EarlyRefusalOptions& options, std::string secret)
+    : options_(options), secret_(std::move(secret)) {}
 
 std::optional<EarlyRefusal::Reply> EarlyRefusal::refuse(std::string_view first, std::string_view rest,
                                                         const Address& source) const {
@@ -166,7 +167,7 @@ std::optional<EarlyRefusal::Reply> EarlyRefusal::refuse(std::string_view first, 
   text.append("SIP/2.0 503 Service Unavailable\r\nVia: ").append(hop->via).append("\r\n");
   text.append(headers->more_vias);
   text.append("From: ").append(headers->from).append("\r\nTo: ").append(headers->to);
-  text.append(";tag=").append(options_.secret).append(mark_of(*headers));
+  text.append(";tag=").append(secret_).append(mark_of(*headers));
   text.append("\r\nCall-ID: ").append(headers->call_id).append("\r\nCSeq: ").append(headers->cseq);
   const auto seconds = (options_.retry_after.count() + 999) / 1000;
   reply.from = uri_in(headers->from);
@@ -179,7 +180,7 @@ std::optional<EarlyRefusal::Reply> EarlyRefusal::refuse(std::string_view first, 
 }
 
 bool EarlyRefusal::acknowledges(std::string_view first, std::string_view rest) const {
-  return first.starts_with("ACK ") && rest.find(";tag=" + options_.secret) != rest.npos;
+  return first.starts_with("ACK ") && rest.find(";tag=" + secret_) != rest.npos;
 }
 
 }  // namespace ivr

@@ -12,7 +12,6 @@ namespace ivr {
 struct EarlyRefusalOptions {
   Millis limit = 50ms;  // that an INVITE may have waited to be read, while others wait behind it; 0: for ever
   Millis retry_after = 5s;  // told with the 503
-  std::string secret;       // begins our tags, so that the ACKs to them are known: letters and digits
 };
 
 // The 503 for a call that there is no time for, from the bytes of its INVITE alone: no transaction is begun
@@ -22,12 +21,12 @@ struct EarlyRefusalOptions {
 // Thread: any.
 class EarlyRefusal {
  public:
-  explicit EarlyRefusal(EarlyRefusalOptions options);
+  // `secret` begins our tags, so that the ACKs to them are known: letters and digits.
+  EarlyRefusal(const EarlyRefusalOptions& options, std::string secret);
 
   // One datagram alone may be late because the machine was: an overload has others behind it.
-  bool late(Micros waited, std::size_t bytes_behind) const {
-    return options_.limit > Millis{0} && waited > options_.limit && bytes_behind >= kCrowd;
-  }
+  bool late(Micros waited) const { return options_.limit > Millis{0} && waited > options_.limit; }
+  static bool crowded(std::size_t bytes_behind) { return bytes_behind >= kCrowd; }
 
   struct Reply {
     std::string text;
@@ -41,12 +40,11 @@ class EarlyRefusal {
   // The ACK to such a 503: nobody waits for it.
   bool acknowledges(std::string_view first, std::string_view rest) const;
 
-  const EarlyRefusalOptions& options() const { return options_; }
-
  private:
   static constexpr std::size_t kCrowd = 16 << 10;  // bytes as the system counts them: about ten datagrams
 
   EarlyRefusalOptions options_;
+  std::string secret_;
 };
 
 }  // namespace ivr

@@ -55,8 +55,8 @@ struct RegisterReply {
 //
 // A user has as many contacts as he has devices. A contact of the same device, by +sip.instance, takes the
 // place of the one before: a phone that was started anew is not rung twice. One more than the limit takes the
-// place of the contact that has not come for the longest time: phones without +sip.instance that start anew at
-// other ports do not lock their user out. A REGISTER is taken whole or not at all.
+// place of the contact that has not come for the longest time: phones without +sip.instance that start anew
+// at other ports do not lock their user out. A REGISTER is taken whole or not at all.
 //
 // NAT: a contact with another host than the packet came from is dialled where the packet came from, unless a
 // proxy has passed it on.

@@ -5,7 +5,8 @@
 
 namespace ivr {
 
-// Wall-clock instants that never jump: the wall time at construction plus what the monotonic clock says since.
+// Wall-clock instants that never jump: the wall time at construction plus what the monotonic clock says
+// since.
 //
 // Thread:   any.
 // Realtime: now() is one vDSO call.
@@ -13,7 +14,8 @@ class SteadyClock {
  public:
   SteadyClock();
   Time now() const noexcept;
-  std::chrono::steady_clock::time_point steady(Time at) const noexcept;  // the same instant for condition variables
+  std::chrono::steady_clock::time_point steady(
+      Time at) const noexcept;  // the same instant for condition variables
 
  private:
   Time wall_;

@@ -2,16 +2,12 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
-#include <filesystem>
 #include <string>
-#include <system_error>
-#include <utility>
 
 #include "edge/random.hpp"
 #include "edge/sofia_stack.hpp"
@@ -24,42 +20,39 @@
 namespace ivr {
 namespace {
 
-Address address_in(const sockaddr_storage& at) {
-  std::array<char, 64> host{}, port{};
-  if (getnameinfo(reinterpret_cast<const sockaddr*>(&at), sizeof at, host.data(), host.size(), port.data(),
-                  port.size(), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-    return {};
-  return {host.data(), static_cast<std::uint16_t>(std::atoi(port.data()))};
-}
-
-// The library keeps its sockets to itself, but the system knows what is bound to an address of ours.
+// The library keeps its sockets to itself, but the system knows what is bound to a port of ours. The address
+// may have been given in another form than the system's.
 int find_socket(const Address& local) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
-    const int fd = std::atoi(entry.path().filename().c_str());
+  int found = -1;
+  const long most = sysconf(_SC_OPEN_MAX);
+  for (int fd = 0; fd < most; ++fd) {
     int type = 0;
     socklen_t length = sizeof type;
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_DGRAM) continue;
-    sockaddr_storage bound{};
+    su_sockaddr_t bound{};
     length = sizeof bound;
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &length) != 0) continue;
-    const Address at = address_in(bound);
-    if (at.port == local.port && at.ip == local.ip) return fd;
+    if (getsockname(fd, &bound.su_sa, &length) != 0) continue;
+    const Address at = address_of(bound);
+    if (at == local) return fd;
+    if (at.port == local.port) found = fd;
   }
-  return -1;
+  return found;
 }
 
 }  // namespace
 
-void SofiaStack::start_shedding() {
+absl::Status SofiaStack::start_shedding() {
   early_refusal_.reset();
-  if (!options_.udp || shedding_.after <= 0ms) return;
+  if (!options_.udp || early_refusal_options_.limit <= 0ms) return absl::OkStatus();
   udp_fd_ = find_socket(local_);
-  if (udp_fd_ < 0) return;
+  if (udp_fd_ < 0)
+    return absl::InternalError("SIP: no UDP socket of ours at " + local_.ip + ":" +
+                               std::to_string(local_.port) + ", though we listen there");
   (void)waited();  // the system notes when a datagram came from the first time on that it is asked
   char secret[17] = "";
   std::snprintf(secret, sizeof secret, "%08x%08x", random_bits(), random_bits());
-  early_refusal_.emplace(EarlyRefusalOptions{shedding_.after, shedding_.retry_after, secret});
+  early_refusal_.emplace(early_refusal_options_, secret);
+  return absl::OkStatus();
 }
 
 // How long the datagram that was read last had waited. Nothing: the system does not say, or the clock was
@@ -78,11 +71,11 @@ bool SofiaStack::takes(msg_t* message, std::string_view first, std::string_view 
   if (early_refusal_->acknowledges(first, rest)) return true;
   if (!first.starts_with("INVITE ")) return false;
   const auto late_by = waited();
-  if (!late_by || *late_by <= shedding_.after) return false;
+  if (!late_by || !early_refusal_->late(*late_by)) return false;
   std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
   socklen_t length = sizeof memory;
   if (getsockopt(udp_fd_, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return false;
-  if (!early_refusal_->late(*late_by, memory[SK_MEMINFO_RMEM_ALLOC])) return false;
+  if (!EarlyRefusal::crowded(memory[SK_MEMINFO_RMEM_ALLOC])) return false;
   const auto reply = early_refusal_->refuse(first, rest, address_of(message));
   if (!reply) return false;
   su_sockaddr_t to = *msg_addr(message);

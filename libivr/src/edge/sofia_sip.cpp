@@ -6,7 +6,8 @@
 
 namespace ivr {
 
-SofiaSip::SofiaSip(const Shedding& shedding) : stack_(std::make_unique<SofiaStack>(shedding)) {}
+SofiaSip::SofiaSip(const EarlyRefusalOptions& early_refusal)
+    : stack_(std::make_unique<SofiaStack>(early_refusal)) {}
 SofiaSip::~SofiaSip() = default;
 
 absl::Status SofiaSip::start(const SipOptions& options, Sink sink) {
@@ -43,8 +44,8 @@ std::string SofiaSip::contact_for(const std::string& peer_ip) const {
   return stack_->far_contact(peer_ip, false);
 }
 
-std::unique_ptr<SipPort> make_sofia_sip(const Shedding& shedding) {
-  return std::make_unique<SofiaSip>(shedding);
+std::unique_ptr<SipPort> make_sofia_sip(const EarlyRefusalOptions& early_refusal) {
+  return std::make_unique<SofiaSip>(early_refusal);
 }
 
 }  // namespace ivr

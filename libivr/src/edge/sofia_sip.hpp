@@ -2,19 +2,12 @@
 #include <cstddef>
 #include <memory>
 
+#include "core/early_refusal.hpp"
 #include "ivr/ports.hpp"
 
 namespace ivr {
 
 class SofiaStack;
-
-// Calls that come by UDP faster than they can be served. One that has waited so long to be read, with others
-// behind it, is refused with 503 before it costs more, and told when to come again; it is told as
-// sip::Refused. Calls that are up are served however late.
-struct Shedding {
-  Millis after = 50ms;  // 0: never
-  Millis retry_after = 5s;
-};
 
 // SipPort over sofia-sip's NUA, without its SDP engine: bodies go through untouched, offer/answer is the
 // caller's. Dialogs, transactions, PRACK, REFER and session timers are the library's, digest is ours. What
@@ -22,6 +15,9 @@ struct Shedding {
 //
 // With SipOptions::users it is a registrar too: it takes REGISTER from them, and asks callers who claim to be
 // one of them, at an address of ours, for the password. Who errs often is not listened to for a minute.
+//
+// Calls that come by UDP faster than they can be served are refused early, and told as sip::Refused; those
+// that are up are served however late.
 //
 // It does not resolve media, and refuses every method that an IVR has no use for (405).
 //
@@ -31,7 +27,7 @@ struct Shedding {
 // Times:    run() rounds its wait up to a whole millisecond, the stack's clock.
 class SofiaSip final : public SipPort {
  public:
-  explicit SofiaSip(const Shedding& shedding = {});
+  explicit SofiaSip(const EarlyRefusalOptions& early_refusal = {});
   ~SofiaSip() override;  // stops
 
   absl::Status start(const SipOptions& options, Sink sink) override;
@@ -65,6 +61,6 @@ class SofiaSip final : public SipPort {
   std::unique_ptr<SofiaStack> stack_;
 };
 
-std::unique_ptr<SipPort> make_sofia_sip(const Shedding& shedding = {});
+std::unique_ptr<SipPort> make_sofia_sip(const EarlyRefusalOptions& early_refusal = {});
 
 }  // namespace ivr

@@ -82,8 +82,8 @@ SofiaLeg::~SofiaLeg() {
   if (timer) su_timer_destroy(timer);
 }
 
-SofiaStack::SofiaStack(const Shedding& shedding)
-    : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), shedding_(shedding) {}
+SofiaStack::SofiaStack(const EarlyRefusalOptions& early_refusal)
+    : wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), early_refusal_options_(early_refusal) {}
 
 SofiaStack::~SofiaStack() {
   stop();
@@ -153,8 +153,9 @@ absl::Status SofiaStack::start(const SipOptions& options, SipPort::Sink sink) {
     stop();
     return absl::UnavailableError("SIP: cannot listen on " + where + why_not(options_));
   }
-  start_shedding();
-  return absl::OkStatus();
+  absl::Status shedding = start_shedding();
+  if (!shedding.ok()) stop();
+  return shedding;
 }
 
 // The root belongs to the thread that steps it, so that another one may take over between two calls.

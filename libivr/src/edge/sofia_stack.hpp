@@ -78,7 +78,7 @@ struct SofiaEnrolment {
 // NUA and its root: what SofiaSip hides. Requests post to NUA; events come back in run().
 class SofiaStack final : private RequestGate {
  public:
-  explicit SofiaStack(const Shedding& shedding);
+  explicit SofiaStack(const EarlyRefusalOptions& early_refusal);
   ~SofiaStack() override;
   SofiaStack(const SofiaStack&) = delete;
   SofiaStack& operator=(const SofiaStack&) = delete;
@@ -149,7 +149,7 @@ class SofiaStack final : private RequestGate {
   void withdraw_all();
 
   // Calls that there is no time for (sofia_shed.cpp).
-  void start_shedding();
+  absl::Status start_shedding();
   bool takes(msg_t* message, std::string_view first, std::string_view rest) override;
   std::optional<Micros> waited() const;
 
@@ -185,9 +185,9 @@ class SofiaStack final : private RequestGate {
   std::optional<DigestServer> digest_;  // with users only, as the registrar
   std::optional<Registrar> registrar_;
   FailureLimit failures_;
-  const Shedding shedding_;
-  std::optional<EarlyRefusal> early_refusal_;
-  int udp_fd_ = -1;  // the stack's own, of which it knows
+  const EarlyRefusalOptions early_refusal_options_;
+  std::optional<EarlyRefusal> early_refusal_;  // listens by UDP, and calls may not wait for ever
+  int udp_fd_ = -1;                            // the stack's own, of which it knows
   std::uint64_t last_enrolment_ = 0;
   std::vector<SofiaEnrolment> enrolments_;
   std::vector<sip::Event> deferred_;  // what could not even be started

@@ -119,20 +119,23 @@ std::string display_text(const char* display) {
 
 std::string reason_text(const char* phrase) { return phrase ? phrase : ""; }
 
-Address address_of(msg_t* message) {
+Address address_of(const su_sockaddr_t& at) {
   Address address;
-  const su_sockaddr_t* from = message ? msg_addr(message) : nullptr;
-  if (!from) return address;
   char text[INET6_ADDRSTRLEN] = "";
-  if (from->su_family == AF_INET) {
-    inet_ntop(AF_INET, &from->su_sin.sin_addr, text, sizeof text);
-    address.port = ntohs(from->su_sin.sin_port);
-  } else if (from->su_family == AF_INET6) {
-    inet_ntop(AF_INET6, &from->su_sin6.sin6_addr, text, sizeof text);
-    address.port = ntohs(from->su_sin6.sin6_port);
+  if (at.su_family == AF_INET) {
+    inet_ntop(AF_INET, &at.su_sin.sin_addr, text, sizeof text);
+    address.port = ntohs(at.su_sin.sin_port);
+  } else if (at.su_family == AF_INET6) {
+    inet_ntop(AF_INET6, &at.su_sin6.sin6_addr, text, sizeof text);
+    address.port = ntohs(at.su_sin6.sin6_port);
   }
   address.ip = text;
   return address;
+}
+
+Address address_of(msg_t* message) {
+  const su_sockaddr_t* from = message ? msg_addr(message) : nullptr;
+  return from ? address_of(*from) : Address();
 }
 
 std::optional<std::string> sdp_of(const sip_t* sip) {

@@ -19,6 +19,7 @@ std::string bracketed(const std::string& ip);            // as the host of a URI
 bool same_word(std::string_view a, std::string_view b);  // whatever the case of its letters
 std::string display_text(const char* display);           // without quotes
 std::string reason_text(const char* phrase);
+Address address_of(const su_sockaddr_t& at);
 Address address_of(msg_t* message);  // where it came from
 
 // The SDP of a message, if its body is one.
