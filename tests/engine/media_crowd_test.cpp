@@ -146,6 +146,8 @@ TEST_F(MediaFixture, SaysThatItIsLateForAsLongAsItIs) {
   const auto port = punctual->open(1, {});
   ASSERT_TRUE(port.ok()) << port.status();
   punctual->set_remote(1, clock.media());
+  media::Event none;
+  ASSERT_FALSE(punctual->next_event(none));
   Gate gate;
   ASSERT_TRUE(media->start({.port_min = 30000, .port_max = 60000, .threads = 1}, [&] { gate.wait(); }).ok());
   std::vector<std::unique_ptr<Peer>> peers;

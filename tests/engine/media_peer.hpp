@@ -2,9 +2,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -74,9 +76,13 @@ class Peer {
     timestamp += 1600;
   }
 
+  // The test is control, and ends its round before it waits for anybody: see make_media().
+  static inline std::function<void()> before_waiting;
+
   // The next packet on the RTP (or RTCP) port, or none within `wait`.
   std::optional<std::vector<std::uint8_t>> raw(std::chrono::milliseconds wait, bool rtcp = false) {
     const int fd = rtcp ? ports_.rtcp.fd() : ports_.rtp.fd();
+    if (wait > wait.zero() && before_waiting) before_waiting();
     pollfd poll{fd, POLLIN, 0};
     if (::poll(&poll, 1, static_cast<int>(wait.count())) != 1) return std::nullopt;
     std::array<std::uint8_t, 2048> buffer;
@@ -117,11 +123,17 @@ class Peer {
 // A MediaPort that runs, and what it said.
 class MediaFixture : public ::testing::Test {
  protected:
+  MediaFixture() {
+    Peer::before_waiting = [this] { end_round(); };
+  }
+  ~MediaFixture() override { Peer::before_waiting = nullptr; }
+
   void start(int threads = 1, std::uint16_t port_min = 30000, std::uint16_t port_max = 60000) {
     MediaOptions options;
     options.port_min = port_min;
     options.port_max = port_max;
     options.threads = threads;
+    unread_.clear();
     ASSERT_TRUE(media->start(options, [] {}).ok());
   }
   void start_shared(int threads = 1) {
@@ -130,6 +142,7 @@ class MediaFixture : public ::testing::Test {
     options.port_max = 60000;
     options.threads = threads;
     options.shared_ports = true;
+    unread_.clear();
     ASSERT_TRUE(media->start(options, [] {}).ok());
   }
   void TearDown() override { media->stop(); }
@@ -143,13 +156,30 @@ class MediaFixture : public ::testing::Test {
     return *address;
   }
 
+  // What was asked for is begun, and what was said is kept for next_event().
+  void end_round() {
+    media::Event event;
+    while (media->next_event(event)) unread_.push_back(event);
+  }
+  bool next_event(media::Event& event) {
+    end_round();
+    if (unread_.empty()) return false;
+    event = events.emplace_back(std::move(unread_.front()));
+    unread_.pop_front();
+    return true;
+  }
+  void read_events() {
+    media::Event event;
+    while (next_event(event)) {
+    }
+  }
+
   // Waits for the next event that satisfies `wanted`; those before it are kept in `events`.
   bool wait_event(const std::function<bool(const media::Event&)>& wanted) {
     const auto until = std::chrono::steady_clock::now() + kPatience;
     while (std::chrono::steady_clock::now() < until) {
       media::Event event;
-      while (media->next_event(event)) {
-        events.push_back(event);
+      while (next_event(event)) {
         if (wanted(event)) return true;
       }
       std::this_thread::yield();
@@ -169,8 +199,7 @@ class MediaFixture : public ::testing::Test {
     const auto until = std::chrono::steady_clock::now() + kPatience;
     while (!condition()) {
       if (std::chrono::steady_clock::now() > until) return false;
-      media::Event event;
-      while (media->next_event(event)) events.push_back(event);
+      read_events();
       std::this_thread::yield();
     }
     return true;
@@ -193,6 +222,9 @@ class MediaFixture : public ::testing::Test {
 
   std::unique_ptr<MediaPort> media = make_media();
   std::vector<media::Event> events;
+
+ private:
+  std::deque<media::Event> unread_;
 };
 
 }  // namespace ivr::test

@@ -241,8 +241,7 @@ TEST_F(MediaShared, LosesNoPacketWhenItMoves) {
     for (int i = 0; i < 10; ++i, ++sent) {
       two.audio();
       one.audio();
-      media::Event event;
-      while (media->next_event(event)) events.push_back(event);
+      read_events();
       if (i == 5) media->unbridge(1, 2);
     }
     ASSERT_TRUE(wait_until([&] {
@@ -280,8 +279,7 @@ TEST_F(MediaShared, CallsComeAndGoAndAreBridgedAtRandom) {
       }
     }
     for (const auto& [id, peer] : whose) peer->audio();
-    media::Event event;
-    while (media->next_event(event)) events.push_back(event);
+    read_events();
     std::this_thread::yield();
   }
   for (const StreamId id : up) media->close(id);

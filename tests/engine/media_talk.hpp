@@ -163,8 +163,7 @@ class TalkFixture : public MediaFixture {
         party->listen();
         party->speak();
       }
-      media::Event event;
-      while (media->next_event(event)) events.push_back(event);
+      read_events();
     }
     for (Party* party : parties_) party->listen();
   }

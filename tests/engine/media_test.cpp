@@ -257,8 +257,7 @@ TEST_F(Media, TellsOnceThatNobodySends) {
   open(1, peer, options);
   ASSERT_TRUE(wait_for<media::TimedOut>());
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(peer.packet());
-  media::Event event;
-  while (media->next_event(event)) events.push_back(event);
+  read_events();
   EXPECT_EQ(count<media::TimedOut>(), 1);
   peer.audio();
   EXPECT_TRUE(wait_for<media::TimedOut>());  // a new silence

@@ -20,7 +20,7 @@
 #include "edge/sqlite_store.hpp"
 #include "edge/stun_client.hpp"
 #include "engine/mailbox.hpp"
-#include "engine/media_rounds.hpp"
+#include "engine/media.hpp"
 #include "engine/prompt_library.hpp"
 #include "engine/store_thread.hpp"
 #include "engine/switchboard.hpp"
@@ -239,7 +239,7 @@ absl::Status Engine::Impl::start() {
   if (auto opened = open_store(); !opened.ok()) return opened;
   if (!ports_.sip) ports_.sip = make_sofia_sip({.retry_after = options_.limits.retry_after});
   SipPort* const sip = ports_.sip.get();
-  if (!ports_.media) ports_.media = make_media_for_rounds();
+  if (!ports_.media) ports_.media = make_media();
   if (!ports_.http) {
     auto http = CurlHttp::create();
     if (!http.ok()) return http.status();

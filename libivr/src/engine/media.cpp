@@ -8,7 +8,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "engine/media_rounds.hpp"
 
 #if IVR_WITH_ORTP
 #include "engine/media_thread.hpp"
@@ -31,7 +30,6 @@ constexpr auto kPortPatience = 200ms;  // open() waits so long for streams that 
 // Control's side: who lives where, which ports are taken, and the commands and notices that cross.
 class RtpMedia final : public MediaPort {
  public:
-  explicit RtpMedia(bool rounds) : rounds_(rounds) {}
   ~RtpMedia() override { stop(); }
 
   absl::Status start(const MediaOptions& options, std::function<void()> notify) override {
@@ -408,10 +406,7 @@ class RtpMedia final : public MediaPort {
     }
   }
 
-  void post(std::size_t home, MediaCommand&& command) {
-    threads_[home]->thread.post(std::move(command));
-    if (!rounds_) threads_[home]->thread.wake();
-  }
+  void post(std::size_t home, MediaCommand&& command) { threads_[home]->thread.post(std::move(command)); }
 
   // Ends its bridge.
   void part(Entry& entry) {
@@ -605,7 +600,6 @@ class RtpMedia final : public MediaPort {
     return false;
   }
 
-  const bool rounds_;
   SteadyClock clock_;
   MediaOptions options_;
   std::string shown_ip_;
@@ -630,17 +624,9 @@ class RtpMedia final : public MediaPort {
 
 std::unique_ptr<MediaPort> make_media() {
 #if IVR_WITH_ORTP
-  return std::make_unique<RtpMedia>(false);
+  return std::make_unique<RtpMedia>();
 #else
   return std::make_unique<NoMedia>();
-#endif
-}
-
-std::unique_ptr<MediaPort> make_media_for_rounds() {
-#if IVR_WITH_ORTP
-  return std::make_unique<RtpMedia>(true);
-#else
-  return make_media();
 #endif
 }
 

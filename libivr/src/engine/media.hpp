@@ -30,7 +30,9 @@ namespace ivr {
 // - What plays to a stream, and the keys that are sent to it, are heard in place of all that.
 // - Who is heard: media_source.hpp has the rule.
 //
-// `notify` means: call next_event() until it returns false. It is not called again before that.
+// It is used in rounds: control asks for things, then calls next_event() until it returns false, then waits.
+// A media thread that sleeps is woken there, once for all that the round asked of it. `notify` means that a
+// round is due; it is not called again before that.
 //
 // start() refuses with Unimplemented when the library was built without oRTP (IVR_WITH_ORTP=OFF).
 std::unique_ptr<MediaPort> make_media();
