@@ -92,7 +92,7 @@ class RtpMedia final : public MediaPort {
     entry.home = entry.port_of = emptiest();
     if (options_.shared_ports) {
       entry.stream = std::make_unique<MediaStream>(id, options, PortRange::Pair{},
-                                                   threads_[entry.home]->thread.shared_port());
+                                                   &threads_[entry.home]->thread.shared_port()->pair());
     } else {
       auto ports = take_ports();
       if (!ports.ok()) return ports.status();
@@ -284,10 +284,11 @@ class RtpMedia final : public MediaPort {
     SharedPorts all;
     if (!options_.shared_ports) return all;
     for (const auto& home : threads_) {
-      const auto& numbers = home->thread.port_numbers();
+      const SharedPort& port = *home->thread.shared_port();
+      const auto& numbers = port.numbers();
       ++all.pairs;
       all.receive_buffer_asked = kSharedBuffer;
-      all.receive_buffer = home->thread.shared_port()->rtp.receive_buffer();
+      all.receive_buffer = port.pair().rtp.receive_buffer();
       all.received += numbers.received;
       all.strangers += numbers.strangers;
       all.late += numbers.late;
@@ -476,7 +477,8 @@ class RtpMedia final : public MediaPort {
     entry.moving = false;
     post(entry, MediaCommand::Attach{});
     if (is_guest(entry)) {
-      post(entry.port_of, {entry.stream.get(), MediaCommand::Route{&threads_[entry.home]->thread}});
+      post(entry.port_of,
+           {entry.stream.get(), MediaCommand::Route{threads_[entry.home]->thread.shared_port()}});
     }
     std::vector<MediaCommand::What> held;
     held.swap(entry.held);

@@ -11,7 +11,7 @@
 namespace ivr {
 
 class MediaStream;
-class MediaThread;
+class SharedPort;
 
 // Says whose packet it is, on a port that many streams share. A packet that may be of another call is
 // nobody's: it is counted and dropped. The rule:
@@ -54,8 +54,8 @@ class SourceSorter {
   struct Line {
     StreamId id = 0;
     MediaStream* stream = nullptr;
-    MediaThread* guest_of = nullptr;  // another thread that has the stream
-    bool adrift = false;              // between two threads
+    SharedPort* guest_of = nullptr;  // that of another thread, which has the stream
+    bool adrift = false;             // between two threads
 
     bool added = false, announced = false, nat = false, heard = false;
     SourceGuard::Negotiated negotiated;

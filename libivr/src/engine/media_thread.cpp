@@ -27,7 +27,7 @@ Overloaded(F...) -> Overloaded<F...>;
 
 // An epoll entry names the stream; its lowest bit says which socket.
 constexpr std::uint64_t kRtcp = 1;
-constexpr std::uint64_t kShared = 2;  // no stream: the shared port
+constexpr std::uint64_t kShared = 2;  // no stream: the shared port, until it is empty
 constexpr auto kStep = std::chrono::milliseconds(1);
 constexpr auto kGiveUp =
     std::chrono::milliseconds(200);  // further behind than this, the lost time is not made up
@@ -55,13 +55,7 @@ MediaThread::~MediaThread() {
 }
 
 void MediaThread::share_port(PortRange::Pair ports, bool guests) {
-  port_ = std::make_unique<SharedPort>(std::move(ports));
-  shared_batch_ = std::make_unique<DatagramBatch>(kSharedBatch);
-  if (!guests) return;
-  forwarded_ = std::make_unique<Mailbox<Forwarded>>(kGuestPackets);
-  guests_.reserve(kGuestPackets);
-  early_.reserve(kHeldPackets);
-  held_.reserve(kHeldPackets);
+  port_.emplace(std::move(ports), clock_, guests, [this] { rouse(); });
 }
 
 absl::Status MediaThread::start() {
@@ -75,10 +69,11 @@ absl::Status MediaThread::start() {
                                                      std::generic_category().message(errno)));
   }
   if (port_) {
+    event.events = EPOLLIN;
     event.data.u64 = kShared;
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, port_->pair.rtp.fd(), &event);
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, port_->pair().rtp.fd(), &event);
     event.data.u64 |= kRtcp;
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, port_->pair.rtcp.fd(), &event);
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, port_->pair().rtcp.fd(), &event);
   }
   thread_ = std::thread([this] { run(); });
   return absl::OkStatus();
@@ -176,15 +171,15 @@ void MediaThread::run() {
     take_commands();
     receive_all();
     hear_tones();
-    if (port_) port_->outbox.flush();
+    if (port_) port_->send();
     flush_notices();
     if (!unwritten_.empty()) flush_jobs();
     sleep();
   }
   take_commands();  // nothing that was asked for is forgotten
   if (!port_) return;
-  port_->outbox.flush();
-  note_port();
+  port_->send();
+  port_->note_numbers();
 }
 
 void MediaThread::sleep() {
@@ -199,25 +194,23 @@ void MediaThread::sleep() {
   while (steps < kPhases && phases_[static_cast<std::size_t>((phase_ + steps) % kPhases)].empty()) ++steps;
   const auto until = due_ + steps * kStep;
   asleep_.exchange(true);
-  if (commands_.size() == 0 && !stopping_.load() && !(forwarded_ && forwarded_->size() > 0)) {
+  if (commands_.size() == 0 && !stopping_.load() && !(port_ && port_->was_handed_something())) {
     auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(until - Steady::now());
     // Half-empty sockets and unread notices are looked after within the millisecond.
-    if (!unfinished_.empty() || !spilled_.empty() || !unwritten_.empty() || more_shared_)
+    if (!unfinished_.empty() || !spilled_.empty() || !unwritten_.empty())
       wait = std::min<std::chrono::nanoseconds>(wait, kStep);
     wait = std::max<std::chrono::nanoseconds>(wait, std::chrono::nanoseconds(0));
     const timespec timeout = to_timespec(wait);
     epoll_event none;
     // Edges taken here are lost to receive_all(), so they are handled at once.
-    const bool for_ever = streams_ == 0 && spilled_.empty() && unwritten_.empty() && !more_shared_;
+    const bool for_ever = streams_ == 0 && spilled_.empty() && unwritten_.empty();
     if (epoll_pwait2(epoll_, &none, 1, for_ever ? nullptr : &timeout, nullptr) == 1) {
       auto* const stream = reinterpret_cast<MediaStream*>(none.data.u64 & ~kRtcp);
       if (stream == nullptr) {
         std::uint64_t count;
         [[maybe_unused]] const auto taken = ::read(wake_, &count, sizeof count);
-      } else if (none.data.u64 == kShared) {
-        // receive_all() looks there anyhow
-      } else if (none.data.u64 == (kShared | kRtcp)) {
-        receive_shared_rtcp();
+      } else if ((none.data.u64 & kShared) != 0) {
+        // receive_all() is told again
       } else if ((none.data.u64 & kRtcp) != 0) {
         receive_rtcp(stream);
       } else {
@@ -252,7 +245,7 @@ void MediaThread::send_due() {
         if (stream->polled != (crowded_ && stream->alone()) && !stream->shares_port()) choose_reading(stream);
       }
       hear_tones();
-      if (port_) port_->outbox.flush();
+      if (port_) port_->send();
     }
     phase_ = (phase_ + 1) % kPhases;
     due_ += kStep;
@@ -266,7 +259,7 @@ void MediaThread::note_lateness(Steady::duration behind) {
   late_per_mille_.store((3 * late_per_mille() + late_ * 1000 / begun_) / 4, std::memory_order_relaxed);
   begun_ = late_ = 0;
   counted_ = due_;
-  if (port_) note_port();
+  if (port_) port_->note_numbers();
 }
 
 void MediaThread::read_phase(int phase) {
@@ -291,8 +284,7 @@ void MediaThread::receive_all() {
   for (std::size_t i = 0; i < left; ++i) unfinished_[i]->more_waits = false;
   for (std::size_t i = 0; i < left; ++i) receive(unfinished_[i], instant());
   unfinished_.erase(unfinished_.begin(), unfinished_.begin() + static_cast<std::ptrdiff_t>(left));
-  take_forwarded();
-  if (port_) receive_shared();
+  if (port_) port_->take_forwarded();
   std::array<epoll_event, 256> events;
   for (;;) {
     const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
@@ -304,9 +296,9 @@ void MediaThread::receive_all() {
         std::uint64_t number;
         [[maybe_unused]] const auto taken = ::read(wake_, &number, sizeof number);
       } else if (data == kShared) {
-        receive_shared();
+        port_->receive();
       } else if (data == (kShared | kRtcp)) {
-        receive_shared_rtcp();
+        port_->receive_rtcp();
       } else if ((data & kRtcp) != 0) {
         receive_rtcp(stream);
       } else if (!stream->more_waits) {
@@ -360,18 +352,17 @@ void MediaThread::handle(MediaCommand& command) {
             tell(std::move(notice));
           },
           [&](MediaCommand::Announce& announce) {
-            port_->sorter.announce(stream->place, announce.address, announce.types, clock_.now());
+            port_->announce(*stream, announce.address, announce.types);
           },
           [&](MediaCommand::Hold&) {
-            stream->place.adrift = true;
+            port_->hold(*stream);
             Notice notice;
             notice.what = Notice::Held{stream->id()};
             tell(std::move(notice));
           },
-          [&](MediaCommand::Route& way) { route(stream, way.to); },
+          [&](MediaCommand::Route& way) { port_->route(*stream, *way.to); },
           [&](MediaCommand::Forget&) {
-            port_->sorter.remove(stream->place, clock_.now());
-            stream->place.guest_of = nullptr;
+            port_->forget(*stream);
             Notice notice;
             notice.what = Notice::Held{stream->id()};
             tell(std::move(notice));
@@ -395,8 +386,7 @@ void MediaThread::handle(MediaCommand& command) {
             take_forwarded();
             stream->end();
             detach(stream);
-            if (port_ && stream->shared_port() == &port_->pair)
-              port_->sorter.remove(stream->place, clock_.now());
+            if (port_ && port_->owns(*stream)) port_->forget(*stream);
             stream->close_sockets();
             Notice notice;
             notice.what = Notice::Released{stream->id()};
@@ -404,6 +394,13 @@ void MediaThread::handle(MediaCommand& command) {
           },
       },
       command.what);
+}
+
+// The next command may close a stream that was handed something.
+void MediaThread::take_forwarded() {
+  if (!port_) return;
+  port_->take_forwarded();
+  hear_tones();
 }
 
 void MediaThread::attach(MediaStream* stream) {
@@ -423,7 +420,10 @@ void MediaThread::attach(MediaStream* stream) {
   }
   phases_[static_cast<std::size_t>(stream->phase)].push_back(stream);
   if (++streams_ > kCrowd) crowded_ = true;
-  if (stream->shares_port()) return attach_shared(stream);
+  if (stream->shares_port()) {
+    port_->attach(*stream);
+    return hear_tones();  // the next command may close it
+  }
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = reinterpret_cast<std::uint64_t>(stream);
@@ -441,181 +441,11 @@ void MediaThread::detach(MediaStream* stream) {
   streams.pop_back();
   stream->due = due_ + (stream->phase - phase_ + kPhases) % kPhases * kStep;
   if (--streams_ < kCrowd * 3 / 4) crowded_ = false;
-  if (stream->shares_port()) return detach_shared(stream);
+  if (stream->shares_port()) return port_->detach(*stream);
   std::erase(unfinished_, stream);
   stream->more_waits = false;
   epoll_ctl(epoll_, EPOLL_CTL_DEL, stream->rtp_fd(), nullptr);
   epoll_ctl(epoll_, EPOLL_CTL_DEL, stream->rtcp_fd(), nullptr);
-}
-
-// -------------------------------------------------------------------------------- the shared port
-
-Forwarded& Forwarded::operator=(const Forwarded& other) noexcept {
-  stream = other.stream;
-  from = other.from;
-  at = other.at;
-  rtcp = other.rtcp;
-  cut = other.cut;
-  size = other.size;
-  std::memcpy(bytes.data(), other.bytes.data(), size);
-  return *this;
-}
-
-// Whose they are is decided for all of a batch first, so that what is known of the streams is on its way from
-// memory when it is needed.
-void MediaThread::receive_shared() {
-  more_shared_ = false;
-  DatagramBatch& batch = *shared_batch_;
-  for (int left = kMostShared; left > 0; left -= kSharedBatch) {
-    const int count = batch.receive(port_->pair.rtp.fd());
-    if (count <= 0) return;
-    const Instant at = instant();
-    port_received_ += static_cast<std::uint64_t>(count);
-    for (int i = 0; i < count; ++i) {
-      RtpFrame frame;
-      SourceSorter::Line* line = nullptr;
-      if (parse_rtp(batch.bytes(i), frame) == RtpParse::ok)
-        line = port_->sorter.rtp(batch.from(i), frame.header, at.now);
-      else
-        port_->sorter.note_stranger();
-      lines_[static_cast<std::size_t>(i)] = line;
-      if (line != nullptr) line->stream->prefetch();
-    }
-    for (int i = 0; i < count; ++i) {
-      SourceSorter::Line* const line = lines_[static_cast<std::size_t>(i)];
-      if (line == nullptr) continue;
-      const Time came = at.now - batch.waited(i, at.wall);
-      if (line->guest_of == nullptr && !line->adrift) {
-        line->stream->received(batch.bytes(i), batch.cut(i), batch.from(i), came);
-      } else {
-        hand_on(*line, batch.bytes(i), false, batch.cut(i), batch.from(i), came);
-      }
-    }
-    if (count < kSharedBatch) return;
-  }
-  more_shared_ = true;
-}
-
-// A batch and no more: whoever floods RTCP is read when the next datagram comes.
-void MediaThread::receive_shared_rtcp() {
-  DatagramBatch& batch = *shared_batch_;
-  const int count = batch.receive(port_->pair.rtcp.fd());
-  const Time now = clock_.now();
-  for (int i = 0; i < count; ++i) {
-    const auto bytes = batch.bytes(i);
-    if (bytes.size() < 8) {
-      port_->sorter.note_stranger();
-      continue;
-    }
-    const std::uint32_t ssrc = static_cast<std::uint32_t>(bytes[4]) << 24 |
-                               static_cast<std::uint32_t>(bytes[5]) << 16 |
-                               static_cast<std::uint32_t>(bytes[6]) << 8 | bytes[7];
-    SourceSorter::Line* const line = port_->sorter.rtcp(batch.from(i), ssrc, now);
-    if (line == nullptr) continue;
-    if (line->guest_of == nullptr && !line->adrift) {
-      line->stream->received_rtcp(bytes, batch.cut(i), batch.from(i), now);
-    } else {
-      hand_on(*line, bytes, true, batch.cut(i), batch.from(i), now);
-    }
-  }
-}
-
-void MediaThread::hand_on(SourceSorter::Line& line, std::span<const std::uint8_t> bytes, bool rtcp, bool cut,
-                          Endpoint from, Time at) {
-  Forwarded packet;
-  packet.stream = line.stream;
-  packet.from = from;
-  packet.at = at;
-  packet.rtcp = rtcp;
-  packet.cut = cut;
-  packet.size = static_cast<std::uint16_t>(bytes.size());
-  std::memcpy(packet.bytes.data(), bytes.data(), bytes.size());
-  if (line.adrift) {
-    if (held_.size() == kHeldPackets) {
-      ++unhanded_;
-    } else {
-      held_.push_back(packet);
-    }
-  } else if (!line.guest_of->forward(std::move(packet))) {
-    ++unhanded_;
-  }
-}
-
-bool MediaThread::forward(Forwarded&& packet) {
-  if (!forwarded_->push(std::move(packet))) return false;
-  rouse();
-  return true;
-}
-
-void MediaThread::take_forwarded() {
-  if (!forwarded_ || forwarded_->size() == 0) return;
-  Forwarded packet;
-  for (std::size_t i = 0; i < kGuestPackets && forwarded_->pop(packet); ++i) {
-    if (std::find(guests_.begin(), guests_.end(), packet.stream) != guests_.end()) {
-      take(packet);
-    } else if (early_.size() == kHeldPackets) {
-      ++unhanded_;
-    } else {
-      early_.push_back(packet);
-    }
-  }
-  hear_tones();  // the next command may close one of them
-}
-
-void MediaThread::take(const Forwarded& packet) {
-  const std::span<const std::uint8_t> bytes(packet.bytes.data(), packet.size);
-  if (packet.rtcp) {
-    packet.stream->received_rtcp(bytes, packet.cut, packet.from, packet.at);
-  } else {
-    packet.stream->received(bytes, packet.cut, packet.from, packet.at);
-  }
-}
-
-void MediaThread::attach_shared(MediaStream* stream) {
-  const bool ours = stream->shared_port() == &port_->pair;
-  std::vector<Forwarded>& waiting = ours ? held_ : early_;
-  if (ours) {
-    if (!stream->place.added) port_->sorter.add(stream->place);
-    stream->place.adrift = false;
-    stream->place.guest_of = nullptr;
-    stream->send_by(&port_->outbox);
-  } else {
-    guests_.push_back(stream);
-  }
-  for (const Forwarded& packet : waiting) {
-    if (packet.stream == stream) take(packet);
-  }
-  std::erase_if(waiting, [&](const Forwarded& packet) { return packet.stream == stream; });
-  hear_tones();  // the next command may close it
-}
-
-// After Hold, and after all that was handed on was taken, or at home.
-void MediaThread::detach_shared(MediaStream* stream) {
-  if (stream->shared_port() != &port_->pair) {
-    std::erase(guests_, stream);
-    return;
-  }
-  port_->outbox.flush();
-  stream->send_by(nullptr);
-  stream->place.adrift = true;
-}
-
-void MediaThread::route(MediaStream* stream, MediaThread* to) {
-  stream->place.guest_of = to;
-  stream->place.adrift = false;
-  for (Forwarded& packet : held_) {
-    if (packet.stream == stream && !to->forward(std::move(packet))) ++unhanded_;
-  }
-  std::erase_if(held_, [&](const Forwarded& packet) { return packet.stream == stream; });
-}
-
-void MediaThread::note_port() {
-  constexpr auto order = std::memory_order_relaxed;
-  port_numbers_.received.store(port_received_, order);
-  port_numbers_.strangers.store(port_->sorter.strangers(), order);
-  port_numbers_.late.store(port_->sorter.late(), order);
-  port_numbers_.unsent.store(port_->outbox.dropped(), order);
-  port_numbers_.unread.store(port_->pair.rtp.overflowed() + unhanded_, order);
 }
 
 }  // namespace ivr

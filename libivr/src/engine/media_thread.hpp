@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "edge/clock.hpp"
 #include "engine/mailbox.hpp"
+#include "engine/media_shared_port.hpp"
 #include "engine/media_stream.hpp"
 
 namespace ivr {
@@ -26,7 +28,7 @@ struct MediaCommand {
   };
   struct Hold {};  // keep what comes: it is leaving the thread that it is in; Notice::Held follows
   struct Route {
-    MediaThread* to = nullptr;  // it has gone there
+    SharedPort* to = nullptr;  // that of the thread where it has gone
   };
   struct Forget {};  // its end; Notice::Held follows
   struct SetRemote {
@@ -79,36 +81,13 @@ struct MediaCommand {
   What what;
 };
 
-// What came on the port of one thread for a stream that is in another.
-struct Forwarded {
-  MediaStream* stream = nullptr;
-  Endpoint from;
-  Time at{};
-  bool rtcp = false, cut = false;
-  std::uint16_t size = 0;
-  std::array<std::uint8_t, DatagramBatch::kMaxBytes> bytes;
-
-  Forwarded() {}  // the bytes are nothing until there are some
-  Forwarded(const Forwarded& other) noexcept { *this = other; }
-  Forwarded& operator=(const Forwarded& other) noexcept;
-};
-
-// A port pair that the streams of a thread share.
-struct SharedPort {
-  explicit SharedPort(PortRange::Pair ports) : pair(std::move(ports)), outbox(pair.rtp) {}
-  PortRange::Pair pair;
-  SourceSorter sorter;
-  DatagramOutbox outbox;
-};
-
 // One thread that serves many streams: it sleeps to the next millisecond that has work, sends what is due
 // there, and takes what has arrived. With few streams it also wakes for each packet; with many the
 // millisecond is the batch; in a crowd a stream that is connected with no other is read once in its 20 ms,
 // shortly before it speaks, and nobody is told of its packets.
 //
-// With a shared port there is one socket to read, each millisecond, in batches, and all that a tick or a
-// batch has to send leaves together. A stream that was opened on the port of one thread and is in another,
-// its bridge's, is a guest there: its packets are handed on from thread to thread.
+// With a shared port there is one socket to read, each millisecond, and all that a tick or a batch has to
+// send leaves together: see SharedPort.
 //
 // Thread:   start(), post(), wake(), next() and stop() by control.
 // Realtime: no allocation as long as control leaves no more than kNotices unread; then notices spill to the
@@ -126,11 +105,7 @@ class MediaThread final : public MediaHost {
 
   // The pair that streams of this thread share, before start(). `guests`: other threads have ports, too.
   void share_port(PortRange::Pair ports, bool guests);
-  const PortRange::Pair* shared_port() const noexcept { return port_ ? &port_->pair : nullptr; }
-  struct PortNumbers {  // of the shared port
-    std::atomic<std::uint64_t> received{0}, strangers{0}, late{0}, unsent{0}, unread{0};
-  };
-  const PortNumbers& port_numbers() const noexcept { return port_numbers_; }
+  SharedPort* shared_port() noexcept { return port_ ? &*port_ : nullptr; }
 
   absl::Status start();
   // Waits while the mailbox is full: the thread empties it every millisecond. A thread that sleeps longer
@@ -174,17 +149,7 @@ class MediaThread final : public MediaHost {
   void read_phase(int phase);
   void choose_reading(MediaStream* stream);
   void receive_rtcp(MediaStream* stream);
-  void receive_shared();
-  void receive_shared_rtcp();
-  void hand_on(SourceSorter::Line& line, std::span<const std::uint8_t> bytes, bool rtcp, bool cut,
-               Endpoint from, Time at);
-  bool forward(Forwarded&& packet);  // by another thread; false: no room
   void take_forwarded();
-  void take(const Forwarded& packet);
-  void attach_shared(MediaStream* stream);
-  void detach_shared(MediaStream* stream);
-  void route(MediaStream* stream, MediaThread* to);
-  void note_port();
   void rouse() noexcept;
   void send_due();
   void note_lateness(Steady::duration behind);
@@ -224,19 +189,7 @@ class MediaThread final : public MediaHost {
   Steady::time_point counted_{};  // since
   std::atomic<int> late_per_mille_{0};
 
-  // The shared port.
-  static constexpr int kSharedBatch = 64, kMostShared = 4096;  // packets until something else has its turn
-  static constexpr std::size_t kGuestPackets = 256, kHeldPackets = 64;
-  std::unique_ptr<SharedPort> port_;
-  std::unique_ptr<DatagramBatch> shared_batch_;
-  std::array<SourceSorter::Line*, kSharedBatch> lines_{};
-  std::unique_ptr<Mailbox<Forwarded>> forwarded_;  // to guests here
-  std::vector<MediaStream*> guests_;
-  std::vector<Forwarded> early_;  // for guests that are still to come
-  std::vector<Forwarded> held_;   // for streams of the port that are adrift
-  bool more_shared_ = false;
-  std::uint64_t port_received_ = 0, unhanded_ = 0;
-  PortNumbers port_numbers_;
+  std::optional<SharedPort> port_;
 
   int epoll_ = -1, wake_ = -1;
   std::atomic<bool> asleep_{false};
