@@ -6,14 +6,10 @@
 #include "absl/status/status.h"
 #include "core/dtmf_routines.hpp"
 #include "core/level.hpp"
+#include "core/samples.hpp"
 #include "ivr/dtmf.hpp"
 
 namespace ivr {
-namespace {
-
-constexpr int samples(Millis t) { return static_cast<int>(t.count() * kSampleRateHz / 1000); }
-
-}  // namespace
 
 absl::StatusOr<DtmfGenerator> DtmfGenerator::create(const DtmfTone& tone) {
   const auto refuse = [](const std::string& what) { return absl::InvalidArgumentError("DtmfTone::" + what); };
@@ -34,9 +30,9 @@ absl::StatusOr<DtmfGenerator> DtmfGenerator::create(const DtmfTone& tone) {
 
 DtmfGenerator::DtmfGenerator(const DtmfTone& tone)
     : tone_(tone),
-      on_(samples(tone.tone)),
-      off_(samples(tone.pause)),
-      edge_(samples(tone.fade)),
+      on_(static_cast<int>(samples_of(tone.tone))),
+      off_(static_cast<int>(samples_of(tone.pause))),
+      edge_(static_cast<int>(samples_of(tone.fade))),
       low_(amplitude_of(tone.level_dbm0)),
       high_(amplitude_of(tone.level_dbm0 + tone.twist_db)) {}
 

@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "core/dtmf_routines.hpp"
+#include "core/samples.hpp"
 
 namespace ivr {
 namespace {
@@ -127,7 +128,7 @@ void KeySounder::release(Millis duration) noexcept {
   if (count_ == 0) return;
   Key& last = keys_[static_cast<std::size_t>((first_ + count_ - 1) % kWaiting)];
   if (last.length > 0) return;
-  const auto samples = duration.count() * kSampleRateHz / 1000;
+  const std::int64_t samples = samples_of(duration);
   last.length = static_cast<int>(std::clamp<std::int64_t>(samples, kLeast, kLongest));
   // It has sounded for longer than it was held: it ends with the next sample.
   if (count_ == 1) last.length = std::max(last.length, at_ + kRamp);

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "core/level.hpp"
+#include "core/samples.hpp"
 
 namespace ivr {
 namespace {
@@ -30,8 +31,6 @@ constexpr Tone kTones[] = {
     {"busy_us", 480, 620, -21, 500ms, 500ms, 5ms},
     {"congestion_us", 480, 620, -21, 250ms, 250ms, 5ms},
 };
-
-constexpr std::int64_t samples(Millis t) { return t.count() * kSampleRateHz / 1000; }
 
 // ------------------------------------------------------------------------------ the tune on hold
 
@@ -98,7 +97,7 @@ std::vector<std::int16_t> hold(std::int64_t length) {
   pcm.resize(static_cast<std::size_t>(length));
   for (std::size_t i = turn; i < pcm.size(); ++i) pcm[i] = pcm[i - turn];
   // It ends without a click.
-  const std::size_t fade = std::min(pcm.size(), static_cast<std::size_t>(samples(200ms)));
+  const std::size_t fade = std::min(pcm.size(), static_cast<std::size_t>(samples_of(200ms)));
   for (std::size_t i = 0; i < fade; ++i) {
     std::int16_t& sample = pcm[pcm.size() - 1 - i];
     sample = static_cast<std::int16_t>(sample * static_cast<double>(i) / static_cast<double>(fade));
@@ -122,10 +121,11 @@ absl::StatusOr<std::vector<std::int16_t>> make_tone(std::string_view name, Milli
     return absl::InvalidArgumentError("tone '" + std::string(name) + "': length is " +
                                       std::to_string(length.count()) + " ms; it must be 0 to 3600000 ms");
 
-  if (name == kHold) return hold(samples(length));
+  if (name == kHold) return hold(samples_of(length));
 
-  const std::int64_t on = samples(tone->on), turn = on + samples(tone->off), fade = samples(tone->fade);
-  const std::int64_t total = length == 0ms ? turn : samples(length);
+  const std::int64_t on = samples_of(tone->on), turn = on + samples_of(tone->off),
+                     fade = samples_of(tone->fade);
+  const std::int64_t total = length == 0ms ? turn : samples_of(length);
   const double amplitude = amplitude_of(tone->level_dbm0);
   const double low = 2 * std::numbers::pi * tone->low_hz / kSampleRateHz;
   const double high = 2 * std::numbers::pi * tone->high_hz / kSampleRateHz;

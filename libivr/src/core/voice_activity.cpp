@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "core/samples.hpp"
 
 namespace ivr {
 namespace {
@@ -12,8 +13,6 @@ constexpr double kOverload = 3.14;        // dBm0 of a full-scale sine (ITU-T G.
 constexpr double kLoudestNoise = -32.0;   // dBm0
 constexpr double kQuietestNoise = -75.0;  // dBm0
 constexpr std::int64_t kBlock = kSampleRateHz / 2;
-
-std::int64_t samples(Millis length) noexcept { return length.count() * kSampleRateHz / 1000; }
 
 double dbm0(std::span<const std::int16_t> frame) noexcept {
   std::int64_t sum = 0, energy = 0;
@@ -84,7 +83,7 @@ VoiceChange VoiceActivity::advance(bool voiced, std::int64_t count) noexcept {
       return VoiceChange::none;
     }
     silence_ += count;
-    if (silence_ < samples(options_.hangover)) return VoiceChange::none;
+    if (silence_ < samples_of(options_.hangover)) return VoiceChange::none;
     voice_ = false;
     run_ = 0;
     return VoiceChange::ended;
@@ -95,7 +94,7 @@ VoiceChange VoiceActivity::advance(bool voiced, std::int64_t count) noexcept {
     return VoiceChange::none;
   }
   run_ += count;
-  if (run_ < samples(options_.attack)) return VoiceChange::none;
+  if (run_ < samples_of(options_.attack)) return VoiceChange::none;
   voice_ = true;
   length_ = run_;
   voice_samples_ += run_;

@@ -66,11 +66,11 @@ std::string cleaned(std::string_view text) {
 }
 
 // The engine of the process. It stays until the process ends.
-class Engine {
+class Synthesiser {
  public:
-  static Engine& the() {
-    static Engine engine;
-    return engine;
+  static Synthesiser& the() {
+    static Synthesiser synthesiser;
+    return synthesiser;
   }
 
   absl::Status status() const {
@@ -115,10 +115,10 @@ class Engine {
     return lowered(path.substr(path.rfind('/') + 1));
   }
 
-  Engine() {
+  Synthesiser() {
     sample_rate_ = espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, nullptr, espeakINITIALIZE_DONT_EXIT);
     if (sample_rate_ <= 0) return;
-    espeak_SetSynthCallback(&Engine::take);
+    espeak_SetSynthCallback(&Synthesiser::take);
     for (auto** voice = espeak_ListVoices(nullptr); *voice; ++voice) {
       const auto file = file_name(**voice);
       if (file.empty()) continue;
@@ -204,7 +204,7 @@ absl::StatusOr<std::unique_ptr<EspeakSpeech>> EspeakSpeech::create(const EspeakO
     return absl::InvalidArgumentError("espeak-ng: " + std::to_string(options.words_per_minute) +
                                       " words per minute; 80 to 450");
   }
-  if (const auto status = Engine::the().status(); !status.ok()) return status;
+  if (const auto status = Synthesiser::the().status(); !status.ok()) return status;
   return std::unique_ptr<EspeakSpeech>(new EspeakSpeech(options));
 }
 
@@ -213,7 +213,7 @@ absl::StatusOr<Pcm> EspeakSpeech::speak(std::string_view text, std::string_view 
   if (text.size() > kMaxBytes)
     return absl::InvalidArgumentError("text of " + std::to_string(text.size()) +
                                       " bytes to speak; at most 8192");
-  return Engine::the().speak(cleaned(text), language, voice, options_.words_per_minute);
+  return Synthesiser::the().speak(cleaned(text), language, voice, options_.words_per_minute);
 }
 
 }  // namespace ivr
