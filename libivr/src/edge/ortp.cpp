@@ -18,7 +18,7 @@ namespace {
 
 // Between packets that oRTP sees, in time of the stream, once it has reported. With each it draws anew when
 // its report is due: the first should be soon.
-constexpr Micros kShown = 200ms;
+constexpr Micros kShown = 1s;
 // Of a stream, in bit/s: how often reports are due follows from it (RFC 3550, 6.2), and oRTP cannot see it.
 constexpr int kBandwidth = 80'000;
 
