@@ -213,7 +213,7 @@ void SourceSorter::hear(Line& line, Endpoint from, const RtpHeader& header, Time
     line.source = from;
   }
   if (!line.heard || line.ssrc != header.ssrc) forget_newcomer(line, from, header.ssrc);
-  if (line.by_ip.in && (!line.heard || line.ssrc != header.ssrc || !line.by_ssrc.in)) {
+  if (line.nat && line.by_ip.in && (!line.heard || line.ssrc != header.ssrc || !line.by_ssrc.in)) {
     by_ssrc_.erase(line);
     by_ssrc_.insert(key_of(from.ip, header.ssrc), line);
   }

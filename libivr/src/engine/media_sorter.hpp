@@ -58,12 +58,12 @@ class SourceSorter {
     bool adrift = false;             // between two threads
 
     bool added = false, announced = false, nat = false, heard = false;
-    SourceGuard::Negotiated negotiated;
-    Types types;
     Endpoint source;  // where it is heard, or is to be
     std::uint32_t ssrc = 0;
     std::uint16_t sequence = 0;
     Time heard_at{};
+    SourceGuard::Negotiated negotiated;
+    Types types;
     Hook by_rtp, by_rtcp, by_ip, by_ssrc;
   };
 

@@ -69,8 +69,8 @@ MediaStream::MediaStream(StreamId id, const StreamOptions& options, PortRange::P
       ports_(std::move(ports)),
       shared_(shared),
       link_(shared != nullptr ? shared->rtp : ports_.rtp, shared != nullptr ? shared->rtcp : ports_.rtcp),
-      keys_(*TelephoneEventReceiver::create()),
-      clock_(random_bits()) {
+      clock_(random_bits()),
+      keys_(*TelephoneEventReceiver::create()) {
   place.id = id;
   place.stream = this;
   recordings_.reserve(kUsualRecordings);

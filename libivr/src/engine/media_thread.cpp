@@ -29,6 +29,7 @@ Overloaded(F...) -> Overloaded<F...>;
 constexpr std::uint64_t kRtcp = 1;
 constexpr std::uint64_t kShared = 2;  // no stream: the shared port, until it is empty
 constexpr auto kStep = std::chrono::milliseconds(1);
+constexpr std::size_t kAhead = 2;  // streams whose memory is on its way while one has its turn
 constexpr auto kGiveUp =
     std::chrono::milliseconds(200);  // further behind than this, the lost time is not made up
 
@@ -240,7 +241,10 @@ void MediaThread::send_due() {
     if (!streams.empty()) {
       note_lateness(Steady::now() - due_);
       const Time now = clock_.now();
-      for (MediaStream* stream : streams) {
+      for (std::size_t i = 0; i < streams.size(); ++i) {
+        if (i + 2 * kAhead < streams.size()) streams[i + 2 * kAhead]->prefetch();
+        if (i + kAhead < streams.size()) streams[i + kAhead]->prefetch_play();
+        MediaStream* const stream = streams[i];
         stream->tick(now);
         if (stream->polled != (crowded_ && stream->alone()) && !stream->shares_port()) choose_reading(stream);
       }
@@ -263,8 +267,12 @@ void MediaThread::note_lateness(Steady::duration behind) {
 }
 
 void MediaThread::read_phase(int phase) {
+  if (port_) return;
   const Instant at = instant();
-  for (MediaStream* stream : phases_[static_cast<std::size_t>(phase)]) {
+  const auto& streams = phases_[static_cast<std::size_t>(phase)];
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    if (i + kAhead < streams.size()) streams[i + kAhead]->prefetch();
+    MediaStream* const stream = streams[i];
     if (stream->polled && !stream->more_waits) receive(stream, at);
   }
   hear_tones();
