@@ -393,6 +393,71 @@ TEST(FlowCheck, ALoopThroughTheCallerIsNoSpin) {
   }
 }
 
+std::string spoken(const std::vector<FlowStep>& call) {
+  std::string text;
+  for (const FlowStep& step : call) text += step.node + (step.exit.empty() ? "" : " (" + step.exit + ") ");
+  return text;
+}
+
+TEST(FlowCheck, AFindingShowsTheShortestCallThatComesToIt) {
+  const auto call_of = [](const std::string& json, const std::string& rule) -> std::string {
+    for (const Finding& f : Flow::check(json))
+      if (f.rule == rule) return spoken(f.call);
+    return "not found";
+  };
+  const std::string menu =
+      R"({"type": "menu", "keys": {"1": "b", "2": "c"}, "say": "x", "invalid": "end", "no_input": "b"})";
+  const std::string gather =
+      R"({"type": "gather", "into": "x", "next": "b", "invalid": "b", "no_input": "end"})";
+  const struct {
+    std::string json;
+    const char *rule, *call;
+  } kCases[] = {
+      {with(
+           menu,
+           R"("b": {"type": "play", "say": "x", "next": "c"}, "c": {"type": "play", "say": "x", "nxt": "end", "next": "end"})"),
+       "unknown-field", "a (2) c"},
+      {with(gather, R"("b": {"type": "play", "say": "{{x}}", "next": "end"})"), "unset-variable",
+       "a (invalid) b"},
+      {with(
+           R"({"type": "wait", "duration": "1s", "next": "b"})",
+           R"("b": {"type": "set", "set": {"x": 1}, "next": "c"}, "c": {"type": "decision", "cases": [{"if": "x > 1", "next": "end"}], "else": "b"})"),
+       "endless-loop", "a (next) b (next) c (else) b"},
+      {with(menu, R"("b": {"type": "hangup"}, "c": {"type": "hangup"}, "d": {"type": "hangup"})"),
+       "unreachable", ""},  // no call comes there
+  };
+  for (const auto& c : kCases) EXPECT_EQ(call_of(c.json, c.rule), c.call) << c.rule;
+}
+
+TEST(FlowCheck, ASecretThatOthersWouldSeeOrHearIsNamed) {
+  const auto leaks = [](const std::string& then, const std::string& more = "") {
+    std::string found;
+    const std::string asks =
+        R"({"type": "gather", "kind": "pin", "into": "pin", "next": "b", "invalid": "end", "no_input": "end", "say": "x"})";
+    for (const Finding& f : Flow::check(with(asks, R"("b": )" + then + more))) {
+      EXPECT_EQ(f.severity, Severity::warning) << to_string(f);
+      if (f.rule == "secret-leak") found += f.pointer + " ";
+    }
+    return found;
+  };
+  EXPECT_EQ(leaks(R"({"type": "api", "url": "http://h/{{pin}}", "next": "end"})"), "/nodes/b/url ");
+  EXPECT_EQ(leaks(R"({"type": "api", "url": "http://h/", "query": {"p": "{{pin}}"}, "next": "end"})"),
+            "/nodes/b/query ");
+  EXPECT_EQ(leaks(R"({"type": "play", "say": "You said {{pin}}", "next": "end"})"), "/nodes/b/say ");
+  EXPECT_EQ(leaks(R"({"type": "transfer", "to": "sip:{{pin}}@h", "next": "end"})"), "/nodes/b/to ");
+  EXPECT_EQ(leaks(R"({"type": "set", "set": {"copy": "<{{pin}}>"}, "next": "c"})",
+                  R"(, "c": {"type": "play", "say": "{{copy}}", "next": "end"})"),
+            "/nodes/c/say ")
+      << "what is made of it is secret too";
+  for (const char* fine :
+       {R"({"type": "api", "method": "POST", "url": "http://h/", "body": {"pin": "{{pin}}"}, "next": "end"})",
+        R"({"type": "api", "url": "http://h/", "headers": {"X-Pin": "{{pin}}"}, "next": "end"})",
+        R"({"type": "play", "say": "It ends in {{pin | last: 2}}", "next": "end"})",
+        R"({"type": "decision", "cases": [{"if": "pin == '1234'", "next": "end"}], "else": "end"})",
+        R"({"type": "send_digits", "digits": "{{pin}}", "next": "end"})"})
+    EXPECT_EQ(leaks(fine), "") << fine;
+}
+
 TEST(FlowCheck, DeepAndWideDocumentsAreCheckedWithoutTrouble) {
   std::string nodes;
   for (int i = 0; i < 5000; ++i) {

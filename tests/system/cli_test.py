@@ -80,11 +80,33 @@ class Commands(unittest.TestCase):
         finding = both["files"][0]["findings"][0]
         self.assertEqual((finding["rule"], finding["severity"], finding["pointer"]), ("unknown-target", "error", "/nodes/menu/next"))
         self.assertTrue(finding["message"] and finding["mend"])
+        self.assertEqual(finding["call"], [{"node": "menu", "exit": ""}])
+        self.assertIn("    call: menu\n", found)
+        self.refuses("check", bad, "--format", "xml", code=2, says="no format 'xml': text, json or sarif")
         broken = self.file("broken.json", '{"ivr": 1,\n "id": }')
         self.assertIn("line 2", self.ivr("check", broken, code=1).stdout)
         self.refuses("check", "nothing.json", code=2, says="nothing.json: cannot be read")
         self.refuses("check", code=2, says="no flow given")
         self.ivr("check", "-", input=json.dumps(GOOD))
+
+    # SARIF 2.1.0: what code hosts ask for, and places in the text as it is written.
+    def test_check_tells_code_hosts_where(self):
+        bad = os.path.join(self.folder, "bad.json")
+        with open(bad, "w", encoding="utf-8") as file:
+            file.write('{"ivr": 1, "id": "bad", "start": "hello",\n "nodes": {\n  "hello": {"type": "play", "say": "\u00e9", "next": "menu"},\n'
+                       '  "menu": {"type": "menu", "say": "x", "keys": {"1": "agnet"},\n    "invalid": "bye", "no_input": "bye"},\n  "bye": {"type": "hangup"}}, "on_error": "bye"}')
+        log = json.loads(self.ivr("check", bad, self.file("good.json", GOOD), "--format", "sarif", code=1).stdout)
+        self.assertEqual(log["version"], "2.1.0")
+        run = log["runs"][0]
+        self.assertEqual(run["tool"]["driver"]["name"], "ivr check")
+        result, = [r for r in run["results"] if r["level"] == "error"]
+        self.assertEqual(run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"], result["ruleId"])
+        place = result["locations"][0]
+        self.assertEqual(place["physicalLocation"], {"artifactLocation": {"uri": bad}, "region": {"startLine": 4, "startColumn": 49}})
+        self.assertEqual(place["logicalLocations"][0]["fullyQualifiedName"], "/nodes/menu/keys/1")
+        steps = [s["location"] for s in result["codeFlows"][0]["threadFlows"][0]["locations"]]
+        self.assertEqual([s["message"]["text"] for s in steps], ["hello by exit next", "menu"])
+        self.assertEqual([s["physicalLocation"]["region"]["startLine"] for s in steps], [3, 4])
 
     # What a flow names and its site does not have.
     def test_check_beside_a_site(self):

@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "ivr/flow.hpp"
+#include "ivr/sarif.hpp"
 #include "ivr/site.hpp"
 #include "nlohmann/json.hpp"
 
@@ -20,13 +21,14 @@ int check_main(int argc, char** argv);
 namespace {
 
 constexpr char kHelp[] =
-    R"(Usage: ivr check FLOW... [--json] [--site SITE.json] [--calendar NAME]... [--warnings-as-errors]
+    R"(Usage: ivr check FLOW... [--format text|json|sarif] [--site SITE.json] [--calendar NAME]... [--warnings-as-errors]
 
-Reads flow documents and says everything that is wrong with them: where (JSON pointer), what, by which rule, and how
-to mend it. A flow that passes cannot come to a dead end while it runs.
+Reads flow documents and says everything that is wrong with them: where (JSON pointer), what, by which rule, how to
+mend it, and a shortest call that comes there. A flow that passes cannot come to a dead end while it runs.
 
   FLOW                   a flow document; - is the standard input
-  --json                 one JSON object for programs
+  --format FORMAT        text; json: one object for programs; sarif: SARIF 2.1.0, for code hosts and editors
+  --json                 the same as --format json
   --site SITE.json       the site whose calls the flow will take: a queue, an agent, a skill, a calendar or a list
                          of callers that it does not have is an error
   --calendar NAME        a calendar that the server brings, beside those of the document; may be repeated
@@ -39,6 +41,7 @@ Examples
   ivr check examples/flows/*.json && echo ready
   ivr check my.json --site site.json
   ivr check my.json --json | jq '.files[].findings[].rule'
+  ivr check flows/*.json --format sarif > flows.sarif
 
 The flow language is described in docs/flow-format.md; editors find its schema in docs/flow.schema.json.
 )";
@@ -79,6 +82,35 @@ std::optional<std::string> read_all(const std::string& file) {  // none: it has 
   return std::nullopt;
 }
 
+enum class Format { text, json, sarif };
+
+std::optional<Format> format_of(std::string_view name) {
+  if (name == "text") return Format::text;
+  if (name == "json") return Format::json;
+  if (name == "sarif") return Format::sarif;
+  return std::nullopt;
+}
+
+void print(const ivr::Finding& f) {
+  std::printf("  %s [%s] at %s\n    %s\n", name_of(f.severity), f.rule.c_str(),
+              f.pointer.empty() ? "(the document)" : f.pointer.c_str(), f.message.c_str());
+  if (!f.mend.empty()) std::printf("    mend: %s\n", f.mend.c_str());
+  if (f.call.empty()) return;
+  std::string call;
+  for (const ivr::FlowStep& step : f.call) {
+    call += (call.empty() ? "" : " -> ") + step.node;
+    if (!step.exit.empty() && step.exit != "next") call += " (" + step.exit + ")";
+  }
+  std::printf("    call: %s\n", call.c_str());
+}
+
+nlohmann::ordered_json json_of(const ivr::Finding& f) {
+  nlohmann::ordered_json call = nlohmann::ordered_json::array();
+  for (const ivr::FlowStep& step : f.call) call.push_back({{"node", step.node}, {"exit", step.exit}});
+  return {{"rule", f.rule}, {"severity", name_of(f.severity)}, {"pointer", f.pointer}, {"message", f.message},
+          {"mend", f.mend}, {"call", std::move(call)}};
+}
+
 int usage(const std::string& problem) {
   std::fprintf(stderr, "ivr check: %s\nTry: ivr check --help\n", problem.c_str());
   return 2;
@@ -90,7 +122,8 @@ int check_main(int argc, char** argv) {
   std::vector<std::string> files;
   std::string site_file;
   ivr::FlowCheckOptions options;
-  bool json = false, strict = false, only_files = false;
+  Format format = Format::text;
+  bool strict = false, only_files = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];
     if (only_files || arg.empty() || arg[0] != '-' || arg == "-") {
@@ -101,7 +134,12 @@ int check_main(int argc, char** argv) {
       std::fputs(kHelp, stdout);
       return 0;
     } else if (arg == "--json") {
-      json = true;
+      format = Format::json;
+    } else if (arg == "--format") {
+      if (++i == argc) return usage("--format needs a name");
+      const auto named = format_of(argv[i]);
+      if (!named) return usage("no format '" + std::string(argv[i]) + "': text, json or sarif");
+      format = *named;
     } else if (arg == "--warnings-as-errors") {
       strict = true;
     } else if (arg == "--calendar") {
@@ -129,6 +167,7 @@ int check_main(int argc, char** argv) {
   }
 
   nlohmann::ordered_json report = {{"files", nlohmann::ordered_json::array()}};
+  SarifLog sarif;
   int errors = 0, warnings = 0;
   bool unreadable = false;
   for (const std::string& file : files) {
@@ -143,15 +182,13 @@ int check_main(int argc, char** argv) {
     int file_errors = 0;
     for (const ivr::Finding& f : findings) ++(f.severity == ivr::Severity::error ? file_errors : warnings);
     errors += file_errors;
-    if (json) {
+    if (format == Format::sarif) {
+      sarif.add(file, *text, findings);
+      continue;
+    }
+    if (format == Format::json) {
       nlohmann::ordered_json list = nlohmann::ordered_json::array();
-      for (const ivr::Finding& f : findings) {
-        list.push_back({{"rule", f.rule},
-                        {"severity", name_of(f.severity)},
-                        {"pointer", f.pointer},
-                        {"message", f.message},
-                        {"mend", f.mend}});
-      }
+      for (const ivr::Finding& f : findings) list.push_back(json_of(f));
       report["files"].push_back({{"file", file},
                                  {"ok", file_errors == 0},
                                  {"nodes", count.nodes},
@@ -161,13 +198,11 @@ int check_main(int argc, char** argv) {
     }
     std::printf("%s: %zu nodes, %zu connections%s\n", file.c_str(), count.nodes, count.connections,
                 findings.empty() ? ", no defect" : "");
-    for (const ivr::Finding& f : findings) {
-      std::printf("  %s [%s] at %s\n    %s\n", name_of(f.severity), f.rule.c_str(),
-                  f.pointer.empty() ? "(the document)" : f.pointer.c_str(), f.message.c_str());
-      if (!f.mend.empty()) std::printf("    mend: %s\n", f.mend.c_str());
-    }
+    for (const ivr::Finding& f : findings) print(f);
   }
-  if (json) {
+  if (format == Format::sarif) {
+    std::printf("%s\n", sarif.text().c_str());
+  } else if (format == Format::json) {
     report["errors"] = errors;
     report["warnings"] = warnings;
     std::printf("%s\n", report.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());

@@ -22,6 +22,12 @@ struct Model;
 
 enum class Severity { error, warning };  // an error: the flow is refused
 
+// A node that a call comes to, and the exit by which it goes on; none where it stops.
+struct FlowStep {
+  std::string node, exit;
+  friend bool operator==(const FlowStep&, const FlowStep&) = default;
+};
+
 // One defect of a flow document.
 struct Finding {
   std::string rule;  // stable id: "unknown-target", "open-exit", "unset-variable"...
@@ -29,6 +35,8 @@ struct Finding {
   std::string pointer;  // RFC 6901, "" is the whole document
   std::string message;  // what is wrong: names the thing, the value and the limit
   std::string mend;     // what to do about it; may be empty
+  // A shortest call that comes to it, from where a run begins. Empty: no call does, or it is of the document.
+  std::vector<FlowStep> call{};
 
   friend bool operator==(const Finding&, const Finding&) = default;
 };

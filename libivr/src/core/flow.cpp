@@ -17,7 +17,11 @@ std::unique_ptr<Model> compile(std::string_view json, const FlowCheckOptions& op
   flow::Json document = flow::parse_document(json, findings);
   if (document.is_null() && !findings.empty()) return nullptr;
   auto model = flow::build_model(std::move(document), options, findings);
-  if (model->start >= 0) flow::check_graph(*model, findings);
+  if (model->start >= 0) {
+    flow::check_graph(*model, findings);
+    flow::check_secrets(*model, findings);
+    flow::show_calls(*model, findings);
+  }
   std::stable_partition(findings.begin(), findings.end(),
                         [](const Finding& f) { return f.severity == Severity::error; });
   return model;

@@ -46,7 +46,7 @@ class GraphCheck {
 
   void unreachable() {
     reached_.assign(model_.nodes.size(), false);
-    for (const int entry : entries()) reach(entry, reached_);
+    for (const int entry : entries_of(model_)) reach(entry, reached_);
     for (int i = 0; i < size(); ++i) {
       if (reached_[static_cast<std::size_t>(i)]) continue;
       if (i == model_.on_error) {
@@ -60,13 +60,6 @@ class GraphCheck {
               "lead an exit to it, or remove it");
       }
     }
-  }
-
-  // Where a run begins, and goes on after the end of the call.
-  std::vector<int> entries() const {
-    std::vector<int> entries = {model_.start};
-    if (model_.on_hangup >= 0) entries.push_back(model_.on_hangup);
-    return entries;
   }
 
   void reach(int from, std::vector<bool>& reached) const {
@@ -190,7 +183,7 @@ class GraphCheck {
     }
     // A call may end at any time: after it nothing is known to be set but what always was.
     std::deque<int> todo;
-    for (const int entry : entries()) {
+    for (const int entry : entries_of(model_)) {
       in[static_cast<std::size_t>(entry)] = initial;
       todo.push_back(entry);
     }
@@ -238,10 +231,12 @@ class GraphCheck {
                 "variable '" + name + "' is read, and nothing ever sets it" + suggestion(name, settable),
                 "declare it in 'variables', or set it before");
         } else {
+          std::vector<FlowStep> call = call_without(i, read.slot);
           error(
               "unset-variable", use(i).pointers[r],
-              "variable '" + name + "' may be read before it is set: " + path_without(i, read.slot),
+              "variable '" + name + "' may be read before it is set: " + names_of(call),
               "set it on that way too, declare it in 'variables', or write {{" + name + " | default: ...}}");
+          findings_.back().call = std::move(call);
         }
       }
     }
@@ -272,32 +267,17 @@ class GraphCheck {
     return false;
   }
 
-  // The shortest way to a node on which nothing sets the variable.
-  std::string path_without(int target, int slot) const {
-    std::vector<int> from(model_.nodes.size(), -2);
-    std::deque<int> todo;
-    for (const int entry : entries()) {
-      from[static_cast<std::size_t>(entry)] = -1;
-      todo.push_back(entry);
-    }
-    while (!todo.empty()) {
-      const int at = todo.front();
-      todo.pop_front();
-      if (at == target) break;
-      for (const Edge& e : edges(at)) {
-        if (e.to < 0 || from[static_cast<std::size_t>(e.to)] != -2) continue;
-        if (sets_on(at, e.exit, slot) &&
-            std::find(use(at).sets.begin(), use(at).sets.end(), slot) != use(at).sets.end())
-          continue;
-        from[static_cast<std::size_t>(e.to)] = at;
-        todo.push_back(e.to);
-      }
-    }
-    std::vector<int> way;
-    for (int at = target; at >= 0; at = from[static_cast<std::size_t>(at)]) way.push_back(at);
+  // The shortest call to a node on which nothing sets the variable.
+  std::vector<FlowStep> call_without(int target, int slot) const {
+    return shortest_call(model_, target, [&](int from, const Edge& e) {
+      const std::vector<int>& sets = use(from).sets;
+      return !sets_on(from, e.exit, slot) || std::find(sets.begin(), sets.end(), slot) == sets.end();
+    });
+  }
+
+  static std::string names_of(const std::vector<FlowStep>& call) {
     std::string text;
-    for (auto it = way.rbegin(); it != way.rend(); ++it)
-      text += (text.empty() ? "" : " -> ") + node(*it).name;
+    for (const FlowStep& step : call) text += (text.empty() ? "" : " -> ") + step.node;
     return text;
   }
 
@@ -345,13 +325,16 @@ class GraphCheck {
         spinning(inside, more, depth + 1);
         continue;
       }
-      std::string way;
-      for (const int i : cycle(component, inside, cut)) way += (way.empty() ? "" : " -> ") + node(i).name;
       const int first = *std::min_element(component.begin(), component.end());
+      const std::vector<FlowStep> round = cycle(component, inside, cut);
       error("endless-loop", node(first).pointer,
-            "a loop that neither waits for the caller nor counts down: " + way,
+            "a loop that neither waits for the caller nor counts down: " + names_of(round),
             "let it pass a menu or gather, or count: {\"set\": {\"n\": {\"expression\": \"n + 1\"}}} and "
             "leave by a decision \"n >= 3\"");
+      std::vector<FlowStep> call = shortest_call(model_, first, [](int, const Edge&) { return true; });
+      if (!call.empty()) call.pop_back();
+      call.insert(call.end(), round.begin(), round.end());
+      findings_.back().call = std::move(call);
     }
   }
 
@@ -549,10 +532,10 @@ class GraphCheck {
   }
 
   // One cycle to show, beginning and ending with the same node.
-  std::vector<int> cycle(const std::vector<int>& component, const std::vector<bool>& inside,
-                         const std::vector<Removed>& cut) const {
+  std::vector<FlowStep> cycle(const std::vector<int>& component, const std::vector<bool>& inside,
+                              const std::vector<Removed>& cut) const {
     const int first = *std::min_element(component.begin(), component.end());
-    std::vector<int> from(model_.nodes.size(), -1);
+    std::vector<std::pair<int, std::string_view>> from(model_.nodes.size(), {-1, {}});
     std::deque<int> todo = {first};
     while (!todo.empty()) {
       const int at = todo.front();
@@ -560,17 +543,21 @@ class GraphCheck {
       for (const Edge& e : edges(at)) {
         if (!live(at, e, inside, cut)) continue;
         if (e.to == first) {
-          std::vector<int> way = {first};
-          for (int i = at; i != first; i = from[static_cast<std::size_t>(i)]) way.push_back(i);
-          way.push_back(first);
+          std::vector<FlowStep> way = {{node(first).name, {}}};
+          std::string_view exit = e.exit;
+          for (int i = at;; i = from[static_cast<std::size_t>(i)].first) {
+            way.push_back({node(i).name, std::string(exit)});
+            if (i == first) break;
+            exit = from[static_cast<std::size_t>(i)].second;
+          }
           std::reverse(way.begin(), way.end());
           return way;
         }
-        if (from[static_cast<std::size_t>(e.to)] < 0)
-          from[static_cast<std::size_t>(e.to)] = at, todo.push_back(e.to);
+        auto& before = from[static_cast<std::size_t>(e.to)];
+        if (before.first < 0) before = {at, e.exit}, todo.push_back(e.to);
       }
     }
-    return component;
+    return {};
   }
 
   const Model& model_;

@@ -13,10 +13,11 @@
 
 namespace ivr::flow {
 
-// A variable that an expression reads; `guarded` reads mind that it may be unset (exists, default).
+// A variable that an expression reads; `guarded` reads mind that it may be unset (exists, default), `parted`
+// ones show some of it only (last).
 struct Read {
   int slot = -1;
-  bool guarded = false;
+  bool guarded = false, parted = false;
 };
 
 class Expression {

@@ -232,9 +232,16 @@ void Template::reads(std::vector<Read>& out) const {
     if (!p.computed) continue;
     const std::size_t from = out.size();
     p.expression.reads(out);
-    const bool guarded = std::any_of(p.filters.begin(), p.filters.end(),
-                                     [](const FilterCall& f) { return f.filter == Filter::default_; });
-    for (std::size_t i = from; i < out.size(); ++i) out[i].guarded = out[i].guarded || guarded;
+    const auto filtered = [&p](Filter by) {
+      return std::any_of(p.filters.begin(), p.filters.end(),
+                         [by](const FilterCall& f) { return f.filter == by; });
+    };
+    const bool guarded = filtered(Filter::default_);
+    const bool parted = filtered(Filter::last) || filtered(Filter::length);
+    for (std::size_t i = from; i < out.size(); ++i) {
+      out[i].guarded = out[i].guarded || guarded;
+      out[i].parted = out[i].parted || parted;
+    }
   }
 }
 

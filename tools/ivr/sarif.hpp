@@ -1,0 +1,29 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ivr/flow.hpp"
+
+// The findings of `ivr check` as a SARIF 2.1.0 log (OASIS), which code hosts and editors show beside the
+// text.
+class SarifLog {
+ public:
+  // `text` is the document as it was read: places are lines and columns in it.
+  void add(const std::string& file, std::string_view text, const std::vector<ivr::Finding>& findings);
+  std::string text() const;
+
+ private:
+  struct File {
+    std::string name, text;
+    std::vector<ivr::Finding> findings;
+  };
+  std::vector<File> files_;
+};
+
+// Where a JSON pointer leads in a text that is JSON up to there, from 1: its key, or the value where it has
+// none. What it does not find is where the nearest thing around it is.
+struct TextPlace {
+  int line = 1, column = 1;
+};
+TextPlace place_of(std::string_view text, std::string_view pointer);
