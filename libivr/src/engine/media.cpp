@@ -21,7 +21,8 @@ namespace {
 #if IVR_WITH_ORTP
 
 constexpr std::size_t kClosedKept = 1024;  // streams whose numbers are kept after their end
-constexpr int kMostLate = 500;             // of a thousand milliseconds, in every media thread: no more calls
+constexpr int kMostLate =
+    500;  // of a thousand milliseconds, in every media thread: no more calls; in one: none there
 // Of a port that many share, in bytes: what 4,500 peers send in the 20 ms of a tick, with what the kernel
 // counts for a packet, twice over; their reports are fewer.
 constexpr int kSharedBuffer = 4 << 20, kSharedReports = 1 << 20;
@@ -301,8 +302,7 @@ class RtpMedia final : public MediaPort {
   std::optional<std::string> overload() const override {
     if (threads_.empty()) return std::nullopt;
     int least = 1000;
-    for (const auto& home : threads_)
-      least = std::min(least, home->streams == 0 ? 0 : home->thread.late_per_mille());
+    for (const auto& home : threads_) least = std::min(least, lateness(*home));
     if (least <= kMostLate) return std::nullopt;
     return absl::StrCat("media is late: of the last seconds ", least, " in 1,000 ms began more than ",
                         MediaThread::kLate.count(), " ms after their time, the limit is ", kMostLate);
@@ -368,12 +368,14 @@ class RtpMedia final : public MediaPort {
     return found == streams_.end() || found->second.closing ? nullptr : &found->second;
   }
 
+  static int lateness(const Home& home) { return home.streams == 0 ? 0 : home.thread.late_per_mille(); }
+
+  // Of the threads that are in time that with the fewest streams; of all, when none is.
   std::size_t emptiest() const {
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < threads_.size(); ++i) {
-      if (threads_[i]->streams < threads_[best]->streams) best = i;
-    }
-    return best;
+    const auto load = [](const auto& home) { return std::pair(lateness(*home) > kMostLate, home->streams); };
+    const auto best = std::min_element(threads_.begin(), threads_.end(),
+                                       [&](const auto& a, const auto& b) { return load(a) < load(b); });
+    return static_cast<std::size_t>(best - threads_.begin());
   }
 
   absl::StatusOr<PortRange::Pair> take_ports() {
