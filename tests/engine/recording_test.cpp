@@ -67,6 +67,12 @@ class Rig : public ::testing::Test, public RecordHost {
     }
     return event;
   }
+  static void hide(Recording& recording) {
+    auto cutters = Recording::make_cutters(recording.lacks_cutters());
+    recording.equip(cutters);
+    EXPECT_TRUE(cutters.empty());
+    recording.hide_digits(true);
+  }
   // One tick of the stream with a packet of `value`, as the stream would see it.
   void frame(Recording& recording, std::int16_t value) {
     const std::vector<std::int16_t> pcm(160, value);
@@ -195,7 +201,7 @@ TEST_F(Rig, M11_KeysThatAreToBeHiddenAreCutForAsLongAndWhatIsLostStaysInItsPlace
   auto recording = record({.path = folder.file("a.wav")});
   const auto now = [&](std::size_t key) { return (4000 + 4000 * key - 800) / 160; };  // before that key
   for (std::size_t i = 0; i < said.pcm.size() / 160; ++i) {
-    if (i == now(3)) recording->hide_digits(true);
+    if (i == now(3)) hide(*recording);
     if (i == now(6) - 4) recording->hide_digits(false);  // a late tone is hidden still: that of 7
     if (i == 20 || i == now(5) + 30) {
       timestamp += 160;  // lost
@@ -216,6 +222,35 @@ TEST_F(Rig, M11_KeysThatAreToBeHiddenAreCutForAsLongAndWhatIsLostStaysInItsPlace
     if (said.beside[i]) {
       ASSERT_EQ(kept[i], lost(i) ? 0 : said.pcm[i]) << "sample " << i;
     }
+}
+
+TEST_F(Rig, WhatCutsKeysIsMadeWhenKeysAreToBeHiddenAndOnce) {
+  struct Case {
+    bool both_sides, digits;
+    int lacks;
+  };
+  for (const Case& c :
+       {Case{false, true, 1}, Case{true, true, 2}, Case{false, false, 0}, Case{true, false, 0}}) {
+    auto recording = record({.path = folder.file("a.wav"), .both_sides = c.both_sides, .digits = c.digits});
+    EXPECT_EQ(recording->lacks_cutters(), c.lacks);
+    for (int i = 0; i < 10; ++i) frame(*recording, 1000);
+    recording->hide_digits(false);  // nobody had asked for it
+    for (int i = 0; i < 50; ++i) frame(*recording, 1000);
+    EXPECT_EQ(recording->lacks_cutters(), c.lacks);
+    hide(*recording);
+    for (int i = 0; i < 10; ++i) frame(*recording, 1000);
+    EXPECT_EQ(recording->lacks_cutters(), 0);
+    recording->hide_digits(false);
+    for (int i = 0; i < 50; ++i) frame(*recording, 1000);
+    EXPECT_EQ(recording->lacks_cutters(), 0);
+    auto more = Recording::make_cutters(3);
+    recording->equip(more);
+    EXPECT_EQ(more.size(), 3u);
+    Recording::finish(std::move(recording), *this);
+    EXPECT_EQ(ended().samples, 120 * 160);
+    const auto kept = channel(folder.file("a.wav"), 0, c.both_sides ? 2 : 1);
+    EXPECT_EQ(std::count(kept.begin(), kept.end(), 1000), 120 * 160);
+  }
 }
 
 TEST_F(Rig, S0_07_EndsAtTheMaximumToTheSample) {
@@ -381,6 +416,56 @@ TEST_F(MediaRecording, RecordsWhatItHearsAndWhatItSends) {
   EXPECT_EQ(static_cast<std::int64_t>(left.size()), both->samples);
   EXPECT_EQ(std::count(left.begin(), left.end(), decode_ulaw(encode_ulaw(8000))), 50 * 160);
   EXPECT_EQ(std::count(right.begin(), right.end(), decode_ulaw(encode_ulaw(4000))), 25 * 160);
+}
+
+TEST_F(MediaRecording, M11_KeysAreHiddenFromTheMiddleOfARecordingOnWhicheverThereAre) {
+  TempFolder folder;
+  start();
+  Peer peer;
+  open(1, peer);
+  ASSERT_TRUE(peer.packet());
+  // Answer every packet with one, the key if there is one for 100 ms, then half a second of nothing.
+  const auto says = [&](const std::string& key) {
+    auto tone = *DtmfGenerator::create({.pause = 500ms});
+    ASSERT_TRUE(tone.dial(key.empty() ? "w" : key).ok());
+    std::vector<std::int16_t> pcm(160);
+    while (tone.read(pcm) > 0) {
+      ASSERT_TRUE(peer.packet());
+      std::vector<std::uint8_t> bytes(160);
+      std::transform(pcm.begin(), pcm.end(), bytes.begin(), encode_ulaw);
+      peer.send(0, bytes);
+      peer.timestamp += 160;
+    }
+  };
+  media->start_record(1, 1, {.path = folder.file("mono.wav")});
+  media->start_record(1, 2, {.path = folder.file("stereo.wav"), .both_sides = true});
+  media->start_record(1, 3, {.path = folder.file("early.wav")});
+  media->start_record(1, 4, {.path = folder.file("without.wav"), .digits = false});
+  says("1");
+  media->stop_record(1, 3);  // and nobody has read of it when keys are to be hidden
+  media->hide_digits(1, true);
+  says("2");
+  media->start_record(1, 5, {.path = folder.file("while.wav")});
+  says("3");
+  media->hide_digits(1, false);
+  says("");
+  media->start_record(1, 6, {.path = folder.file("between.wav")});
+  says("4");
+  for (int i = 0; i < 2; ++i) media->hide_digits(1, true);
+  says("5");
+  media->hide_digits(1, false);
+  says("");
+  says("6");
+  media->close(1);
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(wait_for<media::RecordEnded>());
+  struct Case {
+    const char* file;
+    int channels;
+    const char* keys;
+  };
+  for (const Case& c : {Case{"mono.wav", 1, "146"}, Case{"stereo.wav", 2, "146"}, Case{"early.wav", 1, "1"},
+                        Case{"without.wav", 1, ""}, Case{"while.wav", 1, "46"}, Case{"between.wav", 1, "46"}})
+    EXPECT_EQ(keys_in(channel(folder.file(c.file), 0, c.channels)), c.keys) << c.file;
 }
 
 TEST_F(MediaRecording, StoppingTheEngineMakesOpenFilesWhole) {

@@ -191,6 +191,12 @@ class RtpMedia final : public MediaPort {
     ChunkPool& pool = threads_[entry->home]->thread.chunks();
     pool.grow(spec.both_sides ? 2 : 1);
     auto recording = std::make_unique<Recording>(id, record, spec, pool);
+    if (const int lacks = recording->lacks_cutters(); entry->hides_digits) {
+      auto cutters = Recording::make_cutters(lacks);
+      recording->equip(cutters);
+    } else if (lacks > 0) {
+      entry->lack_cutters.emplace_back(record, lacks);
+    }
     // The file is made first; the writer's mailbox empties itself.
     while (!writer_->post({recording.get(), 0, nullptr, nullptr})) std::this_thread::yield();
     post(*entry, MediaCommand::StartRecord{std::move(recording)});
@@ -224,7 +230,15 @@ class RtpMedia final : public MediaPort {
   }
 
   void hide_digits(StreamId id, bool on) override {
-    if (Entry* entry = find(id)) post(*entry, MediaCommand::HideDigits{on});
+    Entry* entry = find(id);
+    if (entry == nullptr) return;
+    entry->hides_digits = on;
+    int lacking = 0;
+    if (on) {
+      for (const auto& [record, lacks] : entry->lack_cutters) lacking += lacks;
+      entry->lack_cutters.clear();
+    }
+    post(*entry, MediaCommand::HideDigits{on, Recording::make_cutters(lacking)});
   }
 
   void mute(StreamId id, bool on) override {
@@ -356,6 +370,8 @@ class RtpMedia final : public MediaPort {
     Supervision mode = Supervision::off;
     std::vector<StreamId> supervisors;
     bool has_line = false, has_cutter = false;
+    bool hides_digits = false;
+    std::vector<std::pair<RecordId, int>> lack_cutters;  // recordings, and how many each
   };
 
   // For all that was posted since the last time.
@@ -564,8 +580,15 @@ class RtpMedia final : public MediaPort {
       }
     }
     media::RecordEnded ended;
-    while (writer_->next(ended)) own_.push_back(std::move(ended));
+    while (next_ended(ended)) own_.push_back(std::move(ended));
     return closing_ != before;
+  }
+
+  bool next_ended(media::RecordEnded& ended) {
+    if (!writer_->next(ended)) return false;
+    if (const auto found = streams_.find(ended.stream); found != streams_.end())
+      std::erase_if(found->second.lack_cutters, [&](const auto& of) { return of.first == ended.record; });
+    return true;
   }
 
   void handle(const Notice& notice) {
@@ -584,7 +607,7 @@ class RtpMedia final : public MediaPort {
       own_.pop_front();
       return true;
     }
-    if (media::RecordEnded ended; writer_ && writer_->next(ended)) {
+    if (media::RecordEnded ended; writer_ && next_ended(ended)) {
       event = std::move(ended);
       return true;
     }

@@ -510,9 +510,16 @@ void MediaStream::start_record(std::unique_ptr<Recording> recording) noexcept {
   recordings_.push_back(std::move(recording));
 }
 
-void MediaStream::hide_digits(bool on) noexcept {
+void MediaStream::hide_digits(bool on, Recording::Cutters cutters) noexcept {
   hides_digits_ = on;
-  for (auto& recording : recordings_) recording->hide_digits(on);
+  for (auto& recording : recordings_) {
+    recording->equip(cutters);
+    recording->hide_digits(on);
+  }
+  if (cutters.capacity() == 0) return;
+  Notice notice;  // the list itself, and those of recordings that have ended meanwhile
+  notice.what = Notice::Spare{std::move(cutters)};
+  host_->tell(std::move(notice));
 }
 
 void MediaStream::move_recordings(ChunkPool& pool) {

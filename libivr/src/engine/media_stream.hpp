@@ -62,7 +62,10 @@ struct Notice {
   struct Held {
     StreamId stream = 0;
   };  // nothing more goes from its port to the thread that it is in
-  using What = std::variant<std::monostate, media::Event, Released, Detached, Held>;
+  struct Spare {
+    Recording::Cutters cutters;
+  };  // to be freed
+  using What = std::variant<std::monostate, media::Event, Released, Detached, Held, Spare>;
   What what;
   std::unique_ptr<Playing> playing;
   std::unique_ptr<Dialling> dialling;
@@ -155,7 +158,7 @@ class MediaStream {
   void bridge(MediaStream& peer, const BridgeOptions& options) noexcept;
   void unbridge() noexcept;
   void mute(bool on) noexcept { muted_ = on; }
-  void hide_digits(bool on) noexcept;
+  void hide_digits(bool on, Recording::Cutters cutters) noexcept;  // as many as its recordings lack
   void supervise(MediaStream* party, Supervision mode) noexcept;
   void leave() noexcept;  // everybody it was connected with
   void end() noexcept;    // before the sockets close

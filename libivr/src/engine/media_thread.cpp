@@ -388,7 +388,7 @@ void MediaThread::handle(MediaCommand& command) {
           [&](MediaCommand::DetectVoice& detect) { stream->detect_voice(detect.on); },
           [&](MediaCommand::Unbridge&) { stream->unbridge(); },
           [&](MediaCommand::Mute& mute) { stream->mute(mute.on); },
-          [&](MediaCommand::HideDigits& hide) { stream->hide_digits(hide.on); },
+          [&](MediaCommand::HideDigits& hide) { stream->hide_digits(hide.on, std::move(hide.cutters)); },
           [&](MediaCommand::Supervise& supervise) { stream->supervise(supervise.party, supervise.mode); },
           [&](MediaCommand::Close&) {
             take_forwarded();

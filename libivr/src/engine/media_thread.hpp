@@ -67,6 +67,7 @@ struct MediaCommand {
   };
   struct HideDigits {
     bool on = false;
+    Recording::Cutters cutters;
   };
   struct Supervise {
     MediaStream* party = nullptr;

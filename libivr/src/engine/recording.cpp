@@ -1,6 +1,7 @@
 #include "engine/recording.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <limits>
 #include <utility>
 
@@ -50,12 +51,35 @@ Recording::Recording(StreamId stream, RecordId id, const RecordSpec& spec, Chunk
                            : std::numeric_limits<std::int64_t>::max()),
       pool_(&pool),
       voice_(*VoiceActivity::create()) {
-  for (int i = 0; i < tracks(); ++i)
-    tracks_[static_cast<std::size_t>(i)].cutter = std::make_unique<KeyCutter>(KeyCutter::kWholeDelay);
-  if (!spec_.digits) hide_digits(true);
+  if (spec_.digits) return;
+  Cutters made = make_cutters(tracks());
+  equip(made);
+  hide_digits(true);
+}
+
+Recording::Cutters Recording::make_cutters(int tracks) {
+  Cutters made;
+  for (int i = 0; i < tracks; ++i) made.push_back(std::make_unique<KeyCutter>(KeyCutter::kWholeDelay));
+  return made;
+}
+
+int Recording::lacks_cutters() const noexcept {
+  int lacks = 0;
+  for (int i = 0; i < tracks(); ++i) lacks += tracks_[static_cast<std::size_t>(i)].cutter == nullptr;
+  return lacks;
+}
+
+void Recording::equip(Cutters& from) noexcept {
+  for (int i = 0; i < tracks(); ++i) {
+    Track& t = tracks_[static_cast<std::size_t>(i)];
+    if (t.cutter || from.empty()) continue;
+    t.cutter = std::move(from.back());
+    from.pop_back();
+  }
 }
 
 void Recording::hide_digits(bool on) noexcept {
+  assert(!on || lacks_cutters() == 0);
   if (!on) {
     shows_at_ = clock_ + kStillHidden;
     return;
@@ -63,6 +87,7 @@ void Recording::hide_digits(bool on) noexcept {
   shows_at_.reset();
   for (int i = 0; i < tracks(); ++i) {
     Track& t = tracks_[static_cast<std::size_t>(i)];
+    if (!t.cutter) continue;
     if (!std::exchange(t.cuts, true)) t.stored_before = KeyCutter::kWholeDelay;
     t.cutter->cut(true);
   }
@@ -205,7 +230,9 @@ void Recording::tick(RecordHost& host) noexcept {
   clock_ += kFrameSamples;
   if (spec_.digits && shows_at_ && clock_ >= *shows_at_) {
     shows_at_.reset();
-    for (int i = 0; i < tracks(); ++i) tracks_[static_cast<std::size_t>(i)].cutter->cut(false);
+    for (Track& t : tracks_) {
+      if (t.cutter) t.cutter->cut(false);
+    }
   }
   for (int i = 0; i < tracks(); ++i) {
     Track& t = tracks_[static_cast<std::size_t>(i)];

@@ -79,12 +79,17 @@ class RecordHost {
 // back when that is more than 60 ms: the two sides stay in step however long the call is.
 //
 // Keys are cut out of all of it, or from hide_digits(true) on until off and half a second more, because a
-// tone may come after what tells of it. What is not cut is as it came, and where it would be.
+// tone may come after what tells of it. What is not cut is as it came, and where it would be. A recording
+// whose keys were never to be hidden has nothing that listens for them.
 //
 // Thread:   made by control, then the media thread's until finish(), then the writer's.
 // Realtime: everything but the constructor and the destructor.
 class Recording {
  public:
+  // What hiding keys takes, one a track: too large for each recording to have, and made by control.
+  using Cutters = std::vector<std::unique_ptr<KeyCutter>>;
+  static Cutters make_cutters(int tracks);
+
   // `pool` has grown by this one's tracks; the writer shrinks it again.
   Recording(StreamId stream, RecordId id, const RecordSpec& spec, ChunkPool& pool);
 
@@ -95,7 +100,10 @@ class Recording {
 
   void heard(std::uint32_t timestamp, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
   void sent(std::uint32_t timestamp, std::span<const std::int16_t> pcm, RecordHost& host) noexcept;
-  void hide_digits(bool on) noexcept;
+  // How many cutters hide_digits(true) will have to bring along: none when it has them already.
+  int lacks_cutters() const noexcept;
+  void equip(Cutters& from) noexcept;           // takes what it lacks
+  void hide_digits(bool on) noexcept;           // on: it lacks none
   void tick(RecordHost& host) noexcept;         // every 20 ms
   bool over() const noexcept { return over_; }  // max, silence or a failure: finish() it
 
@@ -123,7 +131,7 @@ class Recording {
     // How far behind the clock the packets were since `watched` was 0, at least and at most.
     int watched = 0;
     std::int64_t least_behind = 0, most_behind = 0;
-    // From the first key that was to be hidden on what is appended goes through it. It has so many samples to
+    // From when keys were first to be hidden on what is appended goes through it. It has so many samples to
     // come that were stored before.
     std::unique_ptr<KeyCutter> cutter;
     bool cuts = false;
