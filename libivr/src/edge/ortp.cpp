@@ -19,6 +19,8 @@ namespace {
 // Between packets that oRTP sees, in time of the stream, once it has reported. With each it draws anew when
 // its report is due: the first should be soon.
 constexpr Micros kShown = 1s;
+// Of a packet, so much is shown: the header, and that there is a payload. No report tells how long that is.
+constexpr std::size_t kShownBytes = 96;
 // Of a stream, in bit/s: how often reports are due follows from it (RFC 3550, 6.2), and oRTP cannot see it.
 constexpr int kBandwidth = 80'000;
 
@@ -125,7 +127,6 @@ RtpLink::RtpLink(const UdpSocket& rtp, const UdpSocket& rtcp) : rtp_(rtp), rtcp_
   rtp_session_set_symmetric_rtp(session_, FALSE);
   rtp_session_set_profile(session_, profile);
   rtp_session_set_payload_type(session_, 0);
-  rtp_session_set_recv_buf_size(session_, static_cast<int>(DatagramBatch::kMaxBytes));
   rtp_session_set_target_upload_bandwidth(session_, kBandwidth);
   rtp_session_set_ssrc_changed_threshold(session_, 0);  // our own judgement of the source comes first
 
@@ -141,6 +142,12 @@ RtpLink::RtpLink(const UdpSocket& rtp, const UdpSocket& rtcp) : rtp_(rtp), rtcp_
   char cname[32];
   std::snprintf(cname, sizeof cname, "%08x%08x", random_bits(), random_bits());
   rtp_session_set_source_description(session_, cname, nullptr, nullptr, nullptr, nullptr, "libivr", nullptr);
+  // They are kept as long as the session, in blocks of 1 KB: in blocks of their own size instead.
+  for (mblk_t** sdes : {&session_->minimal_sdes, &session_->full_sdes}) {
+    if (*sdes == nullptr) continue;
+    mblk_t* const compact = copymsg(*sdes);
+    freemsg(std::exchange(*sdes, compact));
+  }
   next_sequence_ = static_cast<std::uint16_t>(random_bits());
   ssrc_ = rtp_session_get_send_ssrc(session_);
 }
@@ -230,7 +237,7 @@ void RtpLink::received(std::span<const std::uint8_t> packet, const RtpHeader& he
   if (reported_ && header.ssrc == shown_from_ && now - shown_in_ < kShown) return;
   shown_from_ = header.ssrc;
   shown_in_ = now;
-  rtp_in_ = packet;
+  rtp_in_ = packet.first(std::min(packet.size(), kShownBytes));
   in_from_ = from;
   in_at_ = now;
   pump(now);
@@ -250,12 +257,16 @@ void RtpLink::pump(Time now) noexcept {
   const auto samples = static_cast<std::uint32_t>(now.time_since_epoch().count() /
                                                   (1'000'000 / kSampleRateHz) * (clock_hz_ / kSampleRateHz));
   arrival_ = samples == arrival_ ? samples + 1 : samples;
+  rtp_session_set_recv_buf_size(session_, static_cast<int>(std::max(kShownBytes, rtcp_in_.size())));
   while (mblk_t* message = rtp_session_recvm_with_ts(session_, arrival_)) {
     freemsg(message);
     ++arrival_;
   }
   rtp_in_ = {};
   rtcp_in_ = {};
+  // It would keep three buffers for what comes next; they are 7 KB a call, and made in no time.
+  msgb_allocator_uninit(&session_->rtp.gs.allocator);
+  msgb_allocator_uninit(&session_->rtcp.gs.allocator);
 }
 
 void RtpLink::bye() noexcept {
