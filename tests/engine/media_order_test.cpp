@@ -20,12 +20,14 @@ struct Out {
 
 class Line {
  public:
+  explicit Line(std::size_t room = 1) : pool(room) { order.hold_in(pool); }
   void push(std::uint16_t sequence, Time now = kStart, std::size_t size = 160, std::uint32_t ssrc = 1) {
     const std::vector<std::uint8_t> payload(size, static_cast<std::uint8_t>(sequence));
     order.push({{0, false, sequence, 0, ssrc}, payload}, now, take());
   }
   void tick(Time now) { order.tick(now, take()); }
 
+  HeldPool pool;
   InOrder order;
   std::vector<Out> out;
 
@@ -91,6 +93,50 @@ TEST(InOrder, DoesNotHoldALongPayload) {
   line.push(1);
   line.push(3, kStart, InOrder::kMaxPayload + 1);
   EXPECT_TRUE((line.out == std::vector<Out>{{1, 0}, {3, 1}}));
+}
+
+TEST(InOrder, HoldsNothingWithoutRoomAndGivesItBackAsSoonAsNothingWaits) {
+  Line none(0);
+  for (const std::uint16_t sequence : {1, 3, 4, 2, 5, 8}) none.push(sequence);
+  EXPECT_TRUE((none.out == std::vector<Out>{{1, 0}, {3, 1}, {4, 0}, {5, 0}, {8, 2}}));
+  EXPECT_EQ(none.order.lost(), 3u);
+  EXPECT_EQ(none.order.late(), 1u);
+
+  Line line;  // room for one stream, itself or another
+  const auto taken = [&] {
+    HeldPackets* const room = line.pool.take();
+    if (room != nullptr) HeldPool::give_back(room);
+    return room == nullptr;
+  };
+  for (std::uint16_t round = 0; round < 100; round = static_cast<std::uint16_t>(round + 10)) {
+    const auto push = [&](int sequence, bool waits) {
+      line.push(static_cast<std::uint16_t>(round + sequence));
+      EXPECT_EQ(taken(), waits) << round << " " << sequence;
+    };
+    push(0, false);
+    push(2, true);
+    push(1, false);
+    push(5, true);
+    push(5, true);
+    push(4, true);
+    push(6, false);  // 3 is given up
+    push(8, true);
+    line.tick(kStart + 1s);
+    EXPECT_FALSE(taken());
+    push(9, false);
+  }
+  EXPECT_EQ(line.order.lost(), 20u);
+  {
+    InOrder gone;
+    gone.hold_in(line.pool);
+    gone.push({{0, false, 1, 0, 1}, {}}, kStart, [](const RtpFrame&, int) {});
+    gone.push({{0, false, 3, 0, 1}, {}}, kStart, [](const RtpFrame&, int) {});
+    EXPECT_TRUE(taken());
+    line.push(102);
+    line.push(104);  // no room left
+    EXPECT_EQ(line.out.back(), (Out{104, 1}));
+  }
+  EXPECT_FALSE(taken());
 }
 
 TEST(InOrder, StartsAfreshWithANewSource) {

@@ -1,16 +1,75 @@
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
 
+#include "engine/mailbox.hpp"
 #include "ivr/base.hpp"
 #include "ivr/rtp.hpp"
 
 namespace ivr {
 
+// What waits behind the holes of one stream.
+class HeldPool;
+struct HeldPackets {
+  static constexpr std::size_t kMaxPayload = 640;
+  struct Slot {
+    bool used = false;
+    RtpHeader header;
+    std::uint16_t size = 0;
+    std::array<std::uint8_t, kMaxPayload> payload;
+  };
+  HeldPool* home;
+  // A power of two above the most that wait: the places of the next packet but one and of that behind it
+  // never share one.
+  std::array<Slot, 4> slots;
+
+  explicit HeldPackets(HeldPool* pool) noexcept : home(pool) {}
+};
+
+// Room for them, which few streams need at a time, and those for 50 ms: a media thread has it for all of its
+// streams. What is never needed is never touched, and takes no memory.
+//
+// Thread:   take() by one, give_back() by any.
+// Realtime: bounded, never allocates.
+class HeldPool {
+ public:
+  static constexpr std::size_t kStreams = 512;  // with a hole at the same time
+
+  explicit HeldPool(std::size_t streams = kStreams)
+      : room_(new Room[streams]), untouched_(room_.get()), end_(untouched_ + streams), free_(streams) {}
+
+  HeldPackets* take() noexcept {  // null: all are taken
+    Room* room = nullptr;
+    if (!free_.pop(room)) {
+      if (untouched_ == end_) return nullptr;
+      room = untouched_++;
+    }
+    return ::new (room->bytes) HeldPackets(this);
+  }
+  static void give_back(HeldPackets* packets) noexcept {
+    packets->home->free_.push(reinterpret_cast<Room*>(packets));
+  }
+
+ private:
+  static_assert(std::is_trivially_destructible_v<HeldPackets>);
+  struct Room {
+    alignas(HeldPackets) std::byte bytes[sizeof(HeldPackets)];
+  };
+  const std::unique_ptr<Room[]> room_;
+  Room* untouched_;
+  Room* const end_;
+  Mailbox<Room*> free_;
+};
+
 // Gives packets on in the order they were sent. An ordered stream passes through at once; behind a hole at
 // most two packets wait for the missing one, and for 50 ms at most. It does not play out: nothing is delayed
-// to a clock.
+// to a clock. Where they wait is the pool's; when that has no room the hole is given up at once.
 //
 // Thread:   one at a time.
 // Realtime: bounded, never allocates.
@@ -18,9 +77,18 @@ class InOrder {
  public:
   static constexpr int kHeld = 2;
   static constexpr Micros kWait = 50ms;
-  static constexpr std::size_t kMaxPayload =
-      640;                              // a longer one does not wait: the hole before it is given up
+  // A longer one does not wait: the hole before it is given up.
+  static constexpr std::size_t kMaxPayload = HeldPackets::kMaxPayload;
   static constexpr int kRestart = 128;  // a jump further than this is a new beginning
+
+  InOrder() = default;
+  InOrder(const InOrder&) = delete;
+  InOrder& operator=(const InOrder&) = delete;
+  ~InOrder() {
+    if (held_packets_ != nullptr) HeldPool::give_back(held_packets_);
+  }
+
+  void hold_in(HeldPool& pool) noexcept { pool_ = &pool; }  // from now on; it outlives this
 
   // deliver(const RtpFrame& frame, int lost): `lost` packets are missing before it.
   template <class Deliver>
@@ -38,7 +106,7 @@ class InOrder {
       ++late_;
       return;
     }
-    const bool fits = frame.payload.size() <= kMaxPayload;
+    const bool fits = ahead <= 0 || (frame.payload.size() <= kMaxPayload && room());
     if (ahead > (fits ? kHeld : 0)) {
       give_up(fits ? ahead - kHeld : ahead, deliver);
       ahead = newer_by(frame.header.sequence, next_);
@@ -48,9 +116,9 @@ class InOrder {
       missing_ = 0;
       ++next_;
       release(deliver);
-      return;
+      return let_go();
     }
-    Slot& slot = slots_[frame.header.sequence % slots_.size()];
+    HeldPackets::Slot& slot = place(frame.header.sequence);
     if (slot.used) {  // the same packet again: no other fits the window
       ++late_;
       return;
@@ -68,6 +136,7 @@ class InOrder {
     if (held_ > 0 && now - since_ >= kWait) {
       give_up(1, deliver);
       since_ = now;
+      let_go();
     }
   }
 
@@ -75,17 +144,21 @@ class InOrder {
   std::uint64_t lost() const noexcept { return lost_; }
 
  private:
-  struct Slot {
-    bool used = false;
-    RtpHeader header;
-    std::uint16_t size = 0;
-    std::array<std::uint8_t, kMaxPayload> payload;
-  };
+  bool room() noexcept {
+    if (held_packets_ == nullptr && pool_ != nullptr) held_packets_ = pool_->take();
+    return held_packets_ != nullptr;
+  }
+  void let_go() noexcept {
+    if (held_ == 0 && held_packets_ != nullptr) HeldPool::give_back(std::exchange(held_packets_, nullptr));
+  }
+  HeldPackets::Slot& place(std::uint16_t sequence) noexcept {  // while there is room
+    return held_packets_->slots[sequence % held_packets_->slots.size()];
+  }
 
   template <class Deliver>
   void release(Deliver&& deliver) {
     while (held_ > 0) {
-      Slot& slot = slots_[next_ % slots_.size()];
+      HeldPackets::Slot& slot = place(next_);
       if (!slot.used) return;
       slot.used = false;
       --held_;
@@ -99,8 +172,8 @@ class InOrder {
   template <class Deliver>
   void give_up(int steps, Deliver&& deliver) {
     for (; steps > 0; --steps) {
-      Slot& slot = slots_[next_ % slots_.size()];
-      if (held_ > 0 && slot.used) {
+      if (held_ > 0 && place(next_).used) {
+        HeldPackets::Slot& slot = place(next_);
         slot.used = false;
         --held_;
         deliver(RtpFrame{slot.header, {slot.payload.data(), slot.size}}, missing_);
@@ -120,7 +193,8 @@ class InOrder {
   int held_ = 0, missing_ = 0;
   Time since_{};
   std::uint64_t late_ = 0, lost_ = 0;
-  std::array<Slot, 4> slots_{};  // a power of two above kHeld: the places next_+1 and next_+2 never share one
+  HeldPool* pool_ = nullptr;
+  HeldPackets* held_packets_ = nullptr;  // while some wait
 };
 
 }  // namespace ivr

@@ -80,6 +80,7 @@ class MediaHost : public RecordHost {
   // Sound for the stream's detector, in order; it is copied. What is heard in it comes by heard_tone(),
   // before anything else happens to the stream.
   virtual void listen(MediaStream& stream, const DtmfPiece& piece) noexcept = 0;
+  virtual HeldPool& held() noexcept = 0;      // room for packets behind a hole
   virtual bool crowded() const noexcept = 0;  // so many streams that each has to cost less
 
  protected:
@@ -143,7 +144,10 @@ class MediaStream {
   const StreamCounters& counters() const noexcept { return counters_; }
   void close_sockets() noexcept;
 
-  void set_host(MediaHost* host) noexcept { host_ = host; }
+  void set_host(MediaHost* host) noexcept {
+    host_ = host;
+    order_.hold_in(host->held());
+  }
   void set_remote(const Remote& remote, std::optional<StreamCodec> codec,
                   Time now) noexcept;  // nothing: as it was
   void play(std::unique_ptr<Playing> playing) noexcept;

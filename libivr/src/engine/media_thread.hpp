@@ -133,6 +133,7 @@ class MediaThread final : public MediaHost {
   DtmfEvents& scratch() noexcept override { return scratch_; }
   void listen(MediaStream& stream, const DtmfPiece& piece) noexcept override;
   void hear_tones();
+  HeldPool& held() noexcept override { return held_packets_; }
   bool crowded() const noexcept override { return crowded_; }
   void write(RecordJob&& job) noexcept override;
   void run();
@@ -169,6 +170,7 @@ class MediaThread final : public MediaHost {
   ChunkPool chunks_;
   std::vector<RecordJob> unwritten_;  // oldest first; only when the writer's mailbox is full
   DtmfEvents scratch_;
+  HeldPool held_packets_;
 
   // What is to be heard of all channels at once.
   static constexpr std::size_t kPieces = 512, kSound = 96 << 10;
