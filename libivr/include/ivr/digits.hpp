@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "ivr/base.hpp"
@@ -29,7 +30,7 @@ struct DigitStats {
 // nothing tells that apart from one press reported twice.
 //
 // Thread:   one at a time.
-// Realtime: bounded, never allocates.
+// Realtime: bounded; allocates with the first presses.
 class DigitCollector {
  public:
   static absl::StatusOr<DigitCollector> create(const DigitOptions& options = {});
@@ -50,9 +51,9 @@ class DigitCollector {
   static constexpr int kSources = 3;
 
   struct Press {
-    char digit = 0;            // 0: an empty slot
-    unsigned reported_by = 0;  // bits of DigitSource
-    unsigned held_by = 0;      // of these, who has not reported its end
+    char digit = 0;
+    std::uint8_t reported_by = 0;  // bits of DigitSource
+    std::uint8_t held_by = 0;      // of these, who has not reported its end
     std::array<std::uint32_t, kSources> keys{};
     Time first{}, last{};  // reports
   };
@@ -63,8 +64,8 @@ class DigitCollector {
 
   DigitOptions options_;
   DigitStats stats_;
-  std::array<Press, kRemembered> presses_{};  // a ring, in the order of their first reports
-  int next_ = 0;
+  std::vector<Press> presses_;  // in the order of their first reports; once full a ring
+  int next_ = 0;                // in the ring: the oldest
 };
 
 }  // namespace ivr

@@ -74,19 +74,21 @@ class TelephoneEventReceiver {
   static constexpr int kHistory = 32;    // presses remembered
   static constexpr Millis kMemory = 5s;  // and for how long
 
+  // There are many, in every call: packed. A duration is less than two turns of the 32-bit clock.
   struct Key {
-    bool used = false;
-    bool ended = false;     // its end was seen
-    bool end_only = false;  // and was the first that was seen
-    bool marked = false;    // the first packet that was seen has the marker
+    bool used : 1 = false;
+    bool ended : 1 = false;     // its end was seen
+    bool end_only : 1 = false;  // and was the first that was seen
+    bool marked : 1 = false;    // the first packet that was seen has the marker
     std::uint8_t event = 0;
+    std::int8_t level_dbm0 = 0;
+    std::int8_t ends = 0;  // seen in a row from the last update on, or 0
     std::uint16_t first_sequence = 0, last_sequence = 0;
     std::uint16_t end_sequence = 0;  // of the first end, seen or not
-    int ends = 0;                    // seen in a row from the last update on, or 0
     std::uint32_t ssrc = 0;
     std::uint32_t timestamp = 0;
-    std::int64_t first_duration = 0, last_duration = 0;  // in ticks, segments added up
-    int level_dbm0 = 0;
+    std::int64_t first_duration : 40 = 0;  // in ticks, segments added up
+    std::int64_t last_duration : 40 = 0;
     Time heard{};
   };
   struct Packet {

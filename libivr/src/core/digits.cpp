@@ -7,7 +7,9 @@
 namespace ivr {
 namespace {
 
-constexpr unsigned bit(DigitSource source) noexcept { return 1u << static_cast<unsigned>(source); }
+constexpr std::uint8_t bit(DigitSource source) noexcept {
+  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(source));
+}
 
 // A key thought to be held for longer than this was left behind by a transport that fell silent.
 constexpr Millis kLongestHold = 60s;
@@ -29,11 +31,12 @@ std::optional<char> DigitCollector::began(DigitSource source, char digit, std::u
 
 std::optional<char> DigitCollector::ended(DigitSource source, char digit, std::uint32_t key, Millis duration,
                                           Time now) noexcept {
-  for (int back = 1; back <= kRemembered; ++back) {
-    Press& press = presses_[static_cast<std::size_t>((next_ - back + kRemembered) % kRemembered)];
+  const int count = static_cast<int>(presses_.size());
+  for (int back = 1; back <= count; ++back) {
+    Press& press = presses_[static_cast<std::size_t>((next_ - back + count) % count)];
     if (press.digit != digit || (press.held_by & bit(source)) == 0) continue;
     if (press.keys[static_cast<std::size_t>(source)] != key) continue;
-    press.held_by &= ~bit(source);
+    press.held_by &= static_cast<std::uint8_t>(~bit(source));
     press.last = std::max(press.last, now);
     return std::nullopt;
   }
@@ -43,8 +46,9 @@ std::optional<char> DigitCollector::ended(DigitSource source, char digit, std::u
 std::optional<char> DigitCollector::report(DigitSource source, char digit, std::uint32_t key, Time down,
                                            Time now, bool held) noexcept {
   // The oldest press of this digit that the transport has not reported is the one that it reports now.
-  for (int age = 0; age < kRemembered; ++age) {
-    Press& press = presses_[static_cast<std::size_t>((next_ + age) % kRemembered)];
+  const int count = static_cast<int>(presses_.size());
+  for (int age = 0; age < count; ++age) {
+    Press& press = presses_[static_cast<std::size_t>((next_ + age) % count)];
     if (press.digit != digit || (press.reported_by & bit(source)) != 0) continue;
     // INFO durations are often a constant, so the press may as well have lasted until now.
     const bool still_held = press.held_by != 0 && now - press.first <= kLongestHold;
@@ -57,11 +61,12 @@ std::optional<char> DigitCollector::report(DigitSource source, char digit, std::
     ++stats_.repeated;
     return std::nullopt;
   }
-  Press& press = presses_[static_cast<std::size_t>(next_)];
-  next_ = (next_ + 1) % kRemembered;
+  if (count < kRemembered) presses_.emplace_back();
+  Press& press = presses_[static_cast<std::size_t>(count < kRemembered ? count : next_)];
+  if (count == kRemembered) next_ = (next_ + 1) % kRemembered;
   press = {.digit = digit,
            .reported_by = bit(source),
-           .held_by = held ? bit(source) : 0,
+           .held_by = held ? bit(source) : std::uint8_t{0},
            .first = now,
            .last = now};
   press.keys[static_cast<std::size_t>(source)] = key;

@@ -214,12 +214,12 @@ void TelephoneEventReceiver::follow(int index, const Packet& packet, Time now) n
       step_ = std::clamp(static_cast<double>(since) / after, 8.0, options_.clock_rate_hz * 0.5);
     }
     key.last_sequence = packet.sequence;
-    key.last_duration = std::max(key.last_duration, packet.duration);
+    key.last_duration = std::max<std::int64_t>(key.last_duration, packet.duration);
   } else if (leads(key, packet)) {
     key.end_only = key.end_only && packet.end;
     key.marked = packet.marker;
     key.first_sequence = packet.sequence;
-    key.first_duration = std::min(key.first_duration, packet.duration);
+    key.first_duration = std::min<std::int64_t>(key.first_duration, packet.duration);
   }
   key.heard = now;
   if (!packet.end) return;
@@ -231,15 +231,16 @@ void TelephoneEventReceiver::follow(int index, const Packet& packet, Time now) n
     key.end_sequence =
         after > 0 ? static_cast<std::uint16_t>(before.last_sequence + ahead * stride_) : packet.sequence;
     key.ended = true;
-    key.last_duration = std::max(key.last_duration, packet.duration);
+    key.last_duration = std::max<std::int64_t>(key.last_duration, packet.duration);
   } else if (newer_by(packet.sequence, key.end_sequence) < 0) {
     key.end_sequence = packet.sequence;
   }
   // Ends seen in one go from the last update on show how many this sender sends.
   const bool in_a_row =
       after == 1 && (!before.ended || (before.ends > 0 && packet.duration == before.last_duration));
-  key.ends = in_a_row ? std::min(before.ends + 1, kMaxEnds) : 0;
-  ends_ = std::max(ends_, key.ends);
+  const int ends = in_a_row ? std::min(before.ends + 1, kMaxEnds) : 0;
+  key.ends = static_cast<std::int8_t>(ends);
+  ends_ = std::max(ends_, ends);
   if (index == open_) end_open(false);
 }
 
@@ -260,6 +261,7 @@ void TelephoneEventReceiver::begin(const Packet& packet, Time now) noexcept {
          .end_only = packet.end,
          .marked = packet.marker,
          .event = packet.event,
+         .level_dbm0 = static_cast<std::int8_t>(packet.level_dbm0),
          .first_sequence = packet.sequence,
          .last_sequence = packet.sequence,
          .end_sequence = packet.sequence,
@@ -267,7 +269,6 @@ void TelephoneEventReceiver::begin(const Packet& packet, Time now) noexcept {
          .timestamp = packet.timestamp,
          .first_duration = packet.duration,
          .last_duration = packet.duration,
-         .level_dbm0 = packet.level_dbm0,
          .heard = now};
   ++stats_.keys;
   report(TelephoneEvent::Kind::began, key, false);
