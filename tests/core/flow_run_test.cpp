@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "core/flow_caller.hpp"
@@ -412,6 +413,55 @@ TEST(FlowRun, FuelEndsALoopThatNoCallerDrives) {
   c.played();
   EXPECT_EQ(c.wants<intent::Hangup>().reason, "trouble");
   EXPECT_THAT(c.log(), HasSubstr("more than 100 nodes without a key"));
+}
+
+constexpr const char* kSpinning =
+    R"({"ivr": 1, "id": "t", "start": "more", "on_error": "e", "variables": {"n": 0}, "nodes": {
+    "more": {"type": "set", "set": {"n": {"expression": "n + 1"}}, "next": "enough"},
+    "enough": {"type": "decision", "cases": [{"if": "n >= 1000", "next": "e"}], "else": "more"}, "e": {"type": "hangup", "reason": "done"}}})";
+
+TEST(FlowRun, AFlowThatComputesForLongGivesOthersATurnInBetween) {
+  FlowCaller c(kSpinning);
+  c.start();
+  int turns = 0;
+  for (; c.is<intent::Wait>() && turns < 100; ++turns) {
+    EXPECT_GT(c.wants<intent::Wait>().duration, 0ms);
+    EXPECT_LE(c.wants<intent::Wait>().duration, 5ms);
+    c.tell(outcome::Waited{});
+  }
+  EXPECT_EQ(turns, 9);
+  EXPECT_EQ(c.wants<intent::Hangup>().reason, "done");
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) expected += i < 999 ? "more:next enough:else " : "more:next enough:1 ";
+  const std::string way = c.way();
+  EXPECT_EQ(std::count(way.begin(), way.end(), ':'), 2001) << way.substr(0, 100);
+  EXPECT_EQ(way.substr(0, 42), expected.substr(0, 42));
+  // The same flow with less fuel than that ends as ever.
+  FlowCaller dry(kSpinning, {.fuel = 500});
+  dry.start();
+  while (dry.is<intent::Wait>()) dry.tell(outcome::Waited{});
+  EXPECT_THAT(dry.log(), HasSubstr("more than 500 nodes without a key"));
+}
+
+TEST(FlowRun, ACallerWhoHangsUpWhileTheFlowComputesHasLeftEachNodeOnce) {
+  for (const std::string after : {"", R"("on_hangup": "h", )"}) {
+    std::string json = kSpinning;
+    json.insert(json.find("\"variables\""), after);
+    if (!after.empty())
+      json.insert(json.find("\"e\": {\"type\""),
+                  R"("h": {"type": "set", "set": {"n": -1}, "next": "e2"}, "e2": {"type": "hangup"}, )");
+    FlowCaller c(json);
+    c.start();
+    ASSERT_TRUE(c.is<intent::Wait>());
+    const std::size_t before = c.exits().size();
+    EXPECT_EQ(before, 201u);
+    c.hangs_up();
+    EXPECT_TRUE(c.run().ended());
+    EXPECT_EQ(c.exits().size(), before + (after.empty() ? 0 : 2)) << c.way().substr(c.way().size() - 60);
+    EXPECT_EQ(std::count_if(c.notes.begin(), c.notes.end(),
+                            [](const Note& n) { return std::holds_alternative<note::NodeEntered>(n); }),
+              static_cast<std::ptrdiff_t>(c.exits().size()));
+  }
 }
 
 TEST(FlowRun, ACallerWhoKeepsPressingKeysIsNotCutOff) {

@@ -143,6 +143,7 @@ class FlowRun::Machine {
   std::uint64_t random_ = 0;
   int status_ = intent::Hangup{}.status;  // of the rejection, when the call was not answered
   bool begun_ = false, hanging_up_ = false, ended_ = false;  // ended: nothing follows any more
+  bool breathing_ = false;                                   // between two nodes, for others to have a turn
 };
 
 }  // namespace ivr

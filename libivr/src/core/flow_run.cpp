@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "core/flow_agents.hpp"
 #include "core/flow_machine.hpp"
@@ -15,6 +16,10 @@ namespace {
 
 constexpr int kErrorFuel = 32;   // visits left for the goodbye after the fuel is out
 constexpr int kMaxErrors = 100;  // of one call; then it ends
+// So many nodes in one go, and so long until the next: one caller's computing is no other caller's wait. Only
+// a flow that asks nobody for anything comes so far.
+constexpr int kAtOnce = 200;
+constexpr Millis kBreath = 1ms;
 
 }  // namespace
 
@@ -31,6 +36,8 @@ void FlowRun::Machine::step(const Outcome& outcome, Time now, ScriptOutput& out)
   if (!ended_) {
     if (std::holds_alternative<outcome::Ended>(outcome)) {
       end(std::get<outcome::Ended>(outcome));
+    } else if (std::exchange(breathing_, false)) {
+      run();
     } else if (at_ < 0) {
       if (const auto* started = std::get_if<outcome::Started>(&outcome); started && !hanging_up_)
         begin(*started);
@@ -53,7 +60,13 @@ void FlowRun::Machine::begin(const outcome::Started& started) {
 }
 
 void FlowRun::Machine::run() {
-  while (next_ >= 0 && out_->intent.empty()) arrive();
+  for (int visits = 0; next_ >= 0 && out_->intent.empty(); ++visits) {
+    if (visits == kAtOnce) {
+      breathing_ = true;
+      return want(intent::Wait{kBreath});
+    }
+    arrive();
+  }
   assert(out_->intent.size() == 1 || ended_);
 }
 
@@ -131,7 +144,7 @@ void FlowRun::Machine::hang_up(std::string reason) {
 }
 
 void FlowRun::Machine::end(const outcome::Ended& ended) {
-  if (at_ >= 0) {
+  if (at_ >= 0 && !breathing_) {  // there it has left its node, and not entered the next
     const Node& n = node();
     const char* by = ended.by == outcome::EndedBy::caller   ? "caller"
                      : ended.by == outcome::EndedBy::script ? "script"
@@ -144,6 +157,7 @@ void FlowRun::Machine::end(const outcome::Ended& ended) {
   }
   at_ = kNowhere;
   ended_ = true;
+  breathing_ = false;
   if (scope_.over || !begun_ || model_.on_hangup < 0) return;
   ended_ = false;
   scope_.over = ended;
