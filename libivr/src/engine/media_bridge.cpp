@@ -331,21 +331,20 @@ void MediaStream::relay_pcm(const RtpHeader& header, const Audio& audio, int los
 // Packets of any length as the frames that a codec with a memory wants.
 void MediaStream::relay_frames(bool marker, std::uint32_t timestamp, const Audio& audio) noexcept {
   const std::uint32_t rate = codec_.wide() ? 2 : 1;  // samples to one at 8 kHz
-  const std::size_t size = kFrameSamples * rate;
+  const std::span<std::int16_t> frame = codec_.frame();
   AudioBuffer buffer;
   auto pcm = codec_.at_rate(audio, buffer);
   if (timestamp != frame_from_ + static_cast<std::uint32_t>(framed_) / rate)
     framed_ = 0;  // it does not go on
   while (!pcm.empty()) {
     if (framed_ == 0) frame_from_ = timestamp;
-    const std::size_t n = std::min(pcm.size(), size - framed_);
-    std::copy_n(pcm.begin(), n, frame_.begin() + static_cast<std::ptrdiff_t>(framed_));
+    const std::size_t n = std::min(pcm.size(), frame.size() - framed_);
+    std::copy_n(pcm.begin(), n, frame.begin() + static_cast<std::ptrdiff_t>(framed_));
     framed_ += n;
     timestamp += static_cast<std::uint32_t>(n) / rate;
     pcm = pcm.subspan(n);
-    if (framed_ < size) return;
+    if (framed_ < frame.size()) return;
     framed_ = 0;
-    const std::span<const std::int16_t> frame = std::span(frame_).first(size);
     Bytes bytes;
     send(remote_.send_type, std::exchange(marker, false), frame_from_,
          codec_.encode(codec_.wide() ? Audio{{}, frame} : Audio{frame, {}}, bytes), kFrameSamples);

@@ -314,8 +314,7 @@ class MediaStream {
     std::uint32_t ssrc = 0, theirs = 0, ours = 0;  // timestamps
   } event_relay_;
   EventScale event_scale_;
-  std::array<std::int16_t, 2 * kFrameSamples> frame_{};  // of what is coded anew: it begins here
-  std::size_t framed_ = 0;
+  std::size_t framed_ = 0;  // samples of what is coded anew: its frame is the codec's, and it begins here
   std::uint32_t frame_from_ = 0;
   KeySounder sounder_;  // the peer's keys, for a listener without events
 };

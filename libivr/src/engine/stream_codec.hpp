@@ -61,6 +61,10 @@ class StreamCodec {
   // A frame of it. After a second the last one is sent again where the codec allows it: nothing is coded
   // while nothing is said.
   std::span<const std::uint8_t> silence(Bytes& into) noexcept;
+  // Room for a frame that is being filled, of a codec that is not plain.
+  std::span<std::int16_t> frame() noexcept {
+    return std::span(coders_->frame).first(wide() ? 2 * kFrameSamples : kFrameSamples);
+  }
   // `audio` at the rate that is coded.
   std::span<const std::int16_t> at_rate(const Audio& audio, AudioBuffer& into) noexcept;
 
@@ -75,6 +79,7 @@ class StreamCodec {
     int silent = 0;  // frames in a row
     std::array<std::uint8_t, kMaxEncodedFrame> still{};
     std::size_t still_bytes = 0;
+    std::array<std::int16_t, 2 * kFrameSamples> frame{};
   };
 
   const CodecFormat* format_ = &format_of(Codec::pcmu);
