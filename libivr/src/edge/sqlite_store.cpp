@@ -187,9 +187,11 @@ absl::Status SqliteStore::migrate(bool read_only) {
     return absl::FailedPreconditionError(path_ + ": schema version " + std::to_string(have) + ", needed " +
                                          std::to_string(kNewest) + "; a read-only opening does not migrate");
   }
+  // Much is written and little read again: half of the memory that SQLite would take is enough.
   if (!read_only) {  // only now: a file that is none of ours stays as it was
     const char* settings =
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;";
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864; "
+        "PRAGMA cache_size = -1024;";
     if (auto status = run(settings, "switch to WAL"); !status.ok()) return status;
   }
   if (have == kNewest) return absl::OkStatus();
