@@ -215,7 +215,8 @@ void Router::Machine::begin_day(Time now) {
   const std::int64_t day = std::chrono::floor<std::chrono::days>(now).time_since_epoch().count();
   if (day == day_) return;
   day_ = day;
-  for (Agent& agent : agents_) {
+  for (std::uint32_t a = 0; a < agents_.size(); ++a) {
+    Agent& agent = agents_[a];
     agent.calls = 0;
     agent.talk = Micros{0};
     for (Served& served : agent.served) {
@@ -284,7 +285,7 @@ void Router::Machine::handle(const acd::Tick&, Time, acd::Commands&) {}
 // Every leg is gone. Callers who waited keep their place for as long as a dropped one does.
 void Router::Machine::handle(const acd::Restarted&, Time now, acd::Commands& out) {
   std::vector<std::pair<OfferId, std::uint32_t>> offers;
-  for (const auto& [id, slot] : offer_of_) offers.emplace_back(id, slot);
+  offer_of_.each([&](OfferId id, std::uint32_t slot) { offers.emplace_back(id, slot); });
   std::sort(offers.begin(), offers.end());
   for (const auto& [id, slot] : offers) {
     if (offers_[slot].talking) {

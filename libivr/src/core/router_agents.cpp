@@ -151,12 +151,15 @@ void Router::Machine::changed(std::uint32_t number, Time now, acd::Commands& out
 
 void Router::Machine::reindex(std::uint32_t number, Time now) {
   const Agent& agent = agents_[number];
+  // What holds for all queues, those left out whose own calls alone count.
+  const Reasons all = reasons_of(agent, kNone, now);
+  const bool logged_in = agent.known && agent.asked != AgentState::offline;
+  const int capacity = capacity_at_work(agent);
   for (const Membership& at : agent.memberships) {
     Queue& queue = queues_[at.queue];
     if (queue.stale) continue;
     Member& member = queue.members[at.member];
-    const Reasons why = reasons_of(agent, at.queue, now);
-    const bool logged_in = agent.known && agent.asked != AgentState::offline;
+    const Reasons why = queue.options.shared_last_call ? all : reasons_of(agent, at.queue, now);
     if (logged_in != member.logged_in) {
       member.logged_in = logged_in;
       queue.logged_in += logged_in ? 1 : -1;
@@ -168,7 +171,7 @@ void Router::Machine::reindex(std::uint32_t number, Time now) {
         restage_later(at.queue);
       }
     }
-    if (const int capacity = capacity_at_work(agent); capacity != member.capacity) {
+    if (capacity != member.capacity) {
       queue.capacity += capacity - member.capacity;
       member.capacity = capacity;
     }
@@ -206,6 +209,28 @@ void Router::Machine::reindex(std::uint32_t number, Time now) {
     mark(lane);
     look_at(lanes_[lane].queue);
   }
+}
+
+// As reindex() would have it: who rings is not to be found, and was before. Many telephones of a ring do so
+// at once.
+void Router::Machine::begin_ringing(std::uint32_t number, std::uint32_t offer, Time now) {
+  Agent& agent = agents_[number];
+  agent.ringing = offer;
+  bool all = !agent.lanes.empty();
+  for (const Membership& at : agent.memberships) {
+    Queue& queue = queues_[at.queue];
+    if (queue.stale) continue;
+    // Where somebody gives up or goes on for it, more is to be looked at.
+    all = all || queue.heeds_ringing;
+    Member& member = queue.members[at.member];
+    if (!member.free) continue;
+    member.free = false;
+    --queue.free;
+    for (Pool& pool : queue.pools) {
+      if (const std::uint32_t slot = pool.slot(at.member); slot != kNone) pool.tree.set(slot, MinTree::kNone);
+    }
+  }
+  if (all) reindex(number, now);
 }
 
 // The agent has gone or is busy otherwise: whoever rang there is offered to somebody else at once.

@@ -5,14 +5,15 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "ivr/base.hpp"
 
-// The three structures that keep a decision of the Router cheap: who is best among many, what is due next,
-// and who stands where in a line.
+// The structures that keep a decision of the Router cheap: who is best among many, what is due next, who
+// stands where in a line, and what has which number.
 
 namespace ivr::routing {
 
@@ -26,6 +27,7 @@ class MinTree {
     changed_.clear();
     leaves_ = 1;
     while (leaves_ < keys.size()) leaves_ *= 2;
+    pending_.assign(leaves_, false);
     nodes_.assign(2 * leaves_, Least{});
     for (std::size_t i = 0; i < keys.size(); ++i) nodes_[leaves_ + i] = leaf(keys[i]);
     for (std::size_t i = leaves_ - 1; i > 0; --i) nodes_[i] = Least::of(nodes_[2 * i], nodes_[2 * i + 1]);
@@ -35,10 +37,28 @@ class MinTree {
     const Least node = leaf(key);
     if (nodes_[leaves_ + slot] == node) return;
     nodes_[leaves_ + slot] = node;
-    changed_.push_back(leaves_ + slot);
+    const std::size_t above = (leaves_ + slot) / 2;
+    if (above == 0 || pending_[above]) return;
+    pending_[above] = true;
+    changed_.push_back(above);
     if (changed_.size() == kMostChanged) settle();
   }
   std::int64_t key(std::size_t slot) const { return nodes_[leaves_ + slot].key; }
+  // Those of the range that are to be found, from left to right, as long as f(slot) says so.
+  template <class F>
+  void each(std::size_t begin, std::size_t end, F&& f) const {
+    constexpr std::size_t kNear = 4;  // so far it is quicker to look at each
+    std::size_t missed = 0;
+    for (std::size_t slot = begin; slot < end; ++slot) {
+      if (nodes_[leaves_ + slot].key == kNone) {
+        if (++missed < kNear) continue;
+        slot = first_at_most(slot, end, kNone - 1);
+        if (slot >= end) return;
+      }
+      missed = 0;
+      if (!f(slot)) return;
+    }
+  }
 
   struct Least {
     std::int64_t key = kNone;
@@ -97,15 +117,15 @@ class MinTree {
  private:
   static Least leaf(std::int64_t key) { return {key, key == kNone ? 0u : 1u}; }
   void settle() const {
+    for (const std::size_t i : changed_) pending_[i] = false;
     while (!changed_.empty()) {  // all of one depth, their parents next
       std::size_t kept = 0;
       for (std::size_t at = 0; at < changed_.size(); ++at) {
-        const std::size_t i = changed_[at] / 2;
-        if (i == 0 || (kept > 0 && changed_[kept - 1] == i)) continue;
+        const std::size_t i = changed_[at];
         const Least node = Least::of(nodes_[2 * i], nodes_[2 * i + 1]);
         if (nodes_[i] == node) continue;  // as is everything above it
         nodes_[i] = node;
-        changed_[kept++] = i;
+        if (i > 1 && (kept == 0 || changed_[kept - 1] != i / 2)) changed_[kept++] = i / 2;
       }
       changed_.resize(kept);
     }
@@ -123,10 +143,11 @@ class MinTree {
   }
 
   friend class BestFirst;
-  static constexpr std::size_t kMostChanged = 64;
+  static constexpr std::size_t kMostChanged = 256;
   std::size_t leaves_ = 1;
   mutable std::vector<Least> nodes_ = std::vector<Least>(2);  // by node: of the slots below it
-  mutable std::vector<std::size_t> changed_;                  // nodes whose parents do not know yet
+  mutable std::vector<std::size_t> changed_;                  // nodes above slots that have changed
+  mutable std::vector<std::uint8_t> pending_ = std::vector<std::uint8_t>(1);  // which those are
 };
 
 struct Stretch {
@@ -208,15 +229,20 @@ class Deadlines {
       if (at != kNowhere) remove(at);
       return;
     }
-    if (at == kNowhere) {
-      at = heap_.size();
-      heap_.emplace_back();
-    } else if (heap_[at].due == *due && heap_[at].id == id) {
+    if (at == kNowhere) return add(slot, id, *due);
+    if (heap_[at].due == *due && heap_[at].id == id) {
       return;
     }
     heap_[at] = {*due, id, slot};
     place_[slot] = at;
     down(up(at));
+  }
+  // As set(), of a slot that has none.
+  void add(std::uint32_t slot, std::uint64_t id, Time due) {
+    if (slot >= place_.size()) place_.resize(slot + 1, kNowhere);
+    place_[slot] = heap_.size();
+    heap_.push_back({due, id, slot});
+    up(heap_.size() - 1);
   }
   std::optional<Time> next() const {
     if (heap_.empty()) return std::nullopt;
@@ -274,6 +300,88 @@ class Deadlines {
 
   std::vector<Item> heap_;
   std::vector<std::size_t> place_;
+};
+
+// Which number has which id, of ids that are given in turn. They are spread so evenly that of a table half
+// full next to none lies elsewhere than where it is looked for first.
+class Ids {
+ public:
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+  void insert(std::uint64_t id, std::uint32_t number) {  // `id` is not there yet
+    if (2 * ++size_ > cells_.size()) grow();
+    place({id, number});
+  }
+  std::uint32_t find(std::uint64_t id) const {
+    const std::size_t at = look(id);
+    return at == cells_.size() ? kNone : cells_[at].number;
+  }
+  void erase(std::uint64_t id) {
+    const std::size_t at = look(id);
+    if (at == cells_.size()) return;
+    cells_[at].number = kNone;
+    --size_;
+  }
+  template <class F>
+  void each(F&& f) const {  // f(id, number), in no order
+    for (const Cell& cell : cells_) {
+      if (cell.number != kNone) f(cell.id, cell.number);
+    }
+  }
+
+ private:
+  struct Cell {
+    std::uint64_t id = 0;
+    std::uint32_t number = kNone;
+  };
+  std::size_t home(std::uint64_t id) const {  // Fibonacci hashing (Knuth, volume 3, 6.4)
+    return static_cast<std::size_t>((id * 0x9E3779B97F4A7C15) >> shift_);
+  }
+  void place(const Cell& cell) {
+    std::size_t at = home(cell.id), far = 0;
+    for (; cells_[at].number != kNone; ++far) at = (at + 1) & (cells_.size() - 1);
+    cells_[at] = cell;
+    farthest_ = std::max(farthest_, far);
+  }
+  std::size_t look(std::uint64_t id) const {  // all cells: nowhere
+    if (cells_.empty()) return 0;
+    std::size_t at = home(id);
+    for (std::size_t far = 0; far <= farthest_; ++far) {
+      if (cells_[at].id == id && cells_[at].number != kNone) return at;
+      at = (at + 1) & (cells_.size() - 1);
+    }
+    return cells_.size();
+  }
+  void grow() {
+    const std::vector<Cell> before = std::exchange(cells_, {});
+    cells_.resize(std::max<std::size_t>(64, 2 * before.size()));
+    shift_ = 64 - std::countr_zero(cells_.size());
+    farthest_ = 0;
+    for (const Cell& cell : before) {
+      if (cell.number != kNone) place(cell);
+    }
+  }
+  std::vector<Cell> cells_;  // a power of two of them
+  std::size_t size_ = 0, farthest_ = 0;
+  int shift_ = 0;
+};
+
+// Things by number that stay where they are. A shift and a mask find them, where a deque has to divide.
+template <class T>
+class Pieces {
+ public:
+  T& emplace_back() {
+    if (size_ == pieces_.size() * kPiece) pieces_.push_back(std::make_unique<T[]>(kPiece));
+    return (*this)[size_++];
+  }
+  T& operator[](std::size_t number) { return pieces_[number / kPiece][number % kPiece]; }
+  const T& operator[](std::size_t number) const { return pieces_[number / kPiece][number % kPiece]; }
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr std::size_t kPiece = 16;
+  std::vector<std::unique_ptr<T[]>> pieces_;
+  std::size_t size_ = 0;
 };
 
 // Callers in the order in which they are served.

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -115,6 +114,7 @@ class Router::Machine {
   bool ready(const Agent& agent, std::uint32_t queue, std::uint32_t channel, Time now) const;
   void changed(std::uint32_t agent, Time now, acd::Commands& out);  // its state: index, timer, AgentChanged
   void reindex(std::uint32_t agent, Time now);
+  void begin_ringing(std::uint32_t agent, std::uint32_t offer, Time now);
   void withdraw_from(std::uint32_t agent, Time now, acd::Commands& out);
   void withdraw_if_full(std::uint32_t agent, Time now, acd::Commands& out);
 
@@ -164,8 +164,8 @@ class Router::Machine {
   std::size_t slot_after(const Queue& queue, const Pool& pool, std::uint32_t last) const;
   void rank(const Entry& entry, const Lane& lane, std::size_t limit, std::uint64_t dice, Time now,
             Ranking& ranking);
-  void tell_metric(const Queue& queue, const Pool& pool, const routing::Member& member, std::int64_t measure,
-                   Time now, std::string& metric) const;
+  std::string metric_of(const Queue& queue, const Pool& pool, const routing::Member& member,
+                        std::int64_t measure, Time now) const;
   void explain(const Entry& entry, const Lane& lane, const Ranking& ranking, std::size_t limit, Time now,
                acd::Decided& decided) const;
 
@@ -210,15 +210,16 @@ class Router::Machine {
   std::int64_t day_ = 0;
   Time last_step_{};  // only for restore(), which finds every index as it was then
 
-  std::deque<Agent> agents_;
+  routing::Pieces<Agent> agents_;
   std::vector<std::string> agent_ids_;  // side by side: a decision names many of them
-  std::deque<Queue> queues_;
+  routing::Pieces<Queue> queues_;
   routing::Slab<Entry> entries_;
   routing::Slab<routing::OfferRecord> offers_;
   routing::Slab<Lane> lanes_;
   absl::flat_hash_map<std::string, std::uint32_t> agent_of_, queue_of_, call_of_;  // call_of_: who wait
   absl::flat_hash_map<std::string, std::uint32_t> callback_of_;  // who are owed one, by the call that asked
-  absl::flat_hash_map<std::uint64_t, std::uint32_t> entry_of_, offer_of_;
+  absl::flat_hash_map<std::uint64_t, std::uint32_t> entry_of_;
+  routing::Ids offer_of_;
   std::vector<std::string> channels_, skills_;
   absl::flat_hash_map<std::string, std::uint32_t> channel_of_, skill_of_;
 

@@ -120,6 +120,7 @@ void Router::Machine::set_up(Queue& queue) {
   }
   queue.join_empty = set_of(options.join_empty);
   queue.leave_empty = set_of(options.leave_empty);
+  queue.heeds_ringing = queue.join_empty != 0 || queue.leave_empty != 0 || !queue.skips.empty();
   // Members have their numbers from now on, known as agents or not: what is saved does not depend on when
   // they are looked at first.
   for (const QueueMember& member : options.members) agent_number(member.agent);

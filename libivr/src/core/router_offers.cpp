@@ -108,6 +108,7 @@ void Router::Machine::decide(std::uint32_t number, Time now, acd::Commands& out)
       lanes_[lane].key.only == kNone) {
     queue.last_offered[first.level] = first.agent;
   }
+  entry.offers.reserve(ranking_.at_once);
   for (std::size_t i = 0; i < ranking_.at_once; ++i) offer(number, ranking_.picks[i], now, out);
   if (queue.strategy == Strategy::ring_progressively) set_timer(number);
 }
@@ -128,7 +129,7 @@ void Router::Machine::explain_nobody(const Entry& entry, Time now, acd::Commands
 
 void Router::Machine::offer(std::uint32_t number, const Pick& pick, Time now, acd::Commands& out) {
   Entry& entry = entries_[number];
-  const Queue& queue = queues_[entry.queue];
+  const QueueOptions& options = queues_[entry.queue].options;
   const std::uint32_t slot = offers_.add();
   OfferRecord& offer = offers_[slot];
   offer.id = next_offer_++;
@@ -137,14 +138,19 @@ void Router::Machine::offer(std::uint32_t number, const Pick& pick, Time now, ac
   offer.queue = entry.queue;
   offer.channel = entry.channel;
   offer.made = now;
-  offer.due = now + queue.options.ring_limit;
-  offer_of_.emplace(offer.id, slot);
-  offer_timers_.set(slot, offer.id, offer.due);
+  offer.due = now + options.ring_limit;
+  offer_of_.insert(offer.id, slot);
+  offer_timers_.add(slot, offer.id, offer.due);
   entry.offers.push_back(slot);
-  agents_[pick.agent].ringing = slot;
-  reindex(pick.agent, now);
-  out.emplace_back(acd::Offer{offer.id, entry.id, entry.call, agent_ids_[pick.agent], queue.options.id,
-                              queue.options.ring_limit});
+  begin_ringing(pick.agent, slot, now);
+  // Made where it stays: there may be hundreds of them.
+  auto& command = *std::get_if<acd::Offer>(&out.emplace_back(std::in_place_type<acd::Offer>));
+  command.offer = offer.id;
+  command.entry = entry.id;
+  command.call = entry.call;
+  command.agent = agent_ids_[pick.agent];
+  command.queue = options.id;
+  command.ring_limit = options.ring_limit;
 }
 
 // The agent rings no more; whether it may be offered at once is for the caller to have decided before.
@@ -311,19 +317,18 @@ void Router::Machine::handle(const acd::Ringing&, Time, acd::Commands&) {
 }  // for the log: nothing depends on it
 
 void Router::Machine::handle(const acd::Accepted& event, Time now, acd::Commands& out) {
-  const auto at = offer_of_.find(event.offer);
-  if (at != offer_of_.end() && !offers_[at->second].talking) accept(at->second, now, out);
+  const std::uint32_t slot = offer_of_.find(event.offer);
+  if (slot != kNone && !offers_[slot].talking) accept(slot, now, out);
 }
 
 void Router::Machine::handle(const acd::Refused& event, Time now, acd::Commands& out) {
-  const auto at = offer_of_.find(event.offer);
-  if (at != offer_of_.end() && !offers_[at->second].talking) missed(at->second, event.why, now, out);
+  const std::uint32_t slot = offer_of_.find(event.offer);
+  if (slot != kNone && !offers_[slot].talking) missed(slot, event.why, now, out);
 }
 
 void Router::Machine::handle(const acd::TalkEnded& event, Time now, acd::Commands& out) {
-  const auto at = offer_of_.find(event.offer);
-  if (at != offer_of_.end() && offers_[at->second].talking)
-    end_talk(at->second, acd::Exit::served, true, now, out);
+  const std::uint32_t slot = offer_of_.find(event.offer);
+  if (slot != kNone && offers_[slot].talking) end_talk(slot, acd::Exit::served, true, now, out);
 }
 
 }  // namespace ivr

@@ -350,11 +350,11 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
         if (const auto best = best_of(pool.tree, stretches)) pick(*best, level);
       } else if (ranking.picks.size() < enough && compares_nothing) {
         for (const Stretch& s : stretches) {
-          for (std::size_t slot = s.begin; ranking.picks.size() < enough; ++slot) {
-            slot = pool.tree.first_at_most(slot, s.end, MinTree::kNone - 1);
-            if (slot >= s.end) break;
+          pool.tree.each(s.begin, s.end, [&](std::size_t slot) {
+            if (ranking.picks.size() == enough) return false;
             pick(slot, level);
-          }
+            return true;
+          });
         }
       } else if (ranking.picks.size() < enough) {
         ranking.search.begin(enough - ranking.picks.size());
@@ -375,8 +375,8 @@ void Router::Machine::rank(const Entry& entry, const Lane& lane, std::size_t lim
 }
 
 // `measure`: of the member, see measure_of().
-void Router::Machine::tell_metric(const Queue& queue, const Pool& pool, const Member& member,
-                                  std::int64_t measure, Time now, std::string& metric) const {
+std::string Router::Machine::metric_of(const Queue& queue, const Pool& pool, const Member& member,
+                                       std::int64_t measure, Time now) const {
   char buffer[64];
   char* at = buffer;
   const auto text = [&](std::string_view words) { at = std::copy(words.begin(), words.end(), at); };
@@ -434,7 +434,7 @@ void Router::Machine::tell_metric(const Queue& queue, const Pool& pool, const Me
       number(std::numeric_limits<int>::max() - measure);
       break;
   }
-  metric.assign(buffer, at);
+  return std::string(buffer, at);
 }
 
 void Router::Machine::explain(const Entry& entry, const Lane& lane, const Ranking& ranking, std::size_t limit,
@@ -448,19 +448,19 @@ void Router::Machine::explain(const Entry& entry, const Lane& lane, const Rankin
   const bool one = lane.key.only != kNone;
   const std::size_t all = one ? 1 : queue.members.size();
   decided.candidates.reserve(std::min(limit, all));
-  const auto add = [&](std::uint32_t agent, Unavailable why, int rank) -> acd::Decided::Candidate& {
+  const auto add = [&](std::uint32_t agent, Unavailable why, int rank, std::string metric) {
     acd::Decided::Candidate& candidate = decided.candidates.emplace_back();
     candidate.agent = agent_ids_[agent];
     candidate.why = why;
     candidate.rank = rank;
-    return candidate;
+    candidate.metric = std::move(metric);
   };
   if (one) {
     if (!ranking.picks.empty()) {
-      add(lane.key.only, Unavailable::none, 1);
+      add(lane.key.only, Unavailable::none, 1, "");
     } else {
       const Member alone{.agent = lane.key.only};
-      add(lane.key.only, first_of(reasons_for(entry, lane, alone, now)), 0);
+      add(lane.key.only, first_of(reasons_for(entry, lane, alone, now)), 0, "");
     }
     return;
   }
@@ -469,8 +469,8 @@ void Router::Machine::explain(const Entry& entry, const Lane& lane, const Rankin
   for (std::size_t i = 0; i < ranking.picks.size() && i < limit; ++i) {
     const Pick& pick = ranking.picks[i];
     // What it was found by says it, and the agent need not be looked at.
-    tell_metric(queue, pool, queue.members[pick.member], pool.tree.key(pick.slot) & kMeasureMask, now,
-                add(pick.agent, Unavailable::none, static_cast<int>(i) + 1).metric);
+    add(pick.agent, Unavailable::none, static_cast<int>(i) + 1,
+        metric_of(queue, pool, queue.members[pick.member], pool.tree.key(pick.slot) & kMeasureMask, now));
   }
   if (decided.candidates.size() < limit) {
     const Window window = window_of(queue, lane);
@@ -478,8 +478,8 @@ void Router::Machine::explain(const Entry& entry, const Lane& lane, const Rankin
       const Member& member = queue.members[i];
       const Reasons why = reasons_for(entry, lane, member, window, pool.slot(i) != kNone, now);
       if (why == 0) continue;
-      tell_metric(queue, pool, member, measure_of(queue, pool, agents_[member.agent]), now,
-                  add(member.agent, first_of(why), 0).metric);
+      add(member.agent, first_of(why), 0,
+          metric_of(queue, pool, member, measure_of(queue, pool, agents_[member.agent]), now));
     }
   }
   decided.others = static_cast<int>(all - decided.candidates.size());

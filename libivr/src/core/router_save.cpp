@@ -119,8 +119,9 @@ std::string Router::Machine::save() const {
   state.last_step = last_step_;
   state.channels = channels_;
   state.skills = skills_;
-  state.agents.assign(agents_.begin(), agents_.end());
-  for (const Queue& queue : queues_) {
+  for (std::uint32_t a = 0; a < agents_.size(); ++a) state.agents.push_back(agents_[a]);
+  for (std::uint32_t q = 0; q < queues_.size(); ++q) {
+    const Queue& queue = queues_[q];
     Queue& saved = state.queues.emplace_back();
     saved.options = queue.options;
     saved.known = queue.known;
@@ -221,8 +222,8 @@ absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::s
     if (!m.queue_of_.emplace(saved.options.id, number).second) {
       error = "/queues: '" + saved.options.id + "' is there twice";
     }
-    m.queues_.push_back(std::move(saved));
-    m.set_up(m.queues_.back());
+    Queue& queue = m.queues_.emplace_back() = std::move(saved);
+    m.set_up(queue);
   }
   for (SavedEntry& saved_entry : state.entries) {
     Entry& saved = saved_entry.entry;
@@ -256,11 +257,14 @@ absl::StatusOr<std::unique_ptr<Router::Machine>> Router::Machine::restore(std::s
     if (error.empty() && saved.offer.talking != (m.entries_[entry->second].state == EntryState::talking)) {
       error = "/offers: the entry is in another state";
     }
+    if (error.empty() && (saved.offer.id >= m.next_offer_ || m.offer_of_.find(saved.offer.id) != kNone)) {
+      error = "/offers: number " + std::to_string(saved.offer.id) + " is there twice, or still to be given";
+    }
     if (!error.empty()) break;
     const std::uint32_t slot = m.offers_.add();
     OfferRecord& offer = m.offers_[slot] = saved.offer;
     offer.entry = entry->second;
-    m.offer_of_.emplace(offer.id, slot);
+    m.offer_of_.insert(offer.id, slot);
     if (offer.talking) {
       m.entries_[offer.entry].talk = slot;
       ++m.queues_[offer.queue].talking;

@@ -258,6 +258,7 @@ struct Queue {
   std::vector<int> step_skips;          // by step, one of those; -1: it is never skipped
   bool restage = false;                 // other steps may be skipped from now on
   Reasons join_empty = 0, leave_empty = 0;
+  bool heeds_ringing = false;  // somebody may not come, give up or go on for it: one of these, or of skips
   int logged_in = 0, blocking_join = 0, blocking_leave = 0;
   int capacity = 0;     // of those at work
   int free = 0;         // who have no reason not to be offered
@@ -354,7 +355,7 @@ class Slab {
   bool used(std::uint32_t slot) const { return used_[slot]; }
 
  private:
-  std::deque<T> items_;  // what is referred to stays where it is
+  Pieces<T> items_;  // what is referred to stays where it is
   std::vector<bool> used_;
   std::vector<std::uint32_t> free_;
 };

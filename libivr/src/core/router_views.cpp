@@ -17,7 +17,7 @@ std::int64_t day_of(Time now) {
 Millis millis(Micros t) { return std::chrono::duration_cast<Millis>(std::max(t, Micros{0})); }
 
 template <class T>
-std::vector<std::uint32_t> by_id(const std::deque<T>& all) {
+std::vector<std::uint32_t> by_id(const Pieces<T>& all) {
   std::vector<std::uint32_t> numbers;
   for (std::uint32_t i = 0; i < all.size(); ++i) {
     if (all[i].known) numbers.push_back(i);
@@ -113,9 +113,9 @@ std::optional<Router::EntryView> Router::Machine::entry(EntryId id) const {
 std::vector<Router::EntryView> Router::Machine::entries() const {
   std::vector<EntryView> views;
   absl::flat_hash_map<std::uint32_t, std::vector<std::pair<OfferId, std::uint32_t>>> talks;  // by queue
-  for (const auto& [id, slot] : offer_of_) {
+  offer_of_.each([&](OfferId id, std::uint32_t slot) {
     if (offers_[slot].talking) talks[offers_[slot].queue].emplace_back(id, slot);
-  }
+  });
   std::vector<std::uint32_t> numbers;
   for (std::uint32_t q = 0; q < queues_.size(); ++q) numbers.push_back(q);
   std::sort(numbers.begin(), numbers.end(),
