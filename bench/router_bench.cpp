@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -259,6 +260,9 @@ void table(const char* title, std::array<double, 4> Row::*cost) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // For programs, such as tools/bench_compare, the numbers alone.
+  const bool as_json = std::any_of(
+      argv, argv + argc, [](const char* arg) { return std::string_view(arg) == "--benchmark_format=json"; });
   benchmark::Initialize(&argc, argv);
   const auto add = [](const std::string& strategy, int explain_limit, const std::string& row) {
     for (std::size_t size = 0; size < 4; ++size) {
@@ -284,6 +288,7 @@ int main(int argc, char** argv) {
                                  [=](benchmark::State& state) { scan(state, size); })
         ->Iterations(samples(kSizes[size]));
   benchmark::RunSpecifiedBenchmarks();
+  if (as_json) return 0;
 
   table("A caller arrives and somebody is free", &Row::arrives);
   table("An agent becomes free and callers wait", &Row::free);
