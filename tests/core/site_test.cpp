@@ -404,6 +404,58 @@ TEST(FrontDesk, HasThreeDepartmentsEachWithItsQueueAndAgents) {
 
 // ----------------------------------------------------------------------------- docs/site-format.md
 
+// What a queue requires and nobody has, by itself or in an expression, of the queue or of one of its steps.
+TEST(Site, WarnsOfSkillsThatNobodyHas) {
+  constexpr char kAgents[] = R"q("departments": {"tech": {}, "sales": {}}, "agents": {
+      "huda": {"skills": {"french": 3, "billing": 1}, "department": "tech"},
+      "omar": {"skills": {"french": 1, "sales": 5, "trainee": 1}, "department": "sales"}}, "queues": {"desk": )q";
+  struct Case {
+    const char* queue;
+    std::vector<const char*> findings;
+  };
+  const Case kCases[] = {
+      {R"q({})q", {}},
+      {R"q({"required": ["french", "billing"]})q", {}},
+      {R"q({"required": "french >= 2 and (billing or sales) and not trainee"})q", {}},
+      {R"q({"required": ["frensh"]})q",
+       {"/queues/desk/required: no agent has skill 'frensh'; did you mean 'french'?"}},
+      {R"q({"required": {"french": "expert"}})q",
+       {"/queues/desk/required: no agent has skill 'french' at level 4 (expert) or above; 'huda' has the "
+        "highest, 3 (advanced); ask for a level"}},
+      {R"q({"required": "french >= 4 and billling"})q",
+       {"no agent has skill 'billling'", "[unreached-level]"}},
+      {R"q({"required": "french and (billing >= 2 or german)"})q", {"level 2 (skilled)", "skill 'german'"}},
+      {R"q({"required": "french != 4"})q", {}},  // below 4, or 5
+      {R"q({"required": "french and not traine"})q",
+       {"no agent has skill 'traine'; did you mean 'trainee'?"}},
+      {R"q({"required": "french <= 2 and not trainee"})q",
+       {"no agent has all of 'french < 3 and not trainee'"}},
+      {R"q({"required": "billing and sales"})q",
+       {"no agent has all of 'billing and sales'; ask for less, or give one agent all that is missing "
+        "[nobody-qualifies]"}},
+      // Of those who may serve the queue.
+      {R"q({"members": ["huda"], "required": "sales"})q", {"no agent of queue 'desk' has skill 'sales'"}},
+      {R"q({"members": ["omar"], "required": {"french": 2}})q",
+       {"no agent of queue 'desk' has skill 'french' at level 2 (skilled) or above; 'omar' has the highest, "
+        "1"}},
+      {R"q({"members": ["huda"], "required": "french and not trainee"})q", {}},
+      {R"q({"department": "tech", "required": {"sales": 1}})q",
+       {"no agent of department 'tech' has skill 'sales'"}},
+      {R"q({"steps": [{"after": "9s"}, {"after": "20s", "required": ["greek"]}]})q",
+       {"/queues/desk/steps/1/required: no agent has skill 'greek'"}},
+  };
+  for (const Case& each : kCases) {
+    SCOPED_TRACE(each.queue);
+    const auto findings = check_site(site_of(site_with(std::string(kAgents) + each.queue + "}")));
+    EXPECT_EQ(findings.size(), each.findings.size());
+    for (std::size_t i = 0; i < std::min(findings.size(), each.findings.size()); ++i) {
+      EXPECT_THAT(to_string(findings[i]), HasSubstr(each.findings[i]));
+      EXPECT_EQ(findings[i].severity, Severity::warning);
+      EXPECT_NE(findings[i].mend, "");
+    }
+  }
+}
+
 TEST(SiteFormatPage, EveryExampleLoads) {
   int parts = 0;
   for (const std::string& snippet : json_snippets("/docs/site-format.md")) {

@@ -137,6 +137,24 @@ class Commands(unittest.TestCase):
         self.refuses("check", good, "--site", self.file("no_site.json", {"site": 1, "queus": {}}), code=2, says=["no_site.json is refused", "queus"])
         self.refuses("check", good, "--site", "nothing.json", code=2, says="nothing.json: cannot be read")
 
+    # What the site's own queues require and nobody has is a warning: the site works, and its callers wait for ever.
+    def test_check_tells_what_a_queue_requires_and_nobody_has(self):
+        good = self.file("good.json", GOOD)
+        site = {"site": 1, "agents": {"ann": {"skills": {"billing": 3, "french": 1}}}, "queues": {"desk": {"required": "french and billing >= 2"}}}
+        self.assertNotIn("warning", self.ivr("check", good, "--site", self.file("site.json", site)).stdout)
+        site["queues"]["desk"]["required"] = "french >= 2 and biling"
+        path = self.file("site.json", site)
+        found = self.ivr("check", good, "--site", path).stdout
+        for words in (path + ": 1 agents, 1 queues\n", "warning [unreached-level] at /queues/desk/required\n", "'ann' has the highest, 1 (basic)",
+                      "warning [unknown-skill] at /queues/desk/required\n", "no agent has skill 'biling'; did you mean 'billing'?", "mend: ",
+                      "0 errors, 2 warnings"):
+            self.assertIn(words, found)
+        self.ivr("check", good, "--site", path, "--warnings-as-errors", code=1)
+        report = json.loads(self.ivr("check", good, "--site", path, "--json").stdout)
+        self.assertEqual([(f["rule"], f["severity"], f["pointer"]) for f in report["site"]["findings"]],
+                         [("unreached-level", "warning", "/queues/desk/required"), ("unknown-skill", "warning", "/queues/desk/required")])
+        self.assertEqual((report["warnings"], len(report["files"])), (2, 1))
+
     def test_s3_25_diff_says_nothing_of_flows_that_run_alike(self):
         before = self.file("before.json", GOOD)
         alike = self.file("alike.json", json.dumps(dict(reversed(GOOD.items())), indent=8))

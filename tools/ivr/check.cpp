@@ -30,7 +30,8 @@ mend it, and a shortest call that comes there. A flow that passes cannot come to
   --format FORMAT        text; json: one object for programs; sarif: SARIF 2.1.0, for code hosts and editors
   --json                 the same as --format json
   --site SITE.json       the site whose calls the flow will take: a queue, an agent, a skill, a calendar or a list
-                         of callers that it does not have is an error
+                         of callers that it does not have is an error. A skill or a level that its own queues
+                         require and nobody has is a warning
   --calendar NAME        a calendar that the server brings, beside those of the document; may be repeated
   --warnings-as-errors   a warning fails the check too
 
@@ -111,6 +112,12 @@ nlohmann::ordered_json json_of(const ivr::Finding& f) {
           {"mend", f.mend}, {"call", std::move(call)}};
 }
 
+nlohmann::ordered_json json_of(const std::vector<ivr::Finding>& findings) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const ivr::Finding& f : findings) list.push_back(json_of(f));
+  return list;
+}
+
 int usage(const std::string& problem) {
   std::fprintf(stderr, "ivr check: %s\nTry: ivr check --help\n", problem.c_str());
   return 2;
@@ -153,6 +160,9 @@ int check_main(int argc, char** argv) {
     }
   }
   if (files.empty()) return usage("no flow given");
+  nlohmann::ordered_json report = {{"files", nlohmann::ordered_json::array()}};
+  SarifLog sarif;
+  int errors = 0, warnings = 0;
   if (!site_file.empty()) {
     const auto text = read_all(site_file);
     if (!text) return 2;
@@ -164,11 +174,22 @@ int check_main(int argc, char** argv) {
     }
     const auto calendars = std::exchange(options, ivr::flow_checks(*site)).calendars;
     options.calendars.insert(options.calendars.end(), calendars.begin(), calendars.end());
+    const std::vector<ivr::Finding> findings = ivr::check_site(*site);  // warnings, all of them
+    warnings += static_cast<int>(findings.size());
+    if (format == Format::sarif) {
+      sarif.add(site_file, *text, findings);
+    } else if (format == Format::json) {
+      report["site"] = {{"file", site_file},
+                        {"agents", site->agents.size()},
+                        {"queues", site->queues.size()},
+                        {"findings", json_of(findings)}};
+    } else if (!findings.empty()) {
+      std::printf("%s: %zu agents, %zu queues\n", site_file.c_str(), site->agents.size(),
+                  site->queues.size());
+      for (const ivr::Finding& f : findings) print(f);
+    }
   }
 
-  nlohmann::ordered_json report = {{"files", nlohmann::ordered_json::array()}};
-  SarifLog sarif;
-  int errors = 0, warnings = 0;
   bool unreadable = false;
   for (const std::string& file : files) {
     const auto text = read_all(file);
@@ -187,13 +208,11 @@ int check_main(int argc, char** argv) {
       continue;
     }
     if (format == Format::json) {
-      nlohmann::ordered_json list = nlohmann::ordered_json::array();
-      for (const ivr::Finding& f : findings) list.push_back(json_of(f));
       report["files"].push_back({{"file", file},
                                  {"ok", file_errors == 0},
                                  {"nodes", count.nodes},
                                  {"connections", count.connections},
-                                 {"findings", list}});
+                                 {"findings", json_of(findings)}});
       continue;
     }
     std::printf("%s: %zu nodes, %zu connections%s\n", file.c_str(), count.nodes, count.connections,

@@ -96,6 +96,12 @@ struct Site {
 // Limits: 4 MiB, 65,536 of a kind, 1,048,576 members of all queues together.
 absl::StatusOr<Site> parse_site(std::string_view json);
 
+// What of a good site looks like a mistake, as warnings: a queue, or a step of it, that requires of its
+// agents a skill which none of them has ("unknown-skill"), a level which none of them reaches
+// ("unreached-level"), or all of which nobody has at once ("nobody-qualifies"). Its agents are its members,
+// those of its department, or all. Pointers lead to the whole of what is required, however it is written.
+std::vector<Finding> check_site(const Site& site);
+
 // What a flow of this site may name.
 FlowCheckOptions flow_checks(const Site& site);
 
