@@ -264,6 +264,32 @@ TEST_F(CallSessionTest, P_35_WhomTheCallHasDialledMaySendTheCallerOn) {
   EXPECT_EQ(got.recording, "/r/t.wav");
 }
 
+TEST_F(CallSessionTest, P_37_SentOnInVainTheyTalkOnWhereThatIsWanted) {
+  start({intent::Transfer{.uri = "sip:desk@c", .ring_limit = 20s, .talk_on = true}});
+  step(event::LegAnswered{1}, 5s);
+  step(event::LegReferred{1, "sip:boss@c"}, 15s);
+  step(event::LegEnded{2, 486, "busy", true}, 16s);
+  ASSERT_NE(sent<command::Connect>(), nullptr);
+  EXPECT_EQ(sent<command::Connect>()->leg, 1);
+  EXPECT_EQ(sent<command::Drop>(), nullptr);
+  EXPECT_EQ(script->told.size(), 1u);
+  EXPECT_TRUE(session->talks_with(1));
+  step(event::LegReferred{1, "sip:other@c"}, 20s);  // once more, and nobody answers
+  EXPECT_EQ(sent<command::Dial>()->leg, 3);
+  tick();
+  EXPECT_EQ(sent<command::Drop>()->leg, 3);
+  EXPECT_EQ(sent<command::Connect>()->leg, 1);
+  step(event::LegEnded{3, 487, "cancelled", true}, 41s);
+  EXPECT_TRUE(out.empty());
+  step(event::LegReferred{1, "sip:other@c"}, 45s);
+  step(event::LegEnded{1, 0, "BYE", true},
+       46s);  // does not wait for the end of it: nobody is left to talk with
+  step(event::LegEnded{4, 480, "away", true}, 47s);
+  ASSERT_EQ(script->told.size(), 3u);
+  EXPECT_EQ(std::get<outcome::Transferred>(script->told[1]).end, outcome::TransferEnd::no_answer);
+  EXPECT_EQ(std::get<outcome::Transferred>(script->told[1]).talk, 10s + 4s + 5s);
+}
+
 TEST_F(CallSessionTest, P_37_SentOnInVainTheCallerComesBackToTheScriptAndNobodyIsLeftOnTheLine) {
   const auto sent_on = [this] {
     start({intent::Transfer{.uri = "sip:desk@c", .ring_limit = 20s}});

@@ -89,7 +89,8 @@ struct Originate {
   std::vector<std::pair<std::string, std::string>> variables;  // given to the script: name and JSON text
   std::function<std::unique_ptr<Script>(const CallInfo&)> script;
   CallSessionOptions session;
-  bool may_refer = false;  // whom it calls may send on, by REFER, whoever the script has dialled
+  bool may_refer = false;          // whom it calls may send on, by REFER, whoever the script has dialled
+  bool dialled_may_refer = false;  // and whoever the script has dialled, whom it calls
 };
 
 // What the application is told. Pulled by next_event(); when it does not pull, the oldest 65,536 are kept and
@@ -181,12 +182,15 @@ class Engine {
   // Calls somebody; returns the call's id. CallEnded comes in any case.
   absl::StatusOr<std::string> originate(Originate request);
 
-  // Calls `first`, then `second`, and connects them; both see `shown` as the caller. The first one's call,
-  // who may send the second on by REFER: that is somebody of the house.
+  // Calls `first`, then `second`, and connects them; both see `shown` as the caller. Returns the first one's
+  // call. Either may send the other on by REFER, and whoever is called then is called at our expense, with
+  // `shown` as the caller; until the target answers, the first one's referral leaves them talking and the
+  // second one's lets the first hear it ring, and in vain they talk on.
   absl::StatusOr<std::string> connect(std::string first, std::string second, std::string shown = {});
 
   // A virtual number by which two parties reach each other, who never see each other's number; it is good for
-  // `lifetime`, also after a crash: it is on disk by then. ResourceExhausted: each of
+  // `lifetime`, also after a crash: it is on disk by then. Neither may send the other on: a REFER gets 403,
+  // for they are strangers, who are not to call at our expense. ResourceExhausted: each of
   // EngineOptions::masking_numbers is in use with one of the two. DeadlineExceeded: the store takes nothing.
   absl::StatusOr<std::string> mask(std::string_view one, std::string_view other, Millis lifetime);
 

@@ -211,6 +211,10 @@ class SipPort {
   virtual void refer(LegId leg, std::string target, LegId replaces = 0) = 0;
   virtual void accept_refer(LegId leg) = 0;  // 202, and that it is being tried
   virtual void refuse_refer(LegId leg, int status) = 0;
+  // As that, with words of ours in place of the usual ones.
+  virtual void refuse_refer(LegId leg, int status, const std::string& /*reason*/) {
+    refuse_refer(leg, status);
+  }
   virtual void notify_refer(LegId leg, int status) = 0;  // 200 and more is the last
   // Registers us elsewhere and keeps it so, until withdraw() or stop(). Enrolled follows.
   virtual std::uint64_t enrol(const sip::Enrol& enrolment) = 0;

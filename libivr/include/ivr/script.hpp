@@ -145,6 +145,9 @@ struct Transfer {
   Millis max_talk{0};         // 0: no limit
   bool refer = false;         // nothing else of this but uri and ring_limit is used then
   bool record_digits = true;  // false: the tones of keys are cut out of the recording
+  // Whom it dialled may send the other on (LegReferred). When that comes to nothing: true, they talk on with
+  // each other, as before; false, it ends with its cause.
+  bool talk_on = false;
 };
 
 struct Wait {

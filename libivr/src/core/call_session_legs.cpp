@@ -159,6 +159,14 @@ void CallSession::end_transfer(Transferring& transfer, outcome::TransferEnd end,
   disarm();
   if (std::exchange(transfer.early, EarlyMedia::inactive) != EarlyMedia::inactive)
     out_->push_back(command::EarlyMedia{transfer.leg, EarlyMedia::inactive});
+  if (transfer.want.talk_on && transfer.referrer != 0 && transfer.phase == Transferring::Phase::dialing) {
+    transfer.leg = std::exchange(transfer.referrer, 0);
+    transfer.phase = Transferring::Phase::talking;
+    transfer.answered = now_;
+    out_->push_back(command::Connect{transfer.leg});
+    if (transfer.want.max_talk > Millis{0}) arm(transfer.want.max_talk);
+    return;
+  }
   transfer.result.end = end;
   transfer.result.sip_status = status;
   if (transfer.phase == Transferring::Phase::talking) transfer.result.talk += since(transfer.answered);

@@ -130,11 +130,11 @@ void SofiaStack::accept_refer(LegId id) {
   notify_refer(id, 100);  // at once (RFC 3515 section 2.4.4)
 }
 
-void SofiaStack::refuse_refer(LegId id, int status) {
+void SofiaStack::refuse_refer(LegId id, int status, const std::string& reason) {
   SofiaLeg* leg = find(id);
   if (!leg || !leg->referral) return;
   if (status < 300 || status > 699) status = 603;
-  const char* phrase = sip_status_phrase(status);
+  const char* phrase = reason.empty() ? sip_status_phrase(status) : reason.c_str();
   nua_respond(leg->handle, status, phrase ? phrase : "Refused", NUTAG_WITH(leg->referral), TAG_END());
   msg_destroy(std::exchange(leg->referral, nullptr));
 }

@@ -32,7 +32,10 @@ void SofiaSip::refer(LegId leg, std::string target, LegId replaces) {
   stack_->refer(leg, std::move(target), replaces);
 }
 void SofiaSip::accept_refer(LegId leg) { stack_->accept_refer(leg); }
-void SofiaSip::refuse_refer(LegId leg, int status) { stack_->refuse_refer(leg, status); }
+void SofiaSip::refuse_refer(LegId leg, int status) { stack_->refuse_refer(leg, status, {}); }
+void SofiaSip::refuse_refer(LegId leg, int status, const std::string& reason) {
+  stack_->refuse_refer(leg, status, reason);
+}
 void SofiaSip::notify_refer(LegId leg, int status) { stack_->notify_refer(leg, status); }
 std::uint64_t SofiaSip::enrol(const sip::Enrol& enrolment) { return stack_->enrol(enrolment); }
 void SofiaSip::withdraw(std::uint64_t enrolment) { stack_->withdraw(enrolment); }

@@ -46,6 +46,7 @@ class SofiaSip final : public SipPort {
   void refer(LegId leg, std::string target, LegId replaces = 0) override;
   void accept_refer(LegId leg) override;
   void refuse_refer(LegId leg, int status) override;
+  void refuse_refer(LegId leg, int status, const std::string& reason) override;
   void notify_refer(LegId leg, int status) override;
   std::uint64_t enrol(const sip::Enrol& enrolment) override;
   void withdraw(std::uint64_t enrolment) override;

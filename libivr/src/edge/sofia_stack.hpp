@@ -102,7 +102,7 @@ class SofiaStack final : private RequestGate {
   void hang_up(LegId id, std::string reason);
   void refer(LegId id, std::string target, LegId replaces);
   void accept_refer(LegId id);
-  void refuse_refer(LegId id, int status);
+  void refuse_refer(LegId id, int status, const std::string& reason);
   void notify_refer(LegId id, int status);
   std::uint64_t enrol(const sip::Enrol& enrolment);
   void withdraw(std::uint64_t id);

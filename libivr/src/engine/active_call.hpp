@@ -55,22 +55,24 @@ struct ActiveCall {
   absl::flat_hash_map<RecordId, std::string> files;
   std::optional<NodeVisit> visit;
   int visits = 0;
-  std::vector<std::string> path;  // of nodes
-  std::int64_t sequence = 0;      // of the next log line
-  std::optional<Time> due;        // as it stands in the switchboard's timers
-  std::optional<Time> limit;      // the call's longest life, then how long its recordings may take to end
-  StreamStats media;              // of leg 0, once it is closed
-  int sip_status = 0;             // leg 0 ended with; 0: after it was up
-  std::optional<Codec> prefers;   // of the call it is to talk with
-  std::string takes_over;         // the call whose place it takes (RFC 3891)
-  std::string adopts;             // the call whose other leg its next Dial takes over
-  std::string replaces;           // header of its next Dial
-  LegId referrer = 0;             // a leg that has sent it on, and hears how that goes
-  bool may_refer = false;         // leg 0 may send on whom it talks with, a leg of this call
-  bool holds = false;             // leg 1 was handed over, and waits for the answer of leg 0
-  std::string sends_on;           // the call to whom it does so, which adopts that leg when it is answered
-  bool handed_on = false;         // we end it because its talk goes on elsewhere
-  bool hides_digits = false;      // from the recordings of leg 0
+  std::vector<std::string> path;   // of nodes
+  std::int64_t sequence = 0;       // of the next log line
+  std::optional<Time> due;         // as it stands in the switchboard's timers
+  std::optional<Time> limit;       // the call's longest life, then how long its recordings may take to end
+  StreamStats media;               // of leg 0, once it is closed
+  int sip_status = 0;              // leg 0 ended with; 0: after it was up
+  std::optional<Codec> prefers;    // of the call it is to talk with
+  std::string takes_over;          // the call whose place it takes (RFC 3891)
+  std::string adopts;              // the call whose other leg its next Dial takes over
+  std::string replaces;            // header of its next Dial
+  LegId referrer = 0;              // a leg that has sent it on, and hears how that goes
+  bool may_refer = false;          // leg 0 may send on whom it talks with, a leg of this call
+  bool dialled_may_refer = false;  // and who talks with it may send on leg 0, flow or no flow
+  bool masked = false;             // the parties are strangers: neither may
+  bool holds = false;              // leg 1 was handed over, and waits for the answer of leg 0
+  std::string sends_on;            // the call to whom it does so, which adopts that leg when it is answered
+  bool handed_on = false;          // we end it because its talk goes on elsewhere
+  bool hides_digits = false;       // from the recordings of leg 0
   std::optional<Supervision> watches;  // a supervisor's call: how
   std::string watched;                 // ... and which
 };

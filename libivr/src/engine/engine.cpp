@@ -245,6 +245,7 @@ absl::Status Engine::Impl::start() {
     if (!http.ok()) return http.status();
     ports_.http = *std::move(http);
   }
+  }
 #ifdef IVR_WITH_ESPEAK
   if (!ports_.speech) {
     auto speech = EspeakSpeech::create();
@@ -571,9 +572,10 @@ absl::StatusOr<std::string> Engine::connect(std::string first, std::string secon
   Originate request;
   request.uri = std::move(first);
   request.from_uri = shown;
-  request.may_refer = true;
-  request.script = [to = intent::Transfer{.uri = std::move(second), .caller_id = std::move(shown)}](
-                       const CallInfo&) { return Switchboard::connect_script(to); };
+  request.may_refer = request.dialled_may_refer = true;
+  request.script =
+      [to = intent::Transfer{.uri = std::move(second), .caller_id = std::move(shown), .talk_on = true}](
+          const CallInfo&) { return Switchboard::connect_script(to); };
   return impl_->originate(std::move(request));
 }
 absl::StatusOr<std::string> Engine::mask(std::string_view one, std::string_view other, Millis lifetime) {

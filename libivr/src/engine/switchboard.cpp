@@ -250,6 +250,7 @@ void Switchboard::on(const sip::Invited& invited) {
   call.takes_over = std::move(takes_over);
   call.user = invited.user;
   call.address = invited.source.ip;
+  call.masked = taken == &masked;
   call.admitted = true;
   call.priority = verdict.priority;
   call.record.sip_call_id = invited.call_id;
@@ -304,6 +305,7 @@ void Switchboard::originate(std::string id, Originate request, std::optional<Cod
   call.replaces = std::move(replaces);
   call.record.caller = info.caller;
   call.record.called = info.called;
+  call.dialled_may_refer = request.dialled_may_refer;
   tell(call, EngineEvent::CallStarted{info});
   step(call, event::Invited{std::move(info)});
 }

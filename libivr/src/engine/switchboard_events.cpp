@@ -170,6 +170,7 @@ void Switchboard::on(const sip::Referred& referred) {
   LegNumber number = 0, other_number = 0;
   ActiveCall* const call = find_leg(referred.leg, number);
   if (call == nullptr) return world_.sip.refuse_refer(referred.leg, 603);
+  if (call->masked) return world_.sip.refuse_refer(referred.leg, 403, "Masked parties cannot transfer");
   if (number != 0) return referred_by(*call, number, referred);
   const std::string id = call->record.id;
   if (call->may_refer && acd_.partner(id).empty()) return sent_on(*call, referred);
@@ -194,18 +195,19 @@ void Switchboard::on(const sip::Referred& referred) {
   world_.sip.accept_refer(referred.leg);
 }
 
-// Whom a flow has dialled sends the caller on as an agent does: where it says, in place of a call that is not
-// ours, or to whom its own call to us has dialled. Not to somebody who talks in or from a queue: that talk
-// has a script at either end. And nobody else may: a stranger whom the application connects, or a masked
-// number stands for, is not to call at our expense. (Whom it calls first, and who refers on leg 0, is its
-// own.)
+// Whom a flow, or Engine::connect, has dialled sends the caller on as an agent does: where it says, in place
+// of a call that is not ours, or to whom its own call to us has dialled. Not to somebody who talks in or from
+// a queue: that talk has a script at either end. Nor while leg 0 is sending him on. And nobody else may: whom
+// an application's own script has dialled is not to call at our expense unless it says so.
 void Switchboard::referred_by(ActiveCall& call, LegNumber number, const sip::Referred& referred) {
   LegNumber other_number = 0;
   const ActiveCall* const other =
       referred.replaces == 0 ? nullptr : find_leg(referred.replaces, other_number);
   const bool dialled = other != nullptr && other != &call && other_number == 0 && other->legs.size() > 1 &&
                        acd_.partner(other->record.id).empty();
-  if (call.record.flow.empty() || !call.session.talks_with(number) || (referred.replaces != 0 && !dialled))
+  const bool may = !call.record.flow.empty() || call.dialled_may_refer;
+  if (!may || !call.session.talks_with(number) || (referred.replaces != 0 && !dialled) ||
+      find_call(call.sends_on) != nullptr)
     return world_.sip.refuse_refer(referred.leg, 603);
   if (other != nullptr) call.adopts = other->record.id;
   call.replaces = referred.replaces_header;
@@ -226,10 +228,12 @@ void Switchboard::sent_on(ActiveCall& call, const sip::Referred& referred) {
   Originate request;
   request.uri = referred.target;
   request.from_uri = call.record.caller;
-  request.script = [to = intent::Transfer{.uri = identity(call.record.called)}](const CallInfo&) {
-    return connect_script(to);  // to whom it adopts, who is not dialled again
-  };
+  request.script =
+      [to = intent::Transfer{.uri = identity(call.record.called), .talk_on = true}](const CallInfo&) {
+        return connect_script(to);  // to whom it adopts, who is not dialled again
+      };
   request.may_refer = true;
+  request.dialled_may_refer = call.dialled_may_refer;
   call.sends_on = new_id(now());
   const Codec codec = call.legs[static_cast<std::size_t>(other)].codec;
   originate(call.sends_on, std::move(request), codec, referred.replaces_header);
