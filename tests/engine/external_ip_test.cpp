@@ -47,6 +47,16 @@ TEST_F(ExternalIp, IsNotAskedForAgainWhereThatIsNotWanted) {
   EXPECT_EQ(server.requests(), 1);
 }
 
+TEST_F(ExternalIp, OneServerIsAskedOnceForSipAndMedia) {
+  stun::FakeServer server([](int, const stun::Id& id) { return stun::answer_to(id, "203.0.113.7"); });
+  EngineOptions options;
+  options.sip.external_ip = options.media.external_ip = server.uri();
+  options.external_ip_refresh = 0ms;
+  Engine& engine = start(options);
+  EXPECT_EQ(engine.stats().external_ip, "203.0.113.7");
+  EXPECT_EQ(server.requests(), 1);
+}
+
 TEST_F(ExternalIp, AnEngineThatIsNotToldItDoesNotStart) {
   stun::FakeServer server([](int, const stun::Id& id) { return stun::message(0x0101, id, {}); });
   EngineOptions options;

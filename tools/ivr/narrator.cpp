@@ -247,6 +247,7 @@ void Narrator::tell_text(const EngineEvent& event) {
             line(event,
                  e.user + (e.registered ? " registered with " : " not registered with ") + e.registrar);
           },
+          [&](const EngineEvent::Unreadable& e) { line(event, "dropped, unreadable: " + e.why); },
           [&](const EngineEvent::CallEnded& e) {
             line(event, "ended by " + e.record.cause + ", " + e.record.status);
             started_.erase(event.call);
@@ -324,6 +325,12 @@ void Narrator::tell_json(const EngineEvent& event) {
                    j["registered"] = e.registered;
                    j["status"] = e.status;
                    j["reason"] = e.reason;
+                 },
+                 [&](const EngineEvent::Unreadable& e) {
+                   j["event"] = "unreadable";
+                   j["kind"] = e.kind;
+                   j["name"] = e.name;
+                   j["why"] = e.why;
                  },
                  [&](const EngineEvent::CallEnded& e) {
                    j["event"] = "call_ended";

@@ -181,14 +181,21 @@ int serve_main(int argc, char** argv) {
   RefusalLog refusals(config.refusal_log);
   const auto tell = [&](const ivr::EngineEvent& event) {
     refusals.tell(event);
+    if (const auto* e = std::get_if<ivr::EngineEvent::Unreadable>(&event.what))
+      std::fprintf(stderr, "ivr serve: dropped, unreadable: %s\n", e->why.c_str());
     if (narrate || as_json) narrator.tell(event);
   };
+  constexpr ivr::Millis kLook(200);  // so often at what no event tells
+  auto looked = std::chrono::steady_clock::now();
   Board desk(**engine);
   while (signals == 0) {
-    const auto event = (*engine)->next_event(ivr::Millis(200));
+    const auto event = (*engine)->next_event(kLook);
     if (event) tell(*event);
     if (board && !as_json) desk.show();
-    if (asks) tell_outside();
+    if (const auto now = std::chrono::steady_clock::now(); asks && now - looked >= kLook) {
+      looked = now;
+      tell_outside();
+    }
   }
   if (!as_json) std::printf("stopping: %d calls in progress\n", (*engine)->stats().calls);
   std::fflush(stdout);

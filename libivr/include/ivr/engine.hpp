@@ -133,6 +133,11 @@ struct EngineEvent {
     bool registered = false;
     int status = 0;
     std::string reason;
+  };                   // call is empty
+  struct Unreadable {  // what an earlier run had kept; it is gone, and nothing else is
+    std::string kind;  // "registration", "masking"
+    std::string name;  // the user, the pair
+    std::string why;
   };  // call is empty
   struct CallEnded {
     CallRecord record;
@@ -142,7 +147,7 @@ struct EngineEvent {
   std::string call;
   Time at{};
   std::variant<CallStarted, CallAnswered, CallRefused, Said, Pressed, Noted, Recorded, Routed, Enrolled,
-               CallEnded>
+               Unreadable, CallEnded>
       what;
 };
 

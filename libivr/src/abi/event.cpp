@@ -143,6 +143,11 @@ struct Translation {
               {"status", enrolled.status},
               {"reason", enrolled.reason}};
   }
+  void operator()(const EngineEvent::Unreadable& unreadable) {
+    kind = IVR_UNREADABLE;
+    text = unreadable.name;
+    detail = {{"kind", unreadable.kind}, {"name", unreadable.name}, {"why", unreadable.why}};
+  }
   void operator()(const EngineEvent::Noted& noted) { std::visit(*this, noted.note); }
   void operator()(const note::NodeEntered& node) {
     kind = IVR_NODE_ENTERED;

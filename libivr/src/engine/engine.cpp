@@ -93,6 +93,7 @@ class Engine::Impl {
   std::unique_ptr<PromptLibrary> prompts_;
   std::unique_ptr<Switchboard> switchboard_;
   std::optional<StunClient> sip_seen_, media_seen_;
+  bool asks_once_ = false;  // sip_seen_ for the media too
   Time ports_noted_{};
   SharedPorts shared_ports_;
   std::thread control_;
@@ -185,6 +186,8 @@ absl::Status Engine::Impl::recover() {
     auto kept = registered_of(each);
     const bool known =
         std::ranges::find(options_.sip.users, each.id, &SipUser::user) != options_.sip.users.end();
+    if (!kept.ok())
+      tell({{}, now, EngineEvent::Unreadable{each.kind, each.id, std::string(kept.status().message())}});
     if (kept.ok() && known) {
       options_.sip.registered.push_back(*std::move(kept));
     } else if (auto removed = ports_.store->remove_document(each.kind, each.id); !removed.ok()) {
@@ -230,11 +233,18 @@ absl::Status Engine::Impl::recover_router() {
 
 absl::Status Engine::Impl::start() {
   if (running_) return absl::FailedPreconditionError("the engine has been started already");
+  // Of one server that is asked from one address one answer is enough.
+  if (stun::is_uri(options_.sip.external_ip) && options_.sip.external_ip == options_.media.external_ip &&
+      options_.sip.listen == options_.media.bind_ip)
+    asks_once_ = true;
   if (auto learned = learn_address(options_.sip.listen, options_.sip.external_ip, sip_seen_); !learned.ok())
     return learned;
-  if (auto learned = learn_address(options_.media.bind_ip, options_.media.external_ip, media_seen_);
-      !learned.ok())
+  if (asks_once_) {
+    options_.media.external_ip = options_.sip.external_ip;
+  } else if (auto learned = learn_address(options_.media.bind_ip, options_.media.external_ip, media_seen_);
+             !learned.ok()) {
     return learned;
+  }
   external_ip_ = options_.sip.external_ip;
   if (auto opened = open_store(); !opened.ok()) return opened;
   if (!ports_.sip) ports_.sip = make_sofia_sip({.retry_after = options_.limits.retry_after});
@@ -244,7 +254,6 @@ absl::Status Engine::Impl::start() {
     auto http = CurlHttp::create();
     if (!http.ok()) return http.status();
     ports_.http = *std::move(http);
-  }
   }
 #ifdef IVR_WITH_ESPEAK
   if (!ports_.speech) {
@@ -353,7 +362,10 @@ void Engine::Impl::watch_address() {
   std::optional<std::string> changed;
   if (media_seen_ && (changed = media_seen_->poll(now))) ports_.media->set_external_ip(*changed);
   if (!sip_seen_) return;
-  if ((changed = sip_seen_->poll(now))) ports_.sip->set_external_ip(*changed);
+  if ((changed = sip_seen_->poll(now))) {
+    ports_.sip->set_external_ip(*changed);
+    if (asks_once_) ports_.media->set_external_ip(*changed);
+  }
   if (!changed && sip_seen_->error() == external_ip_error_) return;
   const std::lock_guard lock(events_mutex_);
   if (changed) external_ip_ = *changed;

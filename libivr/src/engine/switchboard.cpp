@@ -77,6 +77,9 @@ absl::Status Switchboard::start(std::optional<Router> kept, std::int64_t next_st
   }
   for (const StoredDocument& each : masked) {
     const auto pair = mapping_of(each);
+    if (!pair.ok())
+      world_.tell(
+          {{}, now(), EngineEvent::Unreadable{each.kind, each.id, std::string(pair.status().message())}});
     const bool good = masking_ && pair.ok() && masking_->restore(*pair, now()).ok();
     if (!good && world_.store != nullptr) world_.store->remove_document(each.kind, each.id);
   }
@@ -247,10 +250,10 @@ void Switchboard::on(const sip::Invited& invited) {
                           .secret_type_ahead = taken->secret_type_ahead,
                           .record_digits = taken->record_digits},
                          taken->script(info));
+  call.masked = taken == &masked;
   call.takes_over = std::move(takes_over);
   call.user = invited.user;
   call.address = invited.source.ip;
-  call.masked = taken == &masked;
   call.admitted = true;
   call.priority = verdict.priority;
   call.record.sip_call_id = invited.call_id;
@@ -302,10 +305,10 @@ void Switchboard::originate(std::string id, Originate request, std::optional<Cod
   call.record.direction = Direction::outbound;
   call.prefers = like;
   call.may_refer = request.may_refer;
+  call.dialled_may_refer = request.dialled_may_refer;
   call.replaces = std::move(replaces);
   call.record.caller = info.caller;
   call.record.called = info.called;
-  call.dialled_may_refer = request.dialled_may_refer;
   tell(call, EngineEvent::CallStarted{info});
   step(call, event::Invited{std::move(info)});
 }
