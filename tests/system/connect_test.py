@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Parties whom the application brings together, and numbers that are hidden from each other."""
+import time
 import unittest
 import urllib.parse
 
@@ -71,7 +72,6 @@ class Connected(unittest.TestCase):
         self.other.hang_up()
         wait_for(lambda: self.one.over, "the end of the agent's call")
 
-    def test_p35_the_first_need_not_wait_for_the_answer(self):
     def test_p35_the_second_sends_the_first_on(self):
         ivr, boss = self.connected("ring")
         self.assertEqual(self.other.refer(boss.uri), 202)
@@ -110,6 +110,7 @@ class Connected(unittest.TestCase):
         self.one.hang_up()
         wait_for(lambda: self.other.over, "the end of the second's call")
 
+    def test_p35_the_first_need_not_wait_for_the_answer(self):
         for answers in (True, False):
             with self.subTest(answers=answers):
                 self.setUp()
@@ -150,11 +151,11 @@ class Connected(unittest.TestCase):
         self.other.press("5")
         wait_for(lambda: not self.other.keys, "a key")
         wait_for(lambda: caller.reports and self.other.reports, "RTCP", 15)
-        self.other.hang_up()
         for who in (caller, self.other):  # strangers do not call at our expense
             self.assertEqual(who.refer("sip:premium@127.0.0.1:9"), 403)
             self.assertTrue([d for d in who.wire if d.startswith(b"SIP/2.0 403 Masked parties cannot transfer")])
         self.heard(caller, self.other)
+        self.other.hang_up()
         wait_for(lambda: caller.over, "the end")
         self.hidden(caller, self.other)
         # A stranger reaches nobody by the number, and after its time neither does who could before.
@@ -171,6 +172,54 @@ class Connected(unittest.TestCase):
                 late.close()
         wait_for(refused, "the end of the mapping")
         self.assertEqual(ivr.do("mask", one=real, other="+15550002", lifetime_ms=600_000), virtual)  # and is used again
+
+    def hidden(self, one, other):
+        """Nothing that either was sent has the other's number in it."""
+        for who, hidden in ((one, other.user), (other, one.user)):
+            for spelling in (hidden, hidden.lstrip("+"), urllib.parse.quote(hidden)):
+                for datagram in who.wire:
+                    self.assertNotIn(spelling.encode(), datagram)
+                for report, _ in who.reports:
+                    self.assertNotIn(spelling.encode(), report)
+
+    def test_s2_16_a_masked_number_that_was_told_outlives_kill_9(self):
+        virtual = "+49800777"
+        desk = self.driven("--masking-number", virtual, "--trunk", f"sip:127.0.0.1:{self.other.port}")
+        real = [f"+96650555{n:04}" for n in range(4)]
+        for n, one in enumerate(real):  # killed as soon as it has said so, each time
+            self.assertEqual(desk.server.do("mask", one=one, other=f"+493022200{n}", lifetime_ms=600_000), virtual)
+            desk.die_and_come_again()
+        since = time.monotonic()
+        short = Phone(user="+966505559999", audio=phone.tone(CALLER))
+        self.addCleanup(short.close)
+        self.assertEqual(desk.server.do("mask", one=short.user, other="+4930222999", lifetime_ms=5_000), virtual)
+        desk.die_and_come_again()
+        for n, one in enumerate(real):
+            with Phone(user=one, audio=phone.tone(CALLER)) as caller:
+                self.other.user = f"+493022200{n}"
+                self.other.wire.clear()
+                self.assertEqual(caller.call(desk.server.uri(virtual)), 200)
+                self.heard(caller, self.other)
+                self.assertIn(f"sip:{virtual}@", self.other.invited["from"])
+                caller.hang_up()
+                wait_for(lambda: self.other.over, "the end")
+                self.hidden(caller, self.other)
+
+        def refused():
+            with Phone(user=short.user) as late:
+                status = late.call(desk.server.uri(virtual))
+                if status == 200:
+                    late.hang_up()
+                    wait_for(lambda: self.other.over, "the end")
+                return status == 404
+        wait_for(refused, "the end of the mapping")
+        self.assertGreaterEqual(time.monotonic() - since, 5.0)  # and not before its time
+        desk.die_and_come_again()
+        self.assertTrue(refused())
+        with Phone(user=real[0], audio=phone.tone(CALLER)) as caller:  # the others are there still
+            self.assertEqual(caller.call(desk.server.uri(virtual)), 200)
+            caller.hang_up()
+            wait_for(lambda: self.other.over, "the end")
 
     def test_s2_15_the_mapping_works_in_reverse(self):
         mine, virtual = "+966505551234", "+49800777"

@@ -37,6 +37,7 @@ class Customers:
         self.rtp, self.rtcp = phone.udp_pair()
         self.port = self.sip.getsockname()[1]
         self.attempts = collections.OrderedDict()  # by Call-ID
+        self.ring_on = False  # nobody picks up
         self.trap = None  # (state, process, seconds): so soon after the next attempt gets there, that process is killed
         self.running = True
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -98,7 +99,7 @@ class Customers:
         if method == "INVITE" and attempt is None:
             attempt = self.attempts[call_id] = {
                 "who": uri.partition(":")[2].partition("@")[0], "state": "rings", "source": source, "head": {"INVITE": head},
-                "due": time.monotonic() + (0.0 if self.trap else self.rng.uniform(0.0, 0.15)), "acked": False}
+                "due": time.monotonic() + (3600.0 if self.ring_on else 0.0 if self.trap else self.rng.uniform(0.0, 0.15)), "acked": False}
             self.respond(attempt, "180 Ringing")
             self.spring("rings")
         elif attempt is None:
@@ -300,6 +301,39 @@ class KillNine(unittest.TestCase):
                 elif c["type"] == "left":
                     open_.discard(c["entry"])
         return open_
+
+
+class Rung(unittest.TestCase):
+    def test_a_call_back_that_was_ringing_when_the_server_died_is_made_again_and_answered_once(self):
+        customers = Customers(random.Random(SEED))
+        self.addCleanup(customers.close)
+        desk = Desk(*site(customers.port))
+        self.addCleanup(desk.close)
+        agents, desk.users = desk.users, []
+        desk.start()  # nobody is there yet
+        caller = Caller("c", desk)
+        self.addCleanup(caller.close)
+        wait_for(caller.ask, "the caller in the queue")
+        wait_for(caller.told, "the promise")
+        desk.kill()
+        desk.users, customers.ring_on = agents, True
+        for n in (1, 2, 3):  # callback_tries is 1: an attempt that was cut off is none
+            desk.start()
+            wait_for(lambda: [a for a in customers.of("c") if a["state"] == "rings"][n - 1:], "the call back rings", 60)
+            desk.kill()
+        customers.ring_on = False
+        desk.start()
+        wait_for(lambda: not KillNine.owed(desk), "the end of the call back", 60)
+        self.assertEqual(desk.stop(), 0)
+        attempts = customers.of("c")
+        self.assertEqual([a["acked"] for a in attempts], [False, False, False, True])
+        self.assertEqual([a["state"] for a in attempts[:3]], ["rings"] * 3)
+        self.assertEqual(len(customers.attempts), 4)
+        commands = [c for line in recount.read(desk.db) for c in line["commands"]]
+        self.assertEqual([c["exit"] for c in commands if c["type"] == "left"], ["served"])
+        self.assertEqual(len([c for c in commands if c["type"] == "connect"]), 1)
+        self.assertEqual(desk.rows("SELECT count(*) FROM calls WHERE id LIKE '%-callback-%' AND answered > 0"), [(1,)])
+        self.assertEqual(recount.recount(recount.read(desk.db), ended=True), [])
 
 
 class States(unittest.TestCase):

@@ -27,10 +27,17 @@ class Driven:
             json.dump({"site": 1, **site}, f)
         loaded = run(IVR, "load", path, "--db", os.path.join(self.folder, "ivr.db"))
         assert loaded.returncode == 0, loaded.stdout + loaded.stderr
-        self.server = Server(self.folder, "--prompts", self.folder, *options, rtp=rtp, program=DRIVER).ready()
+        self.options, self.rtp = ("--prompts", self.folder, *options), rtp
+        self.server = Server(self.folder, *self.options, rtp=rtp, program=DRIVER).ready()
         for agent in site.get("agents", {}):
             if not site["agents"][agent].get("standby"):
                 self.server.do("state", agent=agent, state="available")
+
+    def die_and_come_again(self):
+        """kill -9, and a new one on the same database and port."""
+        port = self.server.port
+        self.server.kill()
+        self.server = Server(self.folder, *self.options, port=port, rtp=self.rtp, program=DRIVER).ready()
 
     def routed(self, kind):
         return [e["what"] for e in self.server.of("routed") if e["what"]["type"] == kind]
