@@ -152,7 +152,7 @@ class Commands(unittest.TestCase):
         self.ivr("check", good, "--site", path, "--warnings-as-errors", code=1)
         report = json.loads(self.ivr("check", good, "--site", path, "--json").stdout)
         self.assertEqual([(f["rule"], f["severity"], f["pointer"]) for f in report["site"]["findings"]],
-                         [("unreached-level", "warning", "/queues/desk/required"), ("unknown-skill", "warning", "/queues/desk/required")])
+                         [("unknown-skill", "warning", "/queues/desk/required"), ("unreached-level", "warning", "/queues/desk/required")])
         self.assertEqual((report["warnings"], len(report["files"])), (2, 1))
 
     def test_s3_25_diff_says_nothing_of_flows_that_run_alike(self):

@@ -330,7 +330,7 @@ class Rung(unittest.TestCase):
         self.assertEqual([a["state"] for a in attempts[:3]], ["rings"] * 3)
         self.assertEqual(len(customers.attempts), 4)
         commands = [c for line in recount.read(desk.db) for c in line["commands"]]
-        self.assertEqual([c["exit"] for c in commands if c["type"] == "left"], ["served"])
+        self.assertEqual([c["exit"] for c in commands if c["type"] == "left"], ["key", "served"])
         self.assertEqual(len([c for c in commands if c["type"] == "connect"]), 1)
         self.assertEqual(desk.rows("SELECT count(*) FROM calls WHERE id LIKE '%-callback-%' AND answered > 0"), [(1,)])
         self.assertEqual(recount.recount(recount.read(desk.db), ended=True), [])

@@ -134,8 +134,9 @@ void SofiaStack::refuse_refer(LegId id, int status, const std::string& reason) {
   SofiaLeg* leg = find(id);
   if (!leg || !leg->referral) return;
   if (status < 300 || status > 699) status = 603;
-  const char* phrase = reason.empty() ? sip_status_phrase(status) : reason.c_str();
-  nua_respond(leg->handle, status, phrase ? phrase : "Refused", NUTAG_WITH(leg->referral), TAG_END());
+  const char* standard = sip_status_phrase(status);
+  leg->phrase = !reason.empty() ? one_line(reason) : standard ? standard : "Refused";  // read later on
+  nua_respond(leg->handle, status, leg->phrase.c_str(), NUTAG_WITH(leg->referral), TAG_END());
   msg_destroy(std::exchange(leg->referral, nullptr));
 }
 
