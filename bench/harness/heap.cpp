@@ -50,7 +50,7 @@ void* took(void* block) {
   ours = true;
   void* frames[kFrames];
   const int count = backtrace(frames, kFrames);
-  std::vector<void*> way(frames + (count > 2 ? 2 : 0), frames + count);
+  std::vector<void*> way(frames, frames + count);
   {
     std::lock_guard lock(state->mutex);
     Sum& sum = state->sums[way];
