@@ -74,7 +74,9 @@ TEST_F(Kept, AnUnreadableDocumentIsToldAndDisturbsNoOther) {
   auto store = open_store(database, StoreAccess::read);
   ASSERT_TRUE(store.ok()) << store.status();
   std::vector<std::string> left;
-  for (const StoredDocument& each : *(*store)->documents(kRegistrationKind)) left.push_back(each.id);
+  const auto kept = (*store)->documents(kRegistrationKind);
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  for (const StoredDocument& each : *kept) left.push_back(each.id);
   EXPECT_THAT(left, ElementsAre("ann", "cat"));
 }
 

@@ -143,16 +143,15 @@ class Acd {
   void agent_call_ended(const std::string& call, int status);
   void release(const std::string& agent_call);  // the router may use the agent again
   void log_in(const std::string& agent, std::string reason);
+  bool may_send_on(const std::string& call) const {
+    return agent_calls_.contains(call) || takers_.contains(call);
+  }
 
   const EngineOptions& options_;
   CallControl& calls_;
   Router router_;
   std::deque<acd::Event> events_;
   bool stepping_ = false;
-  bool may_send_on(const std::string& call) const {
-    return agent_calls_.contains(call) || takers_.contains(call);
-  }
-
   bool draining_ = false;
   Time spoke_{};  // with the router, last
   std::map<std::string, AgentOptions> agents_;

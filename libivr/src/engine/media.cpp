@@ -21,8 +21,8 @@ namespace {
 #if IVR_WITH_ORTP
 
 constexpr std::size_t kClosedKept = 1024;  // streams whose numbers are kept after their end
-constexpr int kMostLate =
-    500;  // of a thousand milliseconds, in every media thread: no more calls; in one: none there
+// Of a thousand milliseconds that are late: in one media thread no more calls there, in each no more at all.
+constexpr int kMostLate = 500;
 // Of a port that many share, in bytes: what 4,500 peers send in the 20 ms of a tick, with what the kernel
 // counts for a packet, twice over; their reports are fewer.
 constexpr int kSharedBuffer = 4 << 20, kSharedReports = 1 << 20;
