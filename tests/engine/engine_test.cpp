@@ -302,7 +302,9 @@ TEST_F(EngineTest, AnUnknownExtensionIs404AndTheLineBeyondTheLimit503) {
   ASSERT_TRUE(peer->originate({.uri = uri, .script = list({}, quiet)}).ok());
   end_of(*peer);
   int refused_404 = 0, refused_503 = 0;
-  while (const auto event = server->next_event(0ms)) {
+  while (refused_503 == 0) {
+    const auto event = server->next_event(10s);
+    ASSERT_TRUE(event) << "the caller knows of the 503 already";
     const auto* refused = std::get_if<EngineEvent::CallRefused>(&event->what);
     refused_404 += refused != nullptr && refused->status == 404;
     refused_503 += refused != nullptr && refused->status == 503;

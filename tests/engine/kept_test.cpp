@@ -59,6 +59,7 @@ TEST_F(Kept, AnUnreadableDocumentIsToldAndDisturbsNoOther) {
     if (agent.unavailable == Unavailable::unreachable) unreachable.push_back(agent.id);
   EXPECT_THAT(unreachable, ElementsAre("bob"));
 
+  engine.stop(0ms);
   std::vector<EngineEvent::Unreadable> told;
   while (const auto event = engine.next_event(0ms)) {
     if (const auto* one = std::get_if<EngineEvent::Unreadable>(&event->what)) told.push_back(*one);
@@ -70,7 +71,6 @@ TEST_F(Kept, AnUnreadableDocumentIsToldAndDisturbsNoOther) {
   EXPECT_EQ(told[1].kind, "masking");
   EXPECT_EQ(told[1].name, "one two");
 
-  engine.stop(0ms);
   auto store = open_store(database, StoreAccess::read);
   ASSERT_TRUE(store.ok()) << store.status();
   std::vector<std::string> left;
