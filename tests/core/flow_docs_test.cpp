@@ -94,6 +94,41 @@ TEST(FlowFormatPage, ListsEveryRuleThatTheCheckerKnows) {
   EXPECT_GE(found, 50);
 }
 
+// A section a rule, and an example that has the defect and no other.
+TEST(FlowRulesPage, EachRuleHasASectionWhoseExampleShowsIt) {
+  const std::string table = read_text(IVR_SOURCE_DIR "/docs/flow-format.md");
+  const std::string page = read_text(IVR_SOURCE_DIR "/docs/flow-rules.md");
+  const FlowCheckOptions site{.queues = {{"desk"}}, .agents = {{"ann"}}, .skills = {{"french"}}};
+  int sections = 0, examples = 0;
+  for (std::size_t at = page.find("\n### "); at != page.npos; at = page.find("\n### ", at + 1), ++sections) {
+    const std::size_t name = at + 5, end = page.find('\n', name);
+    const std::string rule = page.substr(name, end - name);
+    EXPECT_NE(page.find("(#" + rule + ")"), page.npos) << rule << " is not in the list above";
+    const std::string text = page.substr(end, page.find("\n#", end) - end);
+    EXPECT_NE(text.find("**Mend:**"), text.npos) << rule;
+    const std::size_t begin = text.find("```json\n");
+    if (begin == text.npos) continue;
+    ++examples;
+    const std::string example = text.substr(begin + 8, text.find("```", begin + 8) - begin - 8);
+    const auto findings = Flow::check(example, site);
+    ASSERT_FALSE(findings.empty()) << rule;
+    for (const Finding& f : findings) {
+      if (f.rule == "unused") continue;  // an example that fails nowhere
+      EXPECT_EQ(f.rule, rule) << to_string(f);
+      EXPECT_EQ(f.severity == Severity::warning, text.find("A warning.") != text.npos) << rule;
+    }
+  }
+  EXPECT_GE(sections, 48);
+  EXPECT_GE(examples, 43);
+  const std::size_t from = table.find("| rule | |"), to = table.find("\n\n", from);
+  for (std::size_t at = table.find('`', from); at < to; at = table.find('`', at + 1)) {
+    const std::string word = between(table.substr(at, 100), '`');
+    at += word.size() + 1;
+    if (word.find('-') == word.npos || word.find(' ') != word.npos) continue;
+    EXPECT_NE(page.find("\n### " + word + "\n"), page.npos) << "no section on " << word;
+  }
+}
+
 // The fields that the schema allows for a node type are those that the language knows.
 TEST(FlowSchema, KnowsTheSameNodeTypesAndFields) {
   const Json schema = Json::parse(read_text(IVR_SOURCE_DIR "/docs/flow.schema.json"), nullptr, false);

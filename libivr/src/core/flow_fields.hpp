@@ -28,6 +28,8 @@ class FieldContext {
   FieldContext(Model& model_in, std::vector<Finding>& findings, const std::vector<std::string>& node_names)
       : model(model_in), findings_(findings), node_names_(node_names) {}
 
+  std::size_t found() const { return findings_.size(); }  // defects so far
+
   void error(std::string rule, std::string pointer, std::string message, std::string mend);
   void warning(std::string rule, std::string pointer, std::string message, std::string mend);
   bool had(const std::string& pointer) const {

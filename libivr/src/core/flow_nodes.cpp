@@ -418,6 +418,7 @@ class NodeReader {
       one.exit = c.text("name");
       if (one.exit.empty()) one.exit = "case" + std::to_string(i + 1);
       c.text("comment");
+      const std::size_t defects = context_.found();
       switch (d.kind) {
         case DecisionNode::Kind::custom: one.when = c.condition("if"); break;
         case DecisionNode::Kind::variable: {
@@ -444,10 +445,11 @@ class NodeReader {
           break;
         case DecisionNode::Kind::time: break;
       }
+      const bool readable = context_.found() == defects;
       one.target = c.target("next", true);
       exit(n, one.exit, one.target, at + "/next");
       c.done();
-      if (d.kind == DecisionNode::Kind::custom && one.when.is_constant()) {
+      if (d.kind == DecisionNode::Kind::custom && readable && one.when.is_constant()) {
         ConstantReader reader;
         context_.warning("constant-case", at + "/if",
                          one.when.test(reader) ? "this case always holds: the cases after it never do"
