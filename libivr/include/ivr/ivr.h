@@ -227,7 +227,7 @@ enum {
   IVR_NODE_LEFT = 9,        /* text: the node */
   IVR_VARIABLE_SET = 10,    /* text: the name */
   IVR_LANGUAGE_CHOSEN = 11, /* text: the language */
-  IVR_ROUTED = 12,    /* text: what the router decided, "offer", "connect", "left"...; detail: the decision */
+  IVR_ROUTED = 12, /* text: what the router decided, "offer", "connect", "left"...; detail: the decision */
   IVR_REGISTERED = 13, /* text: the user; detail: how our registration elsewhere went */
   IVR_UNREADABLE = 14  /* text: what an earlier run had kept and is gone; detail: of which kind, and why */
 };
