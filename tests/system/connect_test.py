@@ -50,11 +50,15 @@ class Connected(unittest.TestCase):
         self.heard(self.one, self.other)
         return ivr, boss
 
+    def rings_for(self, who, boss):
+        """`who` refers the other to the boss, whose telephone rings and shows the customer's number."""
+        self.assertEqual(who.refer(boss.uri), 202)
+        wait_for(lambda: 180 in who.progress, "the NOTIFY that it rings")
+        self.assertIn("sip:+49800@", boss.invited["from"])
+
     def test_p35_the_first_sends_the_second_on(self):
         ivr, boss = self.connected("ring")
-        self.assertEqual(self.one.refer(boss.uri), 202)
-        wait_for(lambda: 180 in self.one.progress, "the NOTIFY that it rings")
-        self.assertIn("sip:+49800@", boss.invited["from"])
+        self.rings_for(self.one, boss)
         self.heard(self.one, self.other)
         boss.answer()
         wait_for(lambda: 200 in self.one.progress, "the NOTIFY that it is done")
@@ -74,9 +78,7 @@ class Connected(unittest.TestCase):
 
     def test_p35_the_second_sends_the_first_on(self):
         ivr, boss = self.connected("ring")
-        self.assertEqual(self.other.refer(boss.uri), 202)
-        wait_for(lambda: 180 in self.other.progress, "the NOTIFY that it rings")
-        self.assertIn("sip:+49800@", boss.invited["from"])
+        self.rings_for(self.other, boss)
         self.assertFalse(self.one.over or self.other.over)
         boss.answer()
         wait_for(lambda: 200 in self.other.progress, "the NOTIFY that it is done")
