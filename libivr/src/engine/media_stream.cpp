@@ -82,11 +82,7 @@ void MediaStream::close_sockets() noexcept {
   ports_.rtcp.close();
 }
 
-void MediaStream::tell(media::Event event) noexcept {
-  Notice notice;
-  notice.what = event;
-  host_->tell(std::move(notice));
-}
+void MediaStream::tell(media::Event event) noexcept { host_->tell({.what = event}); }
 
 void MediaStream::set_remote(const Remote& remote, std::optional<StreamCodec> codec, Time now) noexcept {
   const bool expected = negotiated_ && remote_.receive;
@@ -117,9 +113,7 @@ void MediaStream::change_codec(StreamCodec codec) noexcept {
   framed_ = 0;
   relay_.anchored = false;
   if (peer_ != nullptr) peer_->relay_.anchored = false;
-  Notice notice;
-  notice.codec = std::move(codec);
-  host_->tell(std::move(notice));
+  host_->tell({.codec = std::move(codec)});
 }
 
 // -------------------------------------------------------------------------------- receiving
@@ -431,11 +425,8 @@ bool MediaStream::send_dialling() noexcept {
   }
   if (sent) talking_ = false;
   if (!done) return true;
-  Notice notice;
-  notice.what = media::DigitsSent{id_};
   auto following = std::move(dialling_->next);
-  notice.dialling = std::exchange(dialling_, std::move(following));
-  host_->tell(std::move(notice));
+  host_->tell({.what = media::DigitsSent{id_}, .dialling = std::exchange(dialling_, std::move(following))});
   return sent;
 }
 
@@ -481,10 +472,8 @@ bool MediaStream::send_playing() noexcept {
 
 void MediaStream::finish_play(bool completed) noexcept {
   if (!playing_) return;
-  Notice notice;
-  notice.what = media::PlayEnded{id_, playing_->id, playing_->samples, completed};
-  notice.playing = std::move(playing_);
-  host_->tell(std::move(notice));
+  const media::PlayEnded ended{id_, playing_->id, playing_->samples, completed};
+  host_->tell({.what = ended, .playing = std::move(playing_)});
 }
 
 void MediaStream::play(std::unique_ptr<Playing> playing) noexcept {
@@ -517,9 +506,8 @@ void MediaStream::hide_digits(bool on, Recording::Cutters cutters) noexcept {
     recording->hide_digits(on);
   }
   if (cutters.capacity() == 0) return;
-  Notice notice;  // the list itself, and those of recordings that have ended meanwhile
-  notice.what = Notice::Spare{std::move(cutters)};
-  host_->tell(std::move(notice));
+  // The list itself, and those of recordings that have ended meanwhile.
+  host_->tell({.what = Notice::Spare{std::move(cutters)}});
 }
 
 void MediaStream::move_recordings(ChunkPool& pool) {

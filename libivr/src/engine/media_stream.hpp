@@ -66,10 +66,10 @@ struct Notice {
     Recording::Cutters cutters;
   };  // to be freed
   using What = std::variant<std::monostate, media::Event, Released, Detached, Held, Spare>;
-  What what;
-  std::unique_ptr<Playing> playing;
-  std::unique_ptr<Dialling> dialling;
-  StreamCodec codec;
+  What what{};
+  std::unique_ptr<Playing> playing{};
+  std::unique_ptr<Dialling> dialling{};
+  StreamCodec codec{};
 };
 
 // What a stream needs of the thread it lives in. Never waits, never loses a notice.

@@ -355,25 +355,19 @@ void MediaThread::handle(MediaCommand& command) {
             take_forwarded();
             stream->leave();
             detach(stream);
-            Notice notice;
-            notice.what = Notice::Detached{stream->id()};
-            tell(std::move(notice));
+            tell({.what = Notice::Detached{stream->id()}});
           },
           [&](MediaCommand::Announce& announce) {
             port_->announce(*stream, announce.address, announce.types);
           },
           [&](MediaCommand::Hold&) {
             port_->hold(*stream);
-            Notice notice;
-            notice.what = Notice::Held{stream->id()};
-            tell(std::move(notice));
+            tell({.what = Notice::Held{stream->id()}});
           },
           [&](MediaCommand::Route& way) { port_->route(*stream, *way.to); },
           [&](MediaCommand::Forget&) {
             port_->forget(*stream);
-            Notice notice;
-            notice.what = Notice::Held{stream->id()};
-            tell(std::move(notice));
+            tell({.what = Notice::Held{stream->id()}});
           },
           [&](MediaCommand::SetRemote& set) {
             stream->set_remote(set.remote, std::move(set.codec), clock_.now());
@@ -396,9 +390,7 @@ void MediaThread::handle(MediaCommand& command) {
             detach(stream);
             if (port_ && port_->owns(*stream)) port_->forget(*stream);
             stream->close_sockets();
-            Notice notice;
-            notice.what = Notice::Released{stream->id()};
-            tell(std::move(notice));
+            tell({.what = Notice::Released{stream->id()}});
           },
       },
       command.what);
