@@ -187,6 +187,67 @@ TEST_F(MediaFixture, GivesNoCallToAThreadThatIsLate) {
   media->stop();  // before the gate goes
 }
 
+TEST_F(MediaFixture, CallsLeaveAThreadThatIsLateAndNobodyNotices) {
+  Gate gate;
+  gate.open();
+  std::atomic<bool> chosen{false};  // who speaks next is held up
+  std::atomic<std::thread::id> held_up{};
+  ASSERT_TRUE(media
+                  ->start({.port_min = 30000, .port_max = 60000, .threads = 2},
+                          [&] {
+                            if (chosen.exchange(false)) held_up = std::this_thread::get_id();
+                            if (held_up.load() == std::this_thread::get_id()) gate.wait();
+                          })
+                  .ok());
+  std::vector<std::unique_ptr<Peer>> peers;  // in turn of the one thread and of the other
+  for (StreamId id = 1; id <= 40; ++id) {
+    peers.push_back(std::make_unique<Peer>(static_cast<std::uint32_t>(id)));
+    open(id, *peers.back());
+  }
+  const auto of = [&](StreamId id) -> Peer& { return *peers[id - 1]; };
+  media->bridge(1, 3);
+  read_events();
+  chosen = true;
+  of(1).press(0);
+  ASSERT_TRUE(wait_for<media::DigitEnded>());
+  const auto streams = [&](std::size_t thread) { return media->loads()[thread].streams; };
+  const std::size_t late = 0;
+  ASSERT_EQ(media->loads().size(), 2u);
+  ASSERT_EQ(streams(late), 20);
+  ASSERT_EQ(streams(1), 20);
+
+  gate.shut = true;
+  EXPECT_TRUE(wait_until([&] {
+    for (StreamId id = 5; id <= 40; id += 2) of(id).press(1);
+    of(2).drain();
+    for (int n = 0; n < 3; ++n) EXPECT_TRUE(of(2).packet());
+    gate.pass();
+    return streams(late) <= 17;
+  })) << streams(late)
+      << " calls, late " << media->loads()[late].late_per_mille << " and "
+      << media->loads()[1].late_per_mille;
+  gate.open();
+  EXPECT_EQ(streams(late) + streams(1), 40);
+
+  // Each is heard where it is now, once, and the two who are connected hear each other there.
+  std::map<StreamId, std::string> keys;
+  for (StreamId id = 1; id <= 40; ++id) of(id).press(9);
+  EXPECT_TRUE(wait_event([&](const media::Event& event) {
+    const auto* ended = std::get_if<media::DigitEnded>(&event);
+    if (ended && ended->digit == '9') keys[ended->stream] += ended->digit;
+    return keys.size() == 40;
+  }));
+  for (const auto& [id, pressed] : keys) EXPECT_EQ(pressed, "9") << id;
+  of(3).drain();
+  of(1).audio(0x21);
+  EXPECT_TRUE(of(3).hears([](const Heard& h) { return h.payload == std::vector<std::uint8_t>(160, 0x21); }));
+  for (StreamId id = 2; id <= 40; ++id) {
+    of(id).drain();
+    EXPECT_TRUE(of(id).packet()) << id;
+  }
+  media->stop();  // before the gate goes
+}
+
 // It is held up each time until three packets of another media thread have come.
 TEST_F(MediaFixture, SaysThatItIsLateForAsLongAsItIs) {
   const auto punctual = make_media();

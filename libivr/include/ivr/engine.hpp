@@ -162,7 +162,8 @@ struct EngineStats {
   // What far peers are told, by SIP; and why a STUN server did not say so again, in which case the address
   // stays.
   std::string external_ip, external_ip_error;
-  SharedPorts shared_ports;  // up to two seconds old
+  SharedPorts shared_ports;              // up to two seconds old,
+  std::vector<MediaLoad> media_threads;  // and so are these
 };
 
 // The whole IVR: its threads, and the mailboxes between them (docs/architecture.md, section 5).

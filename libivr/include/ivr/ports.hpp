@@ -380,6 +380,12 @@ struct SharedPorts {
   std::uint64_t unsent = 0;                          // that the system did not take
 };
 
+// How one media thread keeps up.
+struct MediaLoad {
+  int streams = 0;
+  int late_per_mille = 0;  // of the milliseconds of the last seconds: begun more than 5 ms after their time
+};
+
 // Thread: control only; the events come by next_event() on the control thread, `notify` is called from media
 // threads.
 class MediaPort {
@@ -416,7 +422,8 @@ class MediaPort {
   virtual bool next_event(media::Event& event) = 0;  // false: nothing there
   virtual StreamStats stats(StreamId stream) = 0;    // of an open stream, or of one of the last 1,024 closed
   virtual int open_streams() const = 0;
-  virtual SharedPorts shared_ports() const { return {}; }  // a second old at most
+  virtual SharedPorts shared_ports() const { return {}; }      // a second old at most
+  virtual std::vector<MediaLoad> loads() const { return {}; }  // of each media thread
   // Why one more call would make all calls ragged, with the value and the limit; nothing: it would not.
   virtual std::optional<std::string> overload() const { return std::nullopt; }
   virtual void stop() = 0;

@@ -73,7 +73,7 @@ class Engine::Impl {
   absl::Status learn_address(std::string_view local_ip, std::string& external_ip,
                              std::optional<StunClient>& client);
   void watch_address();
-  void note_ports(Time now);
+  void note_media(Time now);
   absl::Status open_store();
   absl::Status recover();
   absl::Status recover_router();
@@ -94,8 +94,9 @@ class Engine::Impl {
   std::unique_ptr<Switchboard> switchboard_;
   std::optional<StunClient> sip_seen_, media_seen_;
   bool asks_once_ = false;  // sip_seen_ for the media too
-  Time ports_noted_{};
+  Time media_noted_{};
   SharedPorts shared_ports_;
+  std::vector<MediaLoad> media_loads_;
   std::thread control_;
   std::atomic<bool> running_{false};
   Mailbox<Request> requests_{kRequests};
@@ -277,7 +278,7 @@ absl::Status Engine::Impl::start() {
   }
   if (auto started = ports_.media->start(options_.media, [sip] { sip->wake(); }); !started.ok())
     return started;
-  note_ports(clock_.now());
+  note_media(clock_.now());
   switchboard_ = std::make_unique<Switchboard>(
       options_,
       Switchboard::World{*ports_.sip, *ports_.media, *ports_.http, *prompts_, store_.get(), journal_.get(),
@@ -332,7 +333,7 @@ void Engine::Impl::control() {
     switchboard_->work();
     hand_out();
     watch_address();
-    if (const Time now = clock_.now(); now - ports_noted_ >= 1s) note_ports(now);
+    if (const Time now = clock_.now(); now - media_noted_ >= 1s) note_media(now);
     if (!draining_.load(std::memory_order_acquire)) continue;
     switchboard_->drain();
     const Time now = clock_.now();
@@ -349,12 +350,13 @@ void Engine::Impl::control() {
   sip.stop();
 }
 
-void Engine::Impl::note_ports(Time now) {
-  ports_noted_ = now;
-  if (!options_.media.shared_ports) return;
-  const SharedPorts numbers = ports_.media->shared_ports();
+void Engine::Impl::note_media(Time now) {
+  media_noted_ = now;
+  const SharedPorts ports = ports_.media->shared_ports();
+  std::vector<MediaLoad> loads = ports_.media->loads();
   const std::lock_guard lock(events_mutex_);
-  shared_ports_ = numbers;
+  shared_ports_ = ports;
+  media_loads_ = std::move(loads);
 }
 
 void Engine::Impl::watch_address() {
@@ -379,7 +381,7 @@ void Engine::Impl::stop(Millis grace) {
   ports_.sip->wake();
   control_.join();
   ports_.media->stop();
-  note_ports(clock_.now());
+  note_media(clock_.now());
   switchboard_->work();  // recordings that ended with their streams, records that were committed
   switchboard_->close_rest();
   switchboard_->save_router();
@@ -505,6 +507,7 @@ EngineStats Engine::Impl::stats() const {
   stats.external_ip = external_ip_;
   stats.external_ip_error = external_ip_error_;
   stats.shared_ports = shared_ports_;
+  stats.media_threads = media_loads_;
   return stats;
 }
 

@@ -23,6 +23,10 @@ namespace {
 constexpr std::size_t kClosedKept = 1024;  // streams whose numbers are kept after their end
 // Of a thousand milliseconds that are late: in one media thread no more calls there, in each no more at all.
 constexpr int kMostLate = 500;
+// A thread that is later than that is relieved by one that is half as late or less: each second of one in so
+// many of its calls, as its lateness is a mean of some seconds.
+constexpr int kReliefShare = 16;
+constexpr auto kReliefEvery = 1s;
 // Of a port that many share, in bytes: what 4,500 peers send in the 20 ms of a tick, with what the kernel
 // counts for a packet, twice over; their reports are fewer.
 constexpr int kSharedBuffer = 4 << 20, kSharedReports = 1 << 20;
@@ -277,6 +281,7 @@ class RtpMedia final : public MediaPort {
 
   bool next_event(media::Event& event) override {
     if (take_event(event)) return true;
+    relieve();
     wake();
     // From here on a media thread calls notify again; what it told before is seen by the second look.
     signalled_.exchange(false);
@@ -310,6 +315,12 @@ class RtpMedia final : public MediaPort {
       all.unread += numbers.unread;
       all.unsent += numbers.unsent;
     }
+    return all;
+  }
+
+  std::vector<MediaLoad> loads() const override {
+    std::vector<MediaLoad> all;
+    for (const auto& home : threads_) all.push_back({home->streams, lateness(*home)});
     return all;
   }
 
@@ -485,6 +496,29 @@ class RtpMedia final : public MediaPort {
     entry.moving = true;
   }
 
+  // Calls go on in another thread where theirs is late. With shared ports they stay: the thread with the port
+  // reads and sends for them anyway.
+  void relieve() {
+    if (threads_.size() < 2 || options_.shared_ports || clock_.now() < next_relief_) return;
+    next_relief_ = clock_.now() + kReliefEvery;
+    const auto [in_time, late] =
+        std::minmax_element(threads_.begin(), threads_.end(), [](const auto& a, const auto& b) {
+          return std::pair(lateness(*a), a->streams) < std::pair(lateness(*b), b->streams);
+        });
+    if (lateness(**late) <= kMostLate || 2 * lateness(**in_time) > lateness(**late)) return;
+    const auto from = static_cast<std::size_t>(late - threads_.begin());
+    const auto to = static_cast<std::size_t>(in_time - threads_.begin());
+    int left = std::max(1, (*late)->streams / kReliefShare);
+    for (auto each = streams_.begin(); each != streams_.end() && left > 0; ++each) {
+      if (each->second.home != from || each->second.closing) continue;
+      const std::vector<StreamId> together = group(each->first);
+      if (std::any_of(together.begin(), together.end(), [&](StreamId s) { return streams_.at(s).moving; }))
+        continue;
+      for (const StreamId s : together) move(streams_.at(s), to);
+      left -= static_cast<int>(together.size());
+    }
+  }
+
   // It has left its old thread, and all that it told there was read.
   void arrive(StreamId id) {
     const auto found = streams_.find(id);
@@ -641,6 +675,7 @@ class RtpMedia final : public MediaPort {
   std::deque<media::Event> own_;  // read ahead, or our own
   std::size_t turn_ = 0;
   int open_ = 0, closing_ = 0;
+  Time next_relief_{};
   bool stopped_ = false;
   SharedPorts last_ports_;  // of the run that is over
 };
