@@ -14,8 +14,7 @@ namespace ivr {
 //
 // Thread:   one at a time.
 // Realtime: received() and conceal() are bounded and never allocate. A lost frame costs about 3 us, a
-// received one
-//           the copy.
+//           received one the copy.
 class Concealer {
  public:
   // A frame that came. After a loss its first samples are blended with what was made up, so `frame` may

@@ -30,8 +30,7 @@ struct OpenCall {
 //
 // Thread:   one at a time (control). One process at a time: a second one is refused and told who has it.
 // Realtime: open() and close() neither allocate nor call the system; the first store into a page that the
-// kernel is
-//           writing back may wait for that, so put the file on a local disk or tmpfs.
+//           kernel is writing back may wait for that, so put the file on a local disk or tmpfs.
 class CallJournal {
  public:
   // Creates the file whole, so that a full disk is found here and not at a call.

@@ -22,8 +22,7 @@ class SofiaStack;
 // It does not resolve media, and refuses every method that an IVR has no use for (405).
 //
 // Thread:   start(), run(), stop() and all requests from one at a time; wake() from any. Another thread may
-// take
-//           over between two calls. Several objects in one process do not know of each other.
+//           take over between two calls. Several objects in one process do not know of each other.
 // Times:    run() rounds its wait up to a whole millisecond, the stack's clock.
 class SofiaSip final : public SipPort {
  public:

@@ -8,19 +8,17 @@ namespace ivr {
 // Real audio: RTP and RTCP over UDP sockets, in media threads of its own.
 //
 // - A stream lives in one media thread, which alone touches it; control talks to that thread through a
-// mailbox. Two
-//   streams that are bridged are brought into one thread first. The threads never wait for control, nor for
-//   the disk.
+//   mailbox. Two streams that are bridged are brought into one thread first. The threads never wait for
+//   control, nor for the disk.
+// - A thread that is late while another is in time gives some of its streams to that one each second. With
+//   shared ports streams stay, as the thread with the port reads and sends for them anyway.
 // - The streams of a thread are spread over the 20 ms. Sockets are looked at at least every millisecond, so a
-// key is
-//   known about a millisecond after its first packet; what control asks for is heard with the stream's next
-//   packet.
+//   key is known about a millisecond after its first packet; what control asks for is heard with the stream's
+//   next packet.
 // - While a stream may send and has nothing to play it sends silence: peers and NATs see one steady stream,
-// timestamps
-//   without a hole. A stream on hold sends nothing; what it plays waits.
+//   timestamps without a hole. A stream on hold sends nothing; what it plays waits.
 // - PlayEnded comes one packet time after the last packet, when it has been heard; a play that is replaced or
-// whose
-//   stream is closed ends with completed = false.
+//   whose stream is closed ends with completed = false.
 // - A bridge relays packets as they come, at once, in our own numbers; where both sides have another codec
 //   they are coded anew. With pass_digits off the audio goes through a KeyCutter and is 40 ms late. A key
 //   that comes as an event goes on as an event, or as a tone to a peer without events.

@@ -92,8 +92,7 @@ struct MediaCommand {
 //
 // Thread:   start(), post(), wake(), next() and stop() by control.
 // Realtime: no allocation as long as control leaves no more than kNotices unread; then notices spill to the
-// heap
-//           rather than be lost.
+//           heap rather than be lost.
 class MediaThread final : public MediaHost {
  public:
   static constexpr std::size_t kCommands = 4096, kNotices = 8192;

@@ -32,9 +32,8 @@ struct StoreStats {
 // full, locked) the rows wait in order and are tried again; the calls go on meanwhile. A row whose own status
 // is InvalidArgument is left out and counted; the others of its transaction are written.
 //
-// Thread: control only, except that `notify` comes from the store thread. Posting never waits and never
-// fails;
-//           nothing may be posted after stop().
+// Thread:   control only, except that `notify` comes from the store thread. Posting never waits and never
+//           fails; nothing may be posted after stop().
 class StoreThread {
  public:
   // `notify` says that next_stored() has something; it must only wake the control thread.
