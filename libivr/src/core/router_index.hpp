@@ -303,7 +303,8 @@ class Deadlines {
 };
 
 // Which number has which id, of ids that are given in turn. They are spread so evenly that of a table half
-// full next to none lies elsewhere than where it is looked for first.
+// full next to none lies elsewhere than where it is looked for first. With absl::flat_hash_map in its place
+// router_bench's ringall takes a third to two thirds longer.
 class Ids {
  public:
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
