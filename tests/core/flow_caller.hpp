@@ -118,10 +118,10 @@ class FlowCaller {
     }
     return text;
   }
-  std::vector<std::string> exits() const {
-    std::vector<std::string> out;
+  std::vector<FlowStep> steps() const {
+    std::vector<FlowStep> out;
     for (const Note& n : notes) {
-      if (const auto* left = std::get_if<note::NodeLeft>(&n)) out.push_back(left->exit);
+      if (const auto* left = std::get_if<note::NodeLeft>(&n)) out.push_back({left->node, left->exit});
     }
     return out;
   }

@@ -146,7 +146,7 @@ TEST(FlowGather, AReplayWithoutTheSecretDigitsGoesTheRecordedWay) {
   original.reply(200, "{}");
   original.played();
   original.played();
-  FlowCaller replay(flow_of(kPin), {.recorded_exits = original.exits()});
+  FlowCaller replay(flow_of(kPin), {.recorded_way = original.steps()});
   replay.start();
   const auto redacted = [](const char* stars) {
     return outcome::Collected{stars, outcome::CollectEnd::full, 0, true};
@@ -177,7 +177,7 @@ TEST(FlowGather, P_10_ASecretOfAReplyIsKeptFromTheLogAndTheReplayGoesTheRecorded
   EXPECT_TRUE(original.wants<intent::Play>().prompts[1].secret);
   original.played();
   EXPECT_EQ(original.log().find("4711"), std::string::npos) << original.log();
-  FlowCaller replay(flow_of(kToken), {.recorded_exits = original.exits()});
+  FlowCaller replay(flow_of(kToken), {.recorded_way = original.steps()});
   replay.start();
   replay.reply(200, R"({"user": {"token": "***", "name": "Ada"}})");
   EXPECT_EQ(replay.hears().substr(0, 13), "Hello Ada|***");

@@ -453,14 +453,14 @@ TEST(FlowRun, ACallerWhoHangsUpWhileTheFlowComputesHasLeftEachNodeOnce) {
     FlowCaller c(json);
     c.start();
     ASSERT_TRUE(c.is<intent::Wait>());
-    const std::size_t before = c.exits().size();
+    const std::size_t before = c.steps().size();
     EXPECT_EQ(before, 201u);
     c.hangs_up();
     EXPECT_TRUE(c.run().ended());
-    EXPECT_EQ(c.exits().size(), before + (after.empty() ? 0 : 2)) << c.way().substr(c.way().size() - 60);
+    EXPECT_EQ(c.steps().size(), before + (after.empty() ? 0 : 2)) << c.way().substr(c.way().size() - 60);
     EXPECT_EQ(std::count_if(c.notes.begin(), c.notes.end(),
                             [](const Note& n) { return std::holds_alternative<note::NodeEntered>(n); }),
-              static_cast<std::ptrdiff_t>(c.exits().size()));
+              static_cast<std::ptrdiff_t>(c.steps().size()));
   }
 }
 

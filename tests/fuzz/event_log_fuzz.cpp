@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "ivr/call_walk.hpp"
 #include "ivr/event_log.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -20,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!again.ok() || again->out != "[]") std::abort();
     if (ivr::log_line(again->sequence, again->at, again->event, {}, again->ahead) != line) std::abort();
     (void)ivr::describe(*read, read->at);
-    (void)ivr::recorded_exits({&*read, 1});
+    (void)ivr::recorded_way({&*read, 1});
+    for (const ivr::WalkNode& node : ivr::walk({&*read, 1})) (void)ivr::describe(node, read->at);
   }
   return 0;
 }

@@ -22,7 +22,7 @@ constexpr Command kCommands[] = {
     {"graph", graph_main, "draw a flow"},
     {"diff", diff_main, "what is different between two flows, in what they mean"},
     {"log", log_main, "show calls and their timelines"},
-    {"replay", replay_main, "run a recorded call through its flow again and compare"},
+    {"replay", replay_main, "run recorded calls through their flow again, or through another one"},
     {"dtmf", dtmf_main, "find the digits in a WAV file"},
     {"load", load_main, "store a site: agents, queues, calendars, extensions and their flows"},
     {"report", report_main, "say what calls, queues and agents did in a day"},

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "ivr/call_session.hpp"
+#include "ivr/flow.hpp"
 
 // The log of a call: what came in, when, and what was done about it, one JSON line a step. It is complete:
 // feeding the inputs back gives the same commands, byte for byte. Secrets are not in it: a secret digit is
@@ -48,8 +49,12 @@ struct ReplayResult {
 absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::unique_ptr<Script> script,
                                     const CallSessionOptions& options);
 
-// The exits its nodes took, in order: what FlowRun needs where a decision hung on a secret.
-std::vector<std::string> recorded_exits(std::span<const LogEntry> entries);
+// Its nodes in the order they were left, and by which exits: what FlowRun needs where a decision hung on a
+// secret.
+std::vector<FlowStep> recorded_way(std::span<const LogEntry> entries);
+
+// "queue_left timeout after 3.0 s, tried ann"
+std::string describe(const Event& event);
 
 // One step as a person reads it, without the last newline: "+2.340 s  bridged with ann (c9) after 4.0 s",
 // then a line for each command. `start` is the log's first instant.

@@ -10,6 +10,7 @@
 #include "ivr/event_log.hpp"
 #include "ivr/flow.hpp"
 #include "ivr/flow_run.hpp"
+#include "ivr/shadow.hpp"
 
 namespace ivr {
 
@@ -26,6 +27,9 @@ struct FlowSite {
 absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Flow> flow,
                                  std::vector<std::pair<std::string, std::string>> variables = {},
                                  FlowSite site = {});
+
+// A flow made ready for shadow(): with its time zones, and what the site says now. Errors as of flow_route().
+absl::StatusOr<ShadowFlow> shadow_flow(std::shared_ptr<const Flow> flow, FlowSite site = {});
 
 // Runs a recorded call through its flow again, on the very classes that ran it (docs/architecture.md, section
 // 2).

@@ -40,9 +40,10 @@ struct FlowRunOptions {
   CallerListLookup lists;    // of the site; they go before the document's
   absl::TimeZone zone;       // of Flow::time_zone(); the default is UTC
   int fuel = 10'000;  // node visits without the caller pressing a key; then the error exit, then the end
-  // Replay: the exits of all node visits in the order they were left (note::NodeLeft). Only asked where the
-  // way depends on what the log does not hold: a secret (outcome::Collected::redacted), a calendar, a list.
-  std::vector<std::string> recorded_exits;
+  // Replay: the nodes in the order they were left then, and by which exits (note::NodeLeft). Only asked where
+  // the way depends on what the log does not hold: a secret (outcome::Collected::redacted), a calendar, a
+  // list. Another version of the flow asks it about its nodes of the same name.
+  std::vector<FlowStep> recorded_way;
 };
 
 // One caller's place in a flow: outcomes in, intents and notes out. Running cannot fail: what goes wrong
@@ -66,6 +67,9 @@ class FlowRun : public Script {
   const std::string& language() const noexcept;
   const std::string& node() const noexcept;  // where the caller is; empty before the start and after the end
   bool ended() const noexcept;
+  // Replay: the first node that had to guess, for it hangs on what neither the log nor its way tells. Empty:
+  // none has.
+  const std::string& guessed() const noexcept;
   const std::shared_ptr<const Flow>& flow() const noexcept;
 
  private:

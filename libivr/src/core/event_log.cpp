@@ -434,25 +434,34 @@ absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::uniq
   return result;
 }
 
-std::vector<std::string> recorded_exits(std::span<const LogEntry> entries) {
-  std::vector<std::string> exits;
+std::vector<FlowStep> recorded_way(std::span<const LogEntry> entries) {
+  std::vector<FlowStep> way;
   for (const LogEntry& entry : entries) {
     const json out = json::parse(entry.out, nullptr, false);
     if (!out.is_array()) continue;
     for (const json& command : out) {
-      if (const auto left = command.find("node_left"); left != command.end())
-        exits.push_back(left->value("exit", ""));
+      const auto left = command.find("node_left");
+      if (left == command.end()) continue;
+      FlowStep& step = way.emplace_back();
+      for (auto [name, to] : {std::pair{"node", &step.node}, std::pair{"exit", &step.exit}}) {
+        const auto text = left->find(name);
+        if (text != left->end() && text->is_string()) *to = text->get<std::string>();
+      }
     }
   }
-  return exits;
+  return way;
+}
+
+std::string describe(const Event& event) {
+  std::string text(kEventNames[event.index()]);
+  if (const std::string said = in_words(event); !said.empty()) text += " " + said;
+  return text;
 }
 
 std::string describe(const LogEntry& entry, Time start) {
   std::string text = "+" + seconds(entry.at - start);
   text.insert(0, text.size() < 12 ? 12 - text.size() : 0, ' ');
-  text += "  ";
-  text += kEventNames[entry.event.index()];
-  if (const std::string said = in_words(entry.event); !said.empty()) text += " " + said;
+  text += "  " + describe(entry.event);
   const json commands = json::parse(entry.out, nullptr, false);
   if (commands.is_array()) {
     for (const json& command : commands) {

@@ -28,6 +28,7 @@ class FlowRun::Machine {
     return at_ < 0 ? kNone : node().name;
   }
   bool ended() const noexcept { return ended_; }
+  const std::string& guessed() const noexcept { return guessed_; }
   const std::shared_ptr<const Flow>& flow() const noexcept { return flow_; }
 
  private:
@@ -60,11 +61,11 @@ class FlowRun::Machine {
   void end(const outcome::Ended& ended);
   void want(Intent intent) { out_->intent.push_back(std::move(intent)); }
 
-  // The exit that the original run took here, for decisions over values this replay does not have.
-  std::string_view recorded() const {
-    return left_ < options_.recorded_exits.size() ? std::string_view(options_.recorded_exits[left_])
-                                                  : std::string_view();
-  }
+  // The exit that the original run took at this visit of the node, for decisions over values this replay does
+  // not have.
+  std::string_view recorded() const;
+  // What was just read is not known in this replay, but the way that the original run took here is.
+  bool goes_by_record();
 
   // -------------------------------------------------------------------------------- saying and deciding
 
@@ -138,8 +139,9 @@ class FlowRun::Machine {
   int attempt_ = 0;                       // of the request, or of the question whether the choice is right
   int errors_ = 0;
   int fuel_ = 0;
-  std::size_t left_ = 0;   // nodes left so far
-  intent::Queue waiting_;  // asked for again, with another announcement
+  std::vector<std::vector<std::string_view>> recorded_;  // FlowRunOptions::recorded_way, by node
+  std::string guessed_;                                  // the first node that had to
+  intent::Queue waiting_;                                // asked for again, with another announcement
   std::uint64_t random_ = 0;
   int status_ = intent::Hangup{}.status;  // of the rejection, when the call was not answered
   bool begun_ = false, hanging_up_ = false, ended_ = false;  // ended: nothing follows any more

@@ -97,7 +97,8 @@ class Reader {
   virtual View read(const Path& path) = 0;
 
   bool secret = false;    // something read was secret
-  bool redacted = false;  // something read is not known in this replay
+  bool redacted = false;  // something read may have been another then: a replay goes by its record
+  bool unknown = false;   // something read is not known in this replay
 
   std::string& scratch() {  // lives until clear()
     if (used_ == pool_.size()) pool_.emplace_back();
@@ -105,7 +106,7 @@ class Reader {
     s.clear();
     return s;
   }
-  void clear() { used_ = 0, secret = redacted = false; }
+  void clear() { used_ = 0, secret = redacted = unknown = false; }
 
  private:
   std::deque<std::string> pool_;

@@ -28,6 +28,13 @@ FlowRun::Machine::Machine(std::shared_ptr<const Flow> flow, FlowRunOptions optio
   fuel_ = options_.fuel;
   random_ = options_.seed;
   visits_.resize(model_.nodes.size());
+  if (options_.recorded_way.empty()) return;
+  recorded_.resize(model_.nodes.size());
+  for (std::size_t i = 0; i < recorded_.size(); ++i) {
+    for (const FlowStep& step : options_.recorded_way) {
+      if (step.node == model_.nodes[i].name) recorded_[i].push_back(step.exit);
+    }
+  }
 }
 
 void FlowRun::Machine::step(const Outcome& outcome, Time now, ScriptOutput& out) {
@@ -106,7 +113,6 @@ void FlowRun::Machine::leave(std::string_view exit, int to, std::string input, s
     append_json(std::string_view(model_.nodes[static_cast<std::size_t>(to)].name), output);
   out_->notes.push_back(note::NodeLeft{n.name, std::string(n.type_name), std::string(exit), std::move(input),
                                        std::move(output), std::move(error)});
-  ++left_;
   phase_ = Phase::none;
   if (to >= 0) {
     next_ = to;
@@ -153,7 +159,6 @@ void FlowRun::Machine::end(const outcome::Ended& ended) {
         n.name, std::string(n.type_name), "hangup", std::string(), std::string(),
         ended.by == outcome::EndedBy::system ? ended.reason.empty() ? std::string(by) : ended.reason
                                              : std::string()});
-    ++left_;
   }
   at_ = kNowhere;
   ended_ = true;
@@ -264,7 +269,7 @@ void FlowRun::Machine::decide() {
       break;
     }
   }
-  if (scope_.redacted && !recorded().empty()) {
+  if (goes_by_record()) {
     taken = nullptr;
     for (const Case& c : d.cases) {
       if (c.exit == recorded()) taken = &c;
@@ -274,14 +279,29 @@ void FlowRun::Machine::decide() {
   leave(ExitId::otherwise);
 }
 
+std::string_view FlowRun::Machine::recorded() const {
+  if (recorded_.empty()) return {};
+  const auto& exits = recorded_[static_cast<std::size_t>(at_)];
+  const auto visit = static_cast<std::size_t>(visits_[static_cast<std::size_t>(at_)]) - 1;
+  return visit < exits.size() ? exits[visit] : std::string_view();
+}
+
+bool FlowRun::Machine::goes_by_record() {
+  if (!scope_.redacted) return false;
+  if (!recorded().empty()) return true;
+  if (scope_.unknown && guessed_.empty()) guessed_ = node().name;
+  return false;
+}
+
 ExitId FlowRun::Machine::by_hours(const std::string& calendar) {
   constexpr std::pair<CalendarState, ExitId> kExit[] = {{CalendarState::open, ExitId::open},
                                                         {CalendarState::closed, ExitId::closed},
                                                         {CalendarState::emergency, ExitId::emergency}};
   const CalendarState state = scope_.calendar(calendar);
+  const bool by_record = goes_by_record();
   ExitId taken = ExitId::closed;
   for (const auto& [when, exit] : kExit) {
-    if (scope_.redacted && !recorded().empty() ? exit_name(exit) == recorded() : when == state) taken = exit;
+    if (by_record ? exit_name(exit) == recorded() : when == state) taken = exit;
   }
   return node().at(taken) < 0 ? ExitId::closed : taken;  // the emergency exit may be open
 }
@@ -407,6 +427,7 @@ std::string FlowRun::variables_json() const { return machine_->variables_json();
 const std::string& FlowRun::language() const noexcept { return machine_->language(); }
 const std::string& FlowRun::node() const noexcept { return machine_->node_name(); }
 bool FlowRun::ended() const noexcept { return machine_->ended(); }
+const std::string& FlowRun::guessed() const noexcept { return machine_->guessed(); }
 const std::shared_ptr<const Flow>& FlowRun::flow() const noexcept { return machine_->flow(); }
 
 }  // namespace ivr

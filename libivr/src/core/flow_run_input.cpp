@@ -146,7 +146,9 @@ void FlowRun::Machine::gathered(const outcome::Collected& c) {
   const bool silent =
       c.end == outcome::CollectEnd::no_input || (c.digits.empty() && c.end == outcome::CollectEnd::timeout);
   if (silent) return missed(true, g.tries, 0, 0, "");
-  if (c.redacted ? recorded() == "next" : valid(g, c.digits)) {
+  scope_.clear();
+  scope_.redacted = scope_.unknown = c.redacted;
+  if (goes_by_record() ? recorded() == "next" : valid(g, c.digits)) {
     put(g.into, c.digits, g.sensitive, c.redacted);
     return leave(ExitId::next, shown);
   }

@@ -56,6 +56,7 @@ View Scope::read(const Path& path) {
       const Slot& slot = slots_[static_cast<std::size_t>(path.slot)];
       secret = secret || slot.secret;
       redacted = redacted || slot.redacted;
+      unknown = unknown || slot.redacted;
       return step_into(view(slot.value), path.rest);
     }
     case Path::Root::language: return std::string_view(language_name());
@@ -131,14 +132,18 @@ std::string Scope::set(int slot, Value value, bool is_secret, bool is_redacted) 
 }
 
 CalendarState Scope::calendar(const std::string& name) {
-  redacted = redacted || !options_.recorded_exits.empty();
+  const bool replays = !options_.recorded_way.empty();
   const auto state = options_.calendars ? options_.calendars(name, now) : std::nullopt;
+  redacted = redacted || replays;
+  unknown = unknown || (replays && !state);
   return state.value_or(CalendarState::closed);
 }
 
 bool Scope::on_list(const std::string& name, const std::vector<std::string>& of_document) {
-  redacted = redacted || !options_.recorded_exits.empty();
+  const bool replays = !options_.recorded_way.empty();
   const auto listed = options_.lists ? options_.lists(name, call.caller) : std::nullopt;
+  redacted = redacted || replays;
+  unknown = unknown || (replays && !listed && of_document.empty());
   return listed.value_or(matches_caller(of_document, call.caller));
 }
 
