@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "ivr/publishing.hpp"
+#include "ivr/store.hpp"
+#include "temp_folder.hpp"
+
 namespace ivr {
 namespace {
 
@@ -52,6 +56,37 @@ TEST(FlowRoute, TheSitesCalendarsAndListsDecide) {
   EXPECT_EQ(reason(*flow_route("1", flow(by_hours, more)), "1001", kNine), "no");
   EXPECT_EQ(reason(*flow_route("1", flow(by_caller, more), {}, site), "666", kNine), "no");
   EXPECT_EQ(reason(*flow_route("1", flow(by_caller, more), {}, site), "1001", kNine), "yes");
+}
+
+std::shared_ptr<const Flow> says(const std::string& reason) {
+  return *Flow::load(R"({"ivr": 1, "id": "t", "start": "a", "nodes": {"a": {"type": "hangup", "reason": ")" +
+                     reason + R"("}}})");
+}
+
+TEST(FlowRoute, P_74_WhatIsPublishedTakesThePlaceOfTheDocumentForItsShareOfTheCallers) {
+  const test::TempFolder folder;
+  auto store = *open_store(folder.file("ivr.db"), StoreAccess::write);
+  Route mine = *flow_route("1", says("file"), {{"x", "1"}});
+  mine.record = true;
+  const std::vector<Route> own = {mine, *flow_route("2", says("other file"))};
+  ASSERT_TRUE(published_routes(own, *store).ok());
+  EXPECT_EQ(reason((*published_routes(own, *store))[0], "1001", kNine), "file");
+
+  ASSERT_TRUE(publish(*store, *says("one"), nullptr, kAllCallers, {}).ok());
+  ASSERT_TRUE(publish(*store, *says("two"), nullptr, 3'000, {}).ok());
+  const auto routes = published_routes(own, *store);
+  ASSERT_TRUE(routes.ok()) << routes.status();
+  ASSERT_EQ(routes->size(), 4u) << "of either extension two: they run the same flow";
+  for (const Route& route : *routes) {
+    EXPECT_EQ(route.flow_digest, says(reason(route, "1001", kNine))->digest());
+    for (const std::string caller : {"1001", "1002", "1003", "1004", "1005"}) {
+      const bool new_one = caller_place("t", caller) < 3'000;
+      EXPECT_EQ(route.takes(caller), reason(route, caller, kNine) == (new_one ? "two" : "one")) << caller;
+    }
+  }
+  EXPECT_EQ((*routes)[0].extension, "1");
+  EXPECT_TRUE((*routes)[0].record);
+  EXPECT_EQ((*routes)[0].variables.size(), 1u);
 }
 
 }  // namespace

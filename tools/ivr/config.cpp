@@ -106,7 +106,7 @@ absl::Status read_extension(const std::string& number, const json& value, const 
     if (auto read = section.read(); !read.ok()) return read;
     if (to.flow.empty()) return absl::InvalidArgumentError("/extensions/" + number + ": has no flow");
   }
-  to.flow = (base / to.flow).string();  // paths in a file are relative to it
+  if (!to.flow.starts_with('@')) to.flow = (base / to.flow).string();  // paths in a file are relative to it
   return absl::OkStatus();
 }
 
@@ -276,6 +276,14 @@ absl::Status read_config(const std::string& path, ServeConfig& config) {
 
 absl::Status load_routes(ServeConfig& config) {
   for (const auto& extension : config.extensions) {
+    if (extension.flow.starts_with('@')) {
+      config.engine.routes.push_back({.extension = extension.number,
+                                      .flow = extension.flow.substr(1),
+                                      .variables = extension.variables,
+                                      .record = extension.record,
+                                      .record_digits = extension.record_digits});
+      continue;
+    }
     auto document = read_file(extension.flow);
     if (!document.ok()) return document.status();
     auto flow = ivr::Flow::load(*document);
@@ -304,5 +312,11 @@ absl::Status load_site(bool demo_users, ServeConfig& config) {
     for (const ivr::SiteDemoUser& user : site->demo_users)
       config.engine.sip.users.push_back({user.user, user.password});
   }
+  auto lookups = ivr::flow_site(*site);
+  if (!lookups.ok()) return lookups.status();
+  config.site = *std::move(lookups);
+  const ivr::FlowCheckOptions all = ivr::flow_checks(*site);
+  config.host.calendars = all.calendars;
+  config.host.lists = all.lists;
   return ivr::set_up(*site, config.engine);
 }

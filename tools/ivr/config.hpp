@@ -7,18 +7,21 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ivr/engine.hpp"
+#include "ivr/flow_route.hpp"
 
 // What a server runs with: a JSON file (docs/ivr-serve.md), then the command line over it.
 struct ServeConfig {
   struct Extension {
     std::string number;
-    std::string flow;  // path of the document
+    std::string flow;  // path of the document; "@ID": a flow that has been published
     bool record = false;
     std::vector<std::pair<std::string, std::string>> variables;  // name and JSON text
     bool record_digits = true;
   };
   ivr::EngineOptions engine;
   std::vector<Extension> extensions;
+  ivr::FlowSite site;  // of engine.database, for versions that are published later
+  ivr::FlowCheckOptions host;
   std::string refusal_log;  // file, or "-" for standard error; empty: none
 };
 

@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "config.hpp"
 #include "narrator.hpp"
+#include "published.hpp"
 #include "refusal_log.hpp"
 
 namespace {
@@ -26,10 +27,15 @@ int serve_main(int argc, char** argv) {
        shared_ports = false;
   CLI::App app{
       "Answers calls with flows until Ctrl-C, which drains: calls in progress may end, new ones get 503.\n"
-      "Everything can stand in a config file (docs/ivr-serve.md); the command line goes over it.",
+      "Everything can stand in a config file (docs/ivr-serve.md); the command line goes over it.\n"
+      "A flow that has been published into --db runs in place of its file, and new calls have what is\n"
+      "published while the server runs (docs/publishing.md).",
       "ivr serve"};
   app.add_option("--config", file, "JSON file")->check(CLI::ExistingFile);
-  app.add_option("--flow", flows, "EXTENSION=FILE, as often as needed; an extension may end in *");
+  app.add_option(
+      "--flow", flows,
+      "EXTENSION=FILE, as often as needed; an extension may end in *. EXTENSION=@ID: the flow that "
+      "'ivr publish' has put into --db");
   app.add_option("--var", variables, "NAME=VALUE for every --flow, as often as needed");
   app.add_option("--listen", listen,
                  "ADDRESS[:PORT] for SIP, and the address for RTP (default 127.0.0.1:5060)");
@@ -123,6 +129,9 @@ int serve_main(int argc, char** argv) {
   }
   if (auto loaded = load_routes(config); !loaded.ok()) return fail(loaded, 1);
 
+  PublishedRoutes published(o.database, o.routes, config.site, config.host, as_json);
+  if (auto begun = published.begin(o.routes); !begun.ok()) return fail(begun, 1);
+
   const bool asks = o.sip.external_ip.starts_with("stun:");
   std::vector<std::string> site_extensions;
   for (const ivr::Route& route : o.routes) {
@@ -150,6 +159,7 @@ int serve_main(int argc, char** argv) {
       std::printf("  %-8s %s\n", e.number.c_str(), e.flow.c_str());
     }
     for (const std::string& number : site_extensions) std::printf("  %-8s of the site\n", number.c_str());
+    published.tell();
     std::printf("listening on %s:%d\n", at.ip.c_str(), at.port);
   }
   std::fflush(stdout);
@@ -192,11 +202,13 @@ int serve_main(int argc, char** argv) {
     const auto event = (*engine)->next_event(kLook);
     if (event) tell(*event);
     if (board && !as_json) desk.show();
-    if (const auto now = std::chrono::steady_clock::now(); asks && now - looked >= kLook) {
+    if (const auto now = std::chrono::steady_clock::now(); now - looked >= kLook) {
       looked = now;
-      tell_outside();
+      if (asks) tell_outside();
+      published.look(**engine);
     }
   }
+  published.end();
   if (!as_json) std::printf("stopping: %d calls in progress\n", (*engine)->stats().calls);
   std::fflush(stdout);
   (*engine)->stop(ivr::Millis(drain_s * 1000));

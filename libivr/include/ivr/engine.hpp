@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -24,6 +25,9 @@ namespace ivr {
 // this in for a flow document.
 struct Route {
   std::string extension;  // "2001", "*45", a prefix "2*", or "*" for whatever no other route takes
+  // Which callers it is for (the user part of From, or the whole URI); empty: all. Of two routes for one
+  // extension the first that takes the caller does. Asked on the control thread.
+  std::function<bool(std::string_view caller)> takes{};
   std::function<std::unique_ptr<Script>(const CallInfo&)> script;
   std::string flow;  // id, digest and document of the version it runs: kept for records and replay
   std::string flow_digest;
@@ -199,6 +203,11 @@ class Engine {
   // for they are strangers, who are not to call at our expense. ResourceExhausted: each of
   // EngineOptions::masking_numbers is in use with one of the two. DeadlineExceeded: the store takes nothing.
   absl::StatusOr<std::string> mask(std::string_view one, std::string_view other, Millis lifetime);
+
+  // Puts other routes in the place of those there are, for new calls; calls in progress stay on the script
+  // and the version that they have. Their flows are kept, their prompts made; a queue of a flow stays until
+  // the next start. InvalidArgument, and nothing has changed: what create() would refuse of a route.
+  absl::Status set_routes(std::vector<Route> routes);
 
   // NotFound when there is no such call (any more).
   absl::Status hang_up(std::string_view call, std::string reason);

@@ -28,6 +28,13 @@ absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Fl
                                  std::vector<std::pair<std::string, std::string>> variables = {},
                                  FlowSite site = {});
 
+// Routes, each with the versions that are live in place of the document it came with, when its flow has been
+// published (publishing.hpp); then callers share them. Everything else of a route stays. `host`: what a flow
+// may name of the site. Errors name the flow and the version.
+absl::StatusOr<std::vector<Route>> published_routes(const std::vector<Route>& routes, StorePort& store,
+                                                    const FlowSite& site = {},
+                                                    const FlowCheckOptions& host = {});
+
 // A flow made ready for shadow(): with its time zones, and what the site says now. Errors as of flow_route().
 absl::StatusOr<ShadowFlow> shadow_flow(std::shared_ptr<const Flow> flow, FlowSite site = {});
 

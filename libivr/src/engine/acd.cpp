@@ -74,9 +74,6 @@ absl::Status Acd::start(std::optional<Router> kept) {
   std::vector<QueueOptions> queues = options_.queues;
   for (const Route& route : options_.routes)
     queues.insert(queues.end(), route.queues.begin(), route.queues.end());
-  for (const QueueOptions& queue : queues) {
-    if (auto checked = Router::check(queue); !checked.ok()) return checked;
-  }
   for (const AgentOptions& agent : options_.agents) {
     if (auto checked = Router::check(agent); !checked.ok()) return checked;
     agents_[agent.id] = agent;
@@ -94,8 +91,7 @@ absl::Status Acd::start(std::optional<Router> kept) {
     post(acd::AgentSet{agent});
     post(acd::AgentReachable{id, !agent.uri.empty() && !agent.standby});
   }
-  for (const QueueOptions& queue : queues) post(acd::QueueSet{queue});
-  return absl::OkStatus();
+  return set_queues(queues);
 }
 
 // ------------------------------------------------------------------------------------ finding
@@ -143,6 +139,14 @@ void Acd::post(acd::Event event) {
 }
 
 void Acd::tick() { post(acd::Tick{}); }
+
+absl::Status Acd::set_queues(const std::vector<QueueOptions>& queues) {
+  for (const QueueOptions& queue : queues) {
+    if (auto checked = Router::check(queue); !checked.ok()) return checked;
+  }
+  for (const QueueOptions& queue : queues) post(acd::QueueSet{queue});
+  return absl::OkStatus();
+}
 
 absl::Status Acd::set_status(const std::string& agent, AgentState state, const std::string& reason) {
   if (!agents_.contains(agent)) return absl::NotFoundError("there is no agent '" + agent + "'");

@@ -83,6 +83,7 @@ class Acd {
   void drain() { draining_ = true; }  // nobody is called back any more: who is owed one is at the next start
 
   // From the application.
+  absl::Status set_queues(const std::vector<QueueOptions>& queues);  // all or none; others stay
   absl::Status set_status(const std::string& agent, AgentState state, const std::string& reason);
 
   // The call that calls an entry back: the same for the same attempt, so that a restart can tell whether it

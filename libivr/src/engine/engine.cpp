@@ -61,6 +61,7 @@ class Engine::Impl {
   absl::StatusOr<Answer> await(
       std::function<void(Switchboard&, std::function<void(absl::StatusOr<Answer>)>)> question);
   absl::Status order(std::function<absl::Status(Switchboard&)> request);
+  absl::Status set_routes(std::vector<Route> routes);
   Time now() const { return clock_.now(); }
   EngineStats stats() const;
 
@@ -77,6 +78,7 @@ class Engine::Impl {
   absl::Status open_store();
   absl::Status recover();
   absl::Status recover_router();
+  void preload(const std::vector<Route>& routes);
   absl::Status ask(Request request);
   void control();
   void tell(EngineEvent event) { told_.push_back(std::move(event)); }
@@ -232,6 +234,12 @@ absl::Status Engine::Impl::recover_router() {
   return absl::OkStatus();
 }
 
+void Engine::Impl::preload(const std::vector<Route>& routes) {
+  for (const Route& route : routes) {
+    for (const Prompts& prompts : route.preload) prompts_->preload(prompts, options_.codecs.front());
+  }
+}
+
 absl::Status Engine::Impl::start() {
   if (running_) return absl::FailedPreconditionError("the engine has been started already");
   // Of one server that is asked from one address one answer is enough.
@@ -273,9 +281,7 @@ absl::Status Engine::Impl::start() {
                                                            .speech_cache = options_.speech_cache,
                                                            .default_language = options_.default_language},
                                       ports_.speech.get(), [sip] { sip->wake(); });
-  for (const Route& route : options_.routes) {
-    for (const Prompts& prompts : route.preload) prompts_->preload(prompts, options_.codecs.front());
-  }
+  preload(options_.routes);
   if (auto started = ports_.media->start(options_.media, [sip] { sip->wake(); }); !started.ok())
     return started;
   note_media(clock_.now());
@@ -458,6 +464,25 @@ absl::Status Engine::Impl::order(std::function<absl::Status(Switchboard&)> reque
       .status();
 }
 
+// The control thread alone reads the routes once it runs, so it is the one that changes them.
+absl::Status Engine::Impl::set_routes(std::vector<Route> routes) {
+  return order([this, routes = std::move(routes)](Switchboard& s) mutable {
+    std::vector<QueueOptions> queues;
+    for (const Route& route : routes) {
+      const bool known =
+          std::ranges::find(options_.routes, route.flow_digest, &Route::flow_digest) != options_.routes.end();
+      if (known) continue;
+      queues.insert(queues.end(), route.queues.begin(), route.queues.end());
+      if (store_ && !route.flow_digest.empty())
+        store_->put_flow({route.flow, route.flow_digest, route.flow_document, clock_.now()});
+    }
+    if (auto set = s.acd().set_queues(queues); !set.ok()) return set;
+    preload(routes);
+    options_.routes = std::move(routes);
+    return absl::OkStatus();
+  });
+}
+
 // What a round has told, at once: to wake the application for each event costs more than the event.
 void Engine::Impl::hand_out() {
   if (told_.empty()) return;
@@ -519,8 +544,10 @@ std::vector<Codec> default_codecs() {
   return codecs;
 }
 
-absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EnginePorts ports) {
-  for (const Route& route : options.routes) {
+namespace {
+
+absl::Status check_routes(const std::vector<Route>& routes) {
+  for (const Route& route : routes) {
     if (route.extension.empty()) return absl::InvalidArgumentError("a route has no extension");
     if (!route.script) return absl::InvalidArgumentError("route '" + route.extension + "' has no script");
     if (const auto star = route.extension.find('*', 1);  // at the beginning it is the key of a feature code
@@ -529,6 +556,13 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, En
                                         "': '*' may only stand at the end, or begin a feature code");
     }
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::create(EngineOptions options, EnginePorts ports) {
+  if (auto checked = check_routes(options.routes); !checked.ok()) return checked;
   if (options.codecs.empty()) return absl::InvalidArgumentError("no codec is allowed: codecs is empty");
   for (const Codec codec : options.codecs) {
     if (!has_codec(codec)) {
@@ -555,6 +589,10 @@ void Engine::stop(Millis grace) { impl_->stop(grace); }
 std::optional<EngineEvent> Engine::next_event(Millis timeout) { return impl_->next_event(timeout); }
 absl::StatusOr<std::string> Engine::originate(Originate request) {
   return impl_->originate(std::move(request));
+}
+absl::Status Engine::set_routes(std::vector<Route> routes) {
+  if (auto checked = check_routes(routes); !checked.ok()) return checked;
+  return impl_->set_routes(std::move(routes));
 }
 absl::Status Engine::hang_up(std::string_view call, std::string reason) {
   return impl_->hang_up(call, std::move(reason));

@@ -1,7 +1,10 @@
 #include "ivr/flow_route.hpp"
 
+#include <algorithm>
+
 #include "edge/time_zones.hpp"
 #include "ivr/flow_run.hpp"
+#include "ivr/publishing.hpp"
 
 namespace ivr {
 namespace {
@@ -42,6 +45,43 @@ absl::StatusOr<Route> flow_route(std::string extension, std::shared_ptr<const Fl
   route.queues = flow->queues();
   route.script = [ready = *std::move(ready)](const CallInfo& call) { return start(ready, call); };
   return route;
+}
+
+absl::StatusOr<std::vector<Route>> published_routes(const std::vector<Route>& routes, StorePort& store,
+                                                    const FlowSite& site, const FlowCheckOptions& host) {
+  const auto flows = published_flows(store);
+  if (!flows.ok()) return flows.status();
+  std::vector<Route> out;
+  for (const Route& route : routes) {
+    const auto flow = std::ranges::find(*flows, route.flow, &PublishedFlow::id);
+    if (route.flow.empty() || flow == flows->end()) {
+      out.push_back(route);
+      continue;
+    }
+    const auto live = std::make_shared<const std::vector<LiveVersion>>(flow->live());
+    for (const LiveVersion& one : *live) {
+      const auto fail = [&](const absl::Status& why) {
+        return absl::Status(why.code(), "flow " + flow->id + ", version " + std::to_string(one.number) +
+                                            ": " + std::string(why.message()));
+      };
+      const auto kept = store.flow(one.digest);
+      if (!kept.ok()) return fail(kept.status());
+      auto version = Flow::load(kept->document, host);
+      if (!version.ok()) return fail(version.status());
+      auto made = flow_route(route.extension, *std::move(version), route.variables, site);
+      if (!made.ok()) return fail(made.status());
+      made->record = route.record;
+      made->record_digits = route.record_digits;
+      made->takes = route.takes;
+      if (live->size() > 1) {
+        made->takes = [live, number = one.number, id = flow->id, all = route.takes](std::string_view caller) {
+          return (!all || all(caller)) && version_for(*live, id, caller).number == number;
+        };
+      }
+      out.push_back(*std::move(made));
+    }
+  }
+  return out;
 }
 
 absl::StatusOr<ReplayResult> replay(std::span<const LogEntry> entries, std::shared_ptr<const Flow> flow) {

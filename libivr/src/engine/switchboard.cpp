@@ -27,6 +27,10 @@ std::string user_of(std::string_view uri) {
   return std::string(uri.substr(colon + 1, at - colon - 1));
 }
 
+const std::string& caller_of(const sip::Invited& invited) {
+  return invited.from_user.empty() ? invited.from_uri : invited.from_user;
+}
+
 // Connects whoever it talks with to somebody else, and that is all.
 class ConnectScript final : public Script {
  public:
@@ -123,10 +127,11 @@ ActiveCall* Switchboard::find_stream(StreamId stream, LegNumber& number) {
   return find(it->second.call);
 }
 
-const Route* Switchboard::route(std::string_view extension) const {
+const Route* Switchboard::route(std::string_view extension, std::string_view caller) const {
   const Route* best = nullptr;
   std::size_t length = 0;
   for (const Route& r : options_.routes) {
+    if (r.takes && !r.takes(caller)) continue;
     if (r.extension == extension) return &r;
     if (!r.extension.ends_with('*')) continue;
     const std::string_view prefix(r.extension.data(), r.extension.size() - 1);
@@ -195,7 +200,7 @@ void Switchboard::set_remote(ActiveCall& call, LegNumber number, RemoteMedia rem
 
 void Switchboard::on(const sip::Invited& invited) {
   if (draining_) return refuse(invited, RefusedFor::busy, 503, "shutting down", true);
-  const Route* taken = route(invited.request_user);
+  const Route* taken = route(invited.request_user, caller_of(invited));
   std::string takes_over;
   if (invited.replaces != 0) {  // RFC 3891: it goes on with whom the replaced one talks
     static const Route joins{
@@ -238,7 +243,7 @@ void Switchboard::on(const sip::Invited& invited) {
 
   CallInfo info;
   info.id = new_id(world_.clock.now());
-  info.caller = invited.from_user.empty() ? invited.from_uri : invited.from_user;
+  info.caller = caller_of(invited);
   info.called = invited.request_user;
   info.caller_uri = invited.from_uri;
   info.called_uri = invited.request_uri;

@@ -181,7 +181,7 @@ class Switchboard : private CallControl {
   std::string destination(const std::string& number) const;
   void refuse(const sip::Invited& invited, RefusedFor why, int status, const std::string& reason,
               bool retry = false);
-  const Route* route(std::string_view extension) const;
+  const Route* route(std::string_view extension, std::string_view caller) const;
   ActiveCall& add(std::string id, CallSessionOptions session, std::unique_ptr<Script> script);
   absl::Status open_stream(ActiveCall& call, LegNumber leg);
   bool adopt(ActiveCall& call, LegNumber number);
