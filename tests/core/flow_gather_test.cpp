@@ -210,5 +210,16 @@ TEST(FlowGather, P_10_WhatAReplyHidesIsWhatTheFlowKeepsSecret) {
       ElementsAre(""));
 }
 
+TEST(FlowGather, AReplyThatIsNoJsonIsHiddenWholeAndItsReplayTakesTheErrorExitToo) {
+  FlowCaller original(flow_of(kToken));
+  original.start();
+  original.reply(200, "your token is 4711");
+  EXPECT_EQ(original.way(), "a:error");
+  FlowCaller replay(flow_of(kToken), {.recorded_way = original.steps()});
+  replay.start();
+  replay.reply(200, "***");
+  EXPECT_EQ(replay.log(), original.log());
+}
+
 }  // namespace
 }  // namespace ivr

@@ -359,14 +359,17 @@ bool is_stars(const View& v) {
 
 bool ApiReply::hidden(const ApiNode::Mapping& mapping) const {
   if (!mapping.secret) return false;
-  if (json_.is_discarded()) return body_ == "***";
+  // What is no JSON is hidden whole, and had nothing to take at a path.
+  if (json_.is_discarded()) return mapping.path.empty() && body_ == "***";
   return is_stars(view(json_)) || is_stars(step_into(view(json_), mapping.path));
 }
 
 bool ApiReply::hides_some(const ApiNode& node) const {
   if (node.into_is_secret && is_stars(json_.is_discarded() ? View(std::string_view(body_)) : view(json_)))
     return true;
-  return std::any_of(node.map.begin(), node.map.end(), [this](const auto& m) { return hidden(m); });
+  const bool whole = json_.is_discarded() && body_ == "***";
+  return std::any_of(node.map.begin(), node.map.end(),
+                     [&](const auto& m) { return hidden(m) || (whole && m.secret); });
 }
 
 absl::StatusOr<Value> ApiReply::take(const ApiNode::Mapping& mapping, Reader& reader) const {
