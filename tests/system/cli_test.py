@@ -12,7 +12,7 @@ import xml.dom.minidom
 import server
 from server import IVR, run, wait_for
 
-COMMANDS = ("serve", "call", "check", "graph", "diff", "log", "replay", "dtmf", "load", "report", "why", "doctor")
+COMMANDS = ("serve", "call", "check", "graph", "diff", "log", "simulate", "test", "replay", "dtmf", "load", "report", "why", "doctor")
 GOOD = {"ivr": 1, "id": "shop", "start": "menu", "on_error": "bye", "nodes": {
     "menu": {"type": "menu", "say": "Press 1.", "keys": {"1": "bye"}, "tries": 1, "timeout": "20s", "invalid": "bye",
              "no_input": "bye"},

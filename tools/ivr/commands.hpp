@@ -13,6 +13,8 @@ int publish_main(int argc, char** argv);
 int versions_main(int argc, char** argv);
 int rollout_main(int argc, char** argv);
 int rollback_main(int argc, char** argv);
+int simulate_main(int argc, char** argv);
+int test_main(int argc, char** argv);
 int diff_main(int argc, char** argv);
 int dtmf_main(int argc, char** argv);
 int log_main(int argc, char** argv);

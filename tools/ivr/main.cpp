@@ -22,6 +22,8 @@ constexpr Command kCommands[] = {
     {"graph", graph_main, "draw a flow"},
     {"diff", diff_main, "what is different between two flows, in what they mean"},
     {"log", log_main, "show calls and their timelines"},
+    {"simulate", simulate_main, "run a flow with made-up callers, and say what became of them"},
+    {"test", test_main, "run the scenarios of a flow: what a caller does, and what must come of it"},
     {"replay", replay_main, "run recorded calls through their flow again, or through another one"},
     {"publish", publish_main, "make a flow live after recorded calls have been through it"},
     {"versions", versions_main, "list what was published of flows, and who has which version"},
@@ -36,7 +38,7 @@ constexpr Command kCommands[] = {
 
 void help(std::FILE* out) {
   std::fputs("ivr: answers phone calls with flows, over SIP\n\nusage: ivr COMMAND [options]\n\n", out);
-  for (const Command& c : kCommands) std::fprintf(out, "  %-8s %s\n", c.name, c.what);
+  for (const Command& c : kCommands) std::fprintf(out, "  %-9s %s\n", c.name, c.what);
   std::fputs(
       "\n'ivr COMMAND --help' explains one. A first call, in two terminals:\n"
       "  ivr serve --flow 2001=examples/flows/greeting.json --port 5062 --narrate\n"
