@@ -21,6 +21,10 @@
 
 namespace ivr::simulation {
 
+inline constexpr Micros kSignal = 20ms;  // from one end of a line to the other
+inline constexpr Micros kSetUp = 120ms;  // of a call
+inline Millis to_millis(Micros t) { return std::chrono::duration_cast<Millis>(t); }
+
 inline constexpr std::uint32_t kNobody = ~std::uint32_t{0};
 
 // When calls come, one after the other. Poisson by the hour, or as recorded.
