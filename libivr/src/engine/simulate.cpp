@@ -11,7 +11,7 @@
 namespace ivr {
 namespace {
 
-constexpr int kAhead = 64;  // days that may wait for a slower one before them
+constexpr int kDaysAhead = 64;  // days that may wait for a slower one before them
 
 }  // namespace
 
@@ -27,7 +27,7 @@ SimulationResult simulate(const Simulator& simulator, int threads,
   const auto work = [&] {
     std::unique_lock lock(mutex);
     while (true) {
-      changed.wait(lock, [&] { return stop || next == days || next < added + kAhead; });
+      changed.wait(lock, [&] { return stop || next == days || next < added + kDaysAhead; });
       if (stop || next == days) return;
       const int day = next++;
       lock.unlock();
