@@ -95,7 +95,8 @@ TEST(Scenario, TheExamplesOfThePageAreAsTheyShouldBe) {
   const auto snippets = json_snippets("/docs/simulation.md");
   ASSERT_EQ(snippets.size(), 2u);
   SimulatorOptions world = world_of(read_text(IVR_SOURCE_DIR "/examples/flows/balance_inquiry.json"));
-  EXPECT_EQ(read_callers(snippets[0], world), absl::OkStatus());
+  SimulatorOptions callers = world;
+  EXPECT_EQ(read_callers(snippets[0], callers), absl::OkStatus());
   const auto scenarios = parse_scenarios(snippets[1], world, absl::UTCTimeZone());
   ASSERT_TRUE(scenarios.ok()) << scenarios.status();
   EXPECT_THAT(run_scenario(scenarios->front()).differences, IsEmpty());

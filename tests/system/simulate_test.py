@@ -85,7 +85,8 @@ class Simulations(Program):
         del other["agents"]["tech2"]
         other["queues"]["tech"]["members"] = ["tech1"]
         other["agents"]["tech1"]["capacity"] = 1
-        flow = json.load(open(os.path.join(FLOWS, "support_desk.json"), encoding="utf-8"))
+        with open(os.path.join(FLOWS, "support_desk.json"), encoding="utf-8") as f:
+            flow = json.load(f)
         flow["nodes"]["direct"]["agents"].remove("tech2")
         path = self.file("support_desk.json", flow)
         arrivals = self.file("calls.json", {"arrivals": [
