@@ -27,6 +27,7 @@ class Desk : public CallControl {
   }
 
   Time now() const override { return clock; }
+  std::string name_call() override { return "leg" + std::to_string(++named); }
   void dial(const std::string& id, Originate request, const std::string& like) override {
     dialled.push_back({id, request.uri, request.from_uri, like});
   }
@@ -83,6 +84,7 @@ class Desk : public CallControl {
     std::string id, uri, from, like;
   };
   EngineOptions options;
+  int named = 0;
   Time clock{1'000'000s};
   bool slow_disk = false;
   std::vector<std::function<void()>> unkept;

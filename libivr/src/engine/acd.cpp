@@ -7,7 +7,6 @@
 #include "absl/time/time.h"
 
 #include "core/agent_script.hpp"
-#include "engine/switchboard.hpp"
 
 namespace ivr {
 namespace {
@@ -245,7 +244,7 @@ void Acd::carry_out(const acd::Offer& offer) {
   }
   const auto uris = addresses(offer.agent);
   for (const std::string& uri : uris) {
-    const std::string leg = Switchboard::new_id(calls_.now());
+    const std::string leg = calls_.name_call();
     offering.legs.insert(leg);
     agent_calls_[leg] = {offer.offer, offer.agent};
     Originate request;
@@ -418,7 +417,7 @@ void Acd::transferring(const std::string& call, int status) {
 bool Acd::consult(const std::string& call, const std::string& uri, Prompts brief,
                   const std::string& accept_keys) {
   if (partner(call).empty()) return false;
-  const std::string asked = Switchboard::new_id(calls_.now());
+  const std::string asked = calls_.name_call();
   consults_[asked] = call;
   Originate request;
   request.uri = uri;

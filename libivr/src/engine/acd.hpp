@@ -26,6 +26,7 @@ namespace ivr {
 class CallControl {
  public:
   virtual Time now() const = 0;
+  virtual std::string name_call() = 0;  // never the same again
   // A leg to an agent, or back to a caller, as a call of its own. `like`: the call it will talk with, whose
   // codec it should use.
   virtual void dial(const std::string& id, Originate request, const std::string& like) = 0;

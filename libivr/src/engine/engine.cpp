@@ -10,7 +10,6 @@
 #include <thread>
 #include <utility>
 
-#include "core/registrar.hpp"
 #include "edge/call_journal.hpp"
 #include "edge/clock.hpp"
 #include "edge/codecs.hpp"
@@ -22,10 +21,9 @@
 #include "engine/mailbox.hpp"
 #include "engine/media.hpp"
 #include "engine/prompt_library.hpp"
+#include "engine/recovery.hpp"
 #include "engine/store_thread.hpp"
 #include "engine/switchboard.hpp"
-#include "ivr/router_history.hpp"
-#include "ivr/router_log.hpp"
 
 namespace ivr {
 namespace {
@@ -77,7 +75,6 @@ class Engine::Impl {
   void note_media(Time now);
   absl::Status open_store();
   absl::Status recover();
-  absl::Status recover_router();
   void preload(const std::vector<Route>& routes);
   absl::Status ask(Request request);
   void control();
@@ -156,81 +153,15 @@ absl::Status Engine::Impl::open_store() {
   return recover();
 }
 
-// What was open when the last process died is closed now: once in the journal's words, once in the store's.
 absl::Status Engine::Impl::recover() {
-  const Time now = clock_.now();
-  if (auto begun = ports_.store->begin(); !begun.ok()) return begun;
-  const std::vector<OpenCall> open = journal_ ? journal_->recover() : std::vector<OpenCall>{};
-  for (const OpenCall& call : open) {
-    CallRecord record = call.record;
-    if (auto known = ports_.store->call(record.id); known.ok() && known->ended != Time{}) continue;
-    record.status = "failed";
-    record.cause = "system";
-    record.ended = now;
-    if (auto put = ports_.store->put_call(record); !put.ok()) return put;
-    ++recovered_;
-  }
-  auto closed = ports_.store->close_open_calls(now);
-  if (!closed.ok()) return closed.status();
-  recovered_ += *closed;
-  for (const Route& route : options_.routes) {
-    if (route.flow_digest.empty()) continue;
-    if (auto put = ports_.store->put_flow({route.flow, route.flow_digest, route.flow_document, now});
-        !put.ok())
-      return put;
-  }
-  if (auto router = recover_router(); !router.ok()) return router;
-  auto masked = ports_.store->documents(kMaskingKind);
-  if (!masked.ok()) return masked.status();
-  masked_ = *std::move(masked);
-  auto registered = ports_.store->documents(kRegistrationKind);
-  if (!registered.ok()) return registered.status();
-  for (const StoredDocument& each : *registered) {
-    auto kept = registered_of(each);
-    const bool known =
-        std::ranges::find(options_.sip.users, each.id, &SipUser::user) != options_.sip.users.end();
-    if (!kept.ok())
-      tell({{}, now, EngineEvent::Unreadable{each.kind, each.id, std::string(kept.status().message())}});
-    if (kept.ok() && known) {
-      options_.sip.registered.push_back(*std::move(kept));
-    } else if (auto removed = ports_.store->remove_document(each.kind, each.id); !removed.ok()) {
-      return removed;
-    }
-  }
-  if (auto committed = ports_.store->commit(); !committed.ok()) return committed;
-  for (const OpenCall& call : open) journal_->close(call.slot);
-  return absl::OkStatus();
-}
-
-// The router's log, run again from its newest snapshot. A call back that was answered just before the end is
-// not owed any more, though the log may not have heard of it: its record has. What the router wants because
-// of that is void, as whatever was under way: it hears Restarted next, and begins anew what still has to be
-// done.
-absl::Status Engine::Impl::recover_router() {
-  StorePort& store = *ports_.store;
-  auto next = store.router_next();
-  if (!next.ok()) return next.status();
-  if (*next == 0) return absl::OkStatus();
-  auto then = router_now(store);
-  if (!then.ok()) return then.status();
-  Router router = std::move(then->router);
-  router_next_ = then->next;
-  acd::Commands ignored;
-  const Time now = clock_.now();
-  for (const Router::EntryView& entry : router.entries(now)) {
-    if (!entry.callback || entry.attempt == 0) continue;
-    const std::string call = Acd::callback_call(entry, entry.attempt);
-    if (entry.call == call) continue;  // the router knows
-    const auto record = store.call(call);
-    if (!record.ok() || record->answered == Time{}) continue;
-    const acd::CallbackDialled answered{entry.id, call, true};
-    ignored.clear();
-    router.step(answered, now, ignored);
-    if (auto kept = store.append_router(router_step(router_next_++, now, answered, ignored, {call}));
-        !kept.ok())
-      return kept;
-  }
-  router_ = std::move(router);
+  auto found = ivr::recover(options_, *ports_.store, journal_.get(), clock_.now());
+  if (!found.ok()) return found.status();
+  recovered_ = found->calls;
+  router_ = std::move(found->router);
+  router_next_ = found->router_next;
+  masked_ = std::move(found->masked);
+  for (sip::Registered& each : found->registered) options_.sip.registered.push_back(std::move(each));
+  for (EngineEvent::Unreadable& each : found->unreadable) tell({{}, clock_.now(), std::move(each)});
   return absl::OkStatus();
 }
 
@@ -286,9 +217,9 @@ absl::Status Engine::Impl::start() {
     return started;
   note_media(clock_.now());
   switchboard_ = std::make_unique<Switchboard>(
-      options_,
-      Switchboard::World{*ports_.sip, *ports_.media, *ports_.http, *prompts_, store_.get(), journal_.get(),
-                         clock_, [this](EngineEvent event) { tell(std::move(event)); }});
+      options_, Switchboard::World{*ports_.sip, *ports_.media, *ports_.http, *prompts_, store_.get(),
+                                   journal_.get(), [this] { return clock_.now(); },
+                                   [this](EngineEvent event) { tell(std::move(event)); }});
   over_ = false;
 
   // The SIP stack lives in the control thread from its first breath; start() waits to hear whether it could

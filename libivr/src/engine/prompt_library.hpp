@@ -32,15 +32,10 @@ struct PromptStats {
   std::string last_error;
 };
 
-// Turns prompts into clips for a codec: text is spoken, brought to its rate and an even loudness; files are
-// read from the folder; tones and silence are made. What was made once is kept (the longest unused goes
-// first), what is asked for twice at the same time is made once, and a file that changes on disk is read
-// again; when the new one cannot be read, the old one stays. Secret text never reaches the cache folder.
+// Where the switchboard gets the clips of prompts.
 //
-// Two threads of its own do the work: one speaks, one reads files, so neither waits for the other.
-//
-// Thread: control only, except that `notify` comes from the workers.
-class PromptLibrary {
+// Thread: control only.
+class PromptSource {
  public:
   using Clips =
       absl::StatusOr<std::vector<ClipPtr>>;  // never an empty list: nothing to say is a frame of silence
@@ -50,23 +45,39 @@ class PromptLibrary {
     Clips clips;
   };
 
-  // `speech` may be null, then text is refused; it is used from one thread only and must outlive the library.
-  // `notify` says that next_ready() has work; it must only wake the control thread.
-  PromptLibrary(PromptLibraryOptions options, SpeechPort* speech, std::function<void()> notify);
-  ~PromptLibrary();  // waits for the piece that is being made; what else waits is forgotten
-  PromptLibrary(const PromptLibrary&) = delete;
-  PromptLibrary& operator=(const PromptLibrary&) = delete;
+  virtual ~PromptSource() = default;
 
   // At once when everything is in memory, or the first error that is known already; else nothing, and the
   // answer comes from next_ready() with the same ticket and play. The error of a piece names it: path, or
   // text and language.
-  std::optional<Clips> request(const Prompts& prompts, Codec codec, std::uint64_t ticket, PlayId play);
+  virtual std::optional<Clips> request(const Prompts& prompts, Codec codec, std::uint64_t ticket,
+                                       PlayId play) = 0;
+  // Has them made so that the first caller does not wait; nobody is told.
+  virtual void preload(const Prompts& prompts, Codec codec) = 0;
+  virtual bool next_ready(Ready& ready) = 0;  // false: nothing there. Call until then
+};
 
-  // Has them made so that the first caller does not wait; nobody is told, errors are in the stats.
-  void preload(const Prompts& prompts, Codec codec);
+// Turns prompts into clips for a codec: text is spoken, brought to its rate and an even loudness; files are
+// read from the folder; tones and silence are made. What was made once is kept (the longest unused goes
+// first), what is asked for twice at the same time is made once, and a file that changes on disk is read
+// again; when the new one cannot be read, the old one stays. Secret text never reaches the cache folder.
+//
+// Two threads of its own do the work: one speaks, one reads files, so neither waits for the other.
+//
+// Thread: control only, except that `notify` comes from the workers.
+class PromptLibrary final : public PromptSource {
+ public:
+  // `speech` may be null, then text is refused; it is used from one thread only and must outlive the library.
+  // `notify` says that next_ready() has work; it must only wake the control thread.
+  PromptLibrary(PromptLibraryOptions options, SpeechPort* speech, std::function<void()> notify);
+  ~PromptLibrary() override;  // waits for the piece that is being made; what else waits is forgotten
+  PromptLibrary(const PromptLibrary&) = delete;
+  PromptLibrary& operator=(const PromptLibrary&) = delete;
 
-  bool next_ready(
-      Ready& ready);  // false: nothing there. Call until then: it also takes in what was reloaded.
+  std::optional<Clips> request(const Prompts& prompts, Codec codec, std::uint64_t ticket,
+                               PlayId play) override;
+  void preload(const Prompts& prompts, Codec codec) override;  // errors are in the stats
+  bool next_ready(Ready& ready) override;                      // takes in what was reloaded, too
 
   PromptStats stats() const;
 

@@ -28,39 +28,59 @@ struct StoreStats {
   std::string last_error;                        // stays after the store has recovered
 };
 
+// Where the switchboard puts what is to be kept. Posting never waits and never fails.
+//
+// Thread: control only.
+class StoreWriter {
+ public:
+  virtual ~StoreWriter() = default;
+
+  // The ticket, unless 0, comes back from next_stored() when the record is committed: then its journal slot
+  // is free. A record that the store will never take comes back as well.
+  virtual void put_call(CallRecord record, std::uint64_t ticket = 0) = 0;
+  virtual void append(std::vector<CallEvent> events) = 0;
+  virtual void put_visit(NodeVisit visit) = 0;
+  virtual void put_document(StoredDocument document, std::uint64_t ticket = 0) = 0;  // as put_call's
+  virtual void remove_document(std::string kind, std::string id) = 0;
+  virtual void append_router(RouterStep step) = 0;
+  virtual void put_router_snapshot(RouterSnapshot snapshot, const RouterRetention& keep = {}) = 0;
+
+  virtual bool next_stored(std::uint64_t& ticket) = 0;  // false: nothing there
+
+  // The last router step up to which all that were posted are committed; -1: none yet. What a caller is
+  // promised because of a step may be said from here on. It stays before a step that the store will never
+  // take, for good: nothing after it could be restored.
+  virtual std::int64_t router_stored() const = 0;
+};
+
 // Writes what the control thread posts, everything that waits in one transaction. When the store fails (disk
 // full, locked) the rows wait in order and are tried again; the calls go on meanwhile. A row whose own status
 // is InvalidArgument is left out and counted; the others of its transaction are written.
 //
-// Thread:   control only, except that `notify` comes from the store thread. Posting never waits and never
-//           fails; nothing may be posted after stop().
-class StoreThread {
+// Thread:   control only, except that `notify` comes from the store thread. Nothing may be posted after
+//           stop().
+class StoreThread final : public StoreWriter {
  public:
   // `notify` says that next_stored() has something; it must only wake the control thread.
   static absl::StatusOr<std::unique_ptr<StoreThread>> create(std::unique_ptr<StorePort> store,
                                                              const StoreThreadOptions& options = {},
                                                              std::function<void()> notify = {});
-  ~StoreThread();  // ends without writing what still waits: stop() first
+  ~StoreThread() override;  // ends without writing what still waits: stop() first
   StoreThread(const StoreThread&) = delete;
   StoreThread& operator=(const StoreThread&) = delete;
 
-  // The ticket, unless 0, comes back from next_stored() when the record is committed: then its journal slot
-  // is free. A record that the store will never take comes back as well, and is counted as rejected.
-  void put_call(CallRecord record, std::uint64_t ticket = 0);
-  void append(std::vector<CallEvent> events);
-  void put_visit(NodeVisit visit);
+  // What the store will never take is counted as rejected.
+  void put_call(CallRecord record, std::uint64_t ticket = 0) override;
+  void append(std::vector<CallEvent> events) override;
+  void put_visit(NodeVisit visit) override;
   void put_flow(FlowVersion version);
-  void put_document(StoredDocument document, std::uint64_t ticket = 0);  // as put_call's
-  void remove_document(std::string kind, std::string id);
-  void append_router(RouterStep step);
-  void put_router_snapshot(RouterSnapshot snapshot, const RouterRetention& keep = {});
+  void put_document(StoredDocument document, std::uint64_t ticket = 0) override;
+  void remove_document(std::string kind, std::string id) override;
+  void append_router(RouterStep step) override;
+  void put_router_snapshot(RouterSnapshot snapshot, const RouterRetention& keep = {}) override;
 
-  bool next_stored(std::uint64_t& ticket);  // false: nothing there
-
-  // The last router step up to which all that were posted are committed; -1: none yet. What a caller is
-  // promised because of a step may be said from here on. `notify` comes when it has moved. It stays before a
-  // step that the store will never take, for good: nothing after it could be restored.
-  std::int64_t router_stored() const;  // any thread
+  bool next_stored(std::uint64_t& ticket) override;
+  std::int64_t router_stored() const override;  // any thread; `notify` comes when it has moved
 
   // Waits until all that was posted is written; DeadlineExceeded says how much is left and why.
   absl::Status flush(Millis limit);

@@ -151,7 +151,7 @@ void Switchboard::refuse(const sip::Invited& invited, RefusedFor why, int status
   world_.sip.reject(invited.leg, status, reason,
                     retry ? std::optional<Millis>(options_.limits.retry_after) : std::nullopt);
   world_.tell({{},
-               world_.clock.now(),
+               now(),
                EngineEvent::CallRefused{status, reason, invited.from_uri, invited.request_user,
                                         invited.source.ip, why}});
 }
@@ -162,7 +162,7 @@ ActiveCall& Switchboard::add(std::string id, CallSessionOptions session, std::un
       *calls_.emplace(key, std::make_unique<ActiveCall>(key, std::move(script), session)).first->second;
   by_id_.emplace(id, key);
   call.record.id = std::move(id);
-  call.record.started = world_.clock.now();
+  call.record.started = now();
   call.record.status = "in_progress";
   ++counters_.started;
   counters_.calls = calls();
@@ -215,7 +215,7 @@ void Switchboard::on(const sip::Invited& invited) {
   Route masked;
   if (masking_) {
     forget_masks();
-    if (auto party = masking_->route(invited.request_user, invited.from_user, world_.clock.now())) {
+    if (auto party = masking_->route(invited.request_user, invited.from_user, now())) {
       masked.script = [route = *std::move(party)](const CallInfo&) {
         return connect_script({.uri = route.party, .caller_id = route.shown});
       };
@@ -224,7 +224,7 @@ void Switchboard::on(const sip::Invited& invited) {
   }
   if (taken == nullptr)
     return refuse(invited, RefusedFor::no_extension, 404, "no extension '" + invited.request_user + "'");
-  if (auto refusal = admission_.enter(invited.source.ip, world_.clock.now())) {
+  if (auto refusal = admission_.enter(invited.source.ip, now())) {
     return refuse(invited, RefusedFor::limit, refusal->status, refusal->reason, refusal->status == 503);
   }
 
@@ -233,7 +233,7 @@ void Switchboard::on(const sip::Invited& invited) {
     return refuse(invited, RefusedFor::busy, 503, *overload, true);
   }
 
-  const CallerGate::Verdict verdict = gate_.enter(invited.from_user, world_.clock.now());
+  const CallerGate::Verdict verdict = gate_.enter(invited.from_user, now());
   if (verdict.answer != CallerGate::Answer::taken) {
     admission_.left(invited.source.ip);
     if (verdict.answer == CallerGate::Answer::blocked)
@@ -242,7 +242,7 @@ void Switchboard::on(const sip::Invited& invited) {
   }
 
   CallInfo info;
-  info.id = new_id(world_.clock.now());
+  info.id = name_call();
   info.caller = caller_of(invited);
   info.called = invited.request_user;
   info.caller_uri = invited.from_uri;
@@ -323,7 +323,7 @@ void Switchboard::originate(std::string id, Originate request, std::optional<Cod
 void Switchboard::later(ActiveCall& call, Event event) { later_.emplace_back(call.key, std::move(event)); }
 
 void Switchboard::step(ActiveCall& call, const Event& event) {
-  const Time now = world_.clock.now();
+  const Time now = this->now();
   const bool kept = world_.store != nullptr;
   const std::optional<Event> masked = kept ? call.session.for_log(event) : std::nullopt;
   Commands commands = std::move(commands_);
@@ -387,14 +387,14 @@ void Switchboard::work() {
     requests_.erase(it);
     if (ActiveCall* call = find(key)) step(*call, event::HttpReplied{own, std::move(answer.reply)});
   }
-  PromptLibrary::Ready ready;
+  PromptSource::Ready ready;
   while (world_.prompts.next_ready(ready)) {
     ActiveCall* const call = find(ready.ticket);
     if (call == nullptr || !call->rendering || call->rendering->play != ready.play) continue;
     const auto pending = *std::exchange(call->rendering, std::nullopt);
     prompt_ready(*call, pending, std::move(ready.clips));
   }
-  const Time now = world_.clock.now();
+  const Time now = this->now();
   if (const auto due = acd_.deadline(); due && *due <= now) acd_.tick();
   while (!due_.empty() && due_.begin()->first <= now) {
     const Key key = due_.begin()->second;
@@ -441,12 +441,17 @@ void Switchboard::work() {
   }
 }
 
-Micros Switchboard::until_next() const {
-  if (!later_.empty()) return Micros{0};
-  constexpr Micros kIdle = 100ms;
+std::optional<Time> Switchboard::deadline() const {
+  if (!later_.empty()) return now();
   std::optional<Time> next = acd_.deadline();
   if (!due_.empty() && (!next || due_.begin()->first < *next)) next = due_.begin()->first;
-  return next ? std::clamp(*next - world_.clock.now(), Micros{0}, kIdle) : kIdle;
+  return next;
+}
+
+Micros Switchboard::until_next() const {
+  constexpr Micros kIdle = 100ms;
+  const auto next = deadline();
+  return next ? std::clamp(*next - now(), Micros{0}, kIdle) : kIdle;
 }
 
 // ----------------------------------------------------------------------------------------- the end
@@ -479,7 +484,7 @@ void Switchboard::save(ActiveCall& call) {
 void Switchboard::finish(ActiveCall& call) {
   const auto& summary = call.session.summary();
   CallRecord& record = call.record;
-  if (record.ended == Time{}) record.ended = world_.clock.now();
+  if (record.ended == Time{}) record.ended = now();
   record.language = summary.language;
   record.recording = summary.recording;
   record.variables = call.session.script().variables();
@@ -517,7 +522,7 @@ void Switchboard::finish(ActiveCall& call) {
   for (auto each = begin; each != until; ++each) end(each->second, "the call is over");
   supervisors_.erase(begin, until);
   ++counters_.ended;
-  EngineEvent last{record.id, world_.clock.now(), EngineEvent::CallEnded{record, call.media}};
+  EngineEvent last{record.id, now(), EngineEvent::CallEnded{record, call.media}};
   by_id_.erase(record.id);
   calls_.erase(call.key);
   counters_.calls = calls();
@@ -525,7 +530,7 @@ void Switchboard::finish(ActiveCall& call) {
 }
 
 void Switchboard::tell(const ActiveCall& call, decltype(EngineEvent::what) what) {
-  world_.tell({call.record.id, world_.clock.now(), std::move(what)});
+  world_.tell({call.record.id, now(), std::move(what)});
 }
 
 }  // namespace ivr

@@ -14,7 +14,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "edge/call_journal.hpp"
-#include "edge/clock.hpp"
 #include "engine/acd.hpp"
 #include "engine/mailbox.hpp"
 #include "engine/prompt_library.hpp"
@@ -40,11 +39,12 @@ class Switchboard : private CallControl {
     SipPort& sip;
     MediaPort& media;
     HttpPort& http;
-    PromptLibrary& prompts;
-    StoreThread* store;    // null: nothing is kept
-    CallJournal* journal;  // null with the store
-    const SteadyClock& clock;
+    PromptSource& prompts;
+    StoreWriter* store;          // null: nothing is kept
+    CallJournal* journal;        // null with the store
+    std::function<Time()> time;  // which never goes back
     std::function<void(EngineEvent)> tell;
+    std::function<std::string(Time)> name_call = &Switchboard::new_id;
   };
 
   Switchboard(const EngineOptions& options, World world);
@@ -56,8 +56,9 @@ class Switchboard : private CallControl {
   void save_router();
 
   void on_sip(const sip::Event& event);
-  void work();                // everything that waits: media, prompts, HTTP, records, timers
-  Micros until_next() const;  // how long SIP may wait for traffic
+  void work();                           // everything that waits: media, prompts, HTTP, records, timers
+  std::optional<Time> deadline() const;  // of work(), if nothing comes first
+  Micros until_next() const;             // how long SIP may wait for traffic
 
   // `like`: the codec of whom it is to talk with.
   // `replaces`: the header of its INVITE.
@@ -160,7 +161,8 @@ class Switchboard : private CallControl {
   void carry_out(ActiveCall& call, const command::Report& report);
 
   // CallControl: what the router's hands want.
-  Time now() const override { return world_.clock.now(); }
+  Time now() const override { return world_.time(); }
+  std::string name_call() override { return world_.name_call(now()); }
   void dial(const std::string& id, Originate request, const std::string& like) override;
   void tell_session(const std::string& call, Event event) override;
   void end(const std::string& call, std::string reason) override;

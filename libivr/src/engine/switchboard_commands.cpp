@@ -22,7 +22,7 @@ void Switchboard::carry_out(ActiveCall& call, const Command& command) {
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::Ring&) {
-  call.limit = world_.clock.now() + kEarlyMedia;
+  call.limit = now() + kEarlyMedia;
   world_.sip.ring(call.legs[0].sip, 183, call.legs[0].answer);
 }
 
@@ -31,7 +31,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::Reject& reject) {
 }
 
 void Switchboard::begin_record(ActiveCall& call) {
-  call.record.answered = world_.clock.now();
+  call.record.answered = now();
   // The journal first: whatever happens after the 200 has left, the next start knows of this call.
   if (world_.journal != nullptr) {
     if (auto slot = world_.journal->open(call.record); slot.ok()) call.journal = *slot;
@@ -144,7 +144,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::StopPlay& stop) {
 }
 
 void Switchboard::carry_out(ActiveCall& call, const command::StartRecord& start) {
-  const Time now = world_.clock.now();
+  const Time now = this->now();
   std::string path = options_.recordings + utc(now, "/%Y/%m/%d/") + call.record.id + "-" + start.name + "-" +
                      std::to_string(start.record) + ".wav";
   call.files[start.record] = path;
@@ -270,11 +270,10 @@ void Switchboard::carry_out(ActiveCall& call, const command::Report& report) {
 void Switchboard::visit(ActiveCall& call, const Note& note) {
   if (const auto* entered = std::get_if<note::NodeEntered>(&note)) {
     call.path.push_back(entered->node);
-    call.visit = NodeVisit{
-        call.record.id, call.visits++, entered->node, entered->type, world_.clock.now(), {}, "active"};
+    call.visit = NodeVisit{call.record.id, call.visits++, entered->node, entered->type, now(), {}, "active"};
   } else if (const auto* left = std::get_if<note::NodeLeft>(&note); left != nullptr && call.visit) {
     NodeVisit visit = *std::exchange(call.visit, std::nullopt);
-    visit.left = world_.clock.now();
+    visit.left = now();
     visit.status = left->error.empty() ? "ok" : "error";
     visit.exit = left->exit;
     visit.input = left->input;

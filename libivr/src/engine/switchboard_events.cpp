@@ -61,7 +61,7 @@ void Switchboard::on(const sip::Answered& answered) {
   }
   begin_record(*call);
   tell(*call, EngineEvent::CallAnswered{});
-  call->limit = world_.clock.now() + options_.limits.call_length;
+  call->limit = now() + options_.limits.call_length;
   if (call->watches) watch(*call);
   step(*call, event::Established{});
 }
@@ -82,7 +82,7 @@ void Switchboard::on(const sip::Established& established) {
   }
   if (leg.up || number != 0) return;
   leg.up = true;
-  call->limit = world_.clock.now() + options_.limits.call_length;
+  call->limit = now() + options_.limits.call_length;
   step(*call, event::Established{});
 }
 
@@ -120,7 +120,7 @@ void Switchboard::on(const sip::Digit& digit) {
   LegNumber number = 0;
   ActiveCall* const call = find_leg(digit.leg, number);
   if (call == nullptr || number != 0) return;
-  const Time now = world_.clock.now();
+  const Time now = this->now();
   press(*call, call->digits.ended(DigitSource::sip_info, digit.digit, 0, digit.duration, now),
         DigitSource::sip_info);
 }
@@ -136,8 +136,8 @@ void Switchboard::on(const sip::Ended& ended) {
   const Key key = call->key;
   const std::string id = call->record.id;
   if (number == 0) {
-    call->limit = world_.clock.now() + kRecordingGrace;
-    call->record.ended = world_.clock.now();
+    call->limit = now() + kRecordingGrace;
+    call->record.ended = now();
     call->sip_status = ended.status;
     acd_.ended(id, ended.status);
     hand_over(*call);
@@ -234,7 +234,7 @@ void Switchboard::sent_on(ActiveCall& call, const sip::Referred& referred) {
       };
   request.may_refer = true;
   request.dialled_may_refer = call.dialled_may_refer;
-  call.sends_on = new_id(now());
+  call.sends_on = name_call();
   const Codec codec = call.legs[static_cast<std::size_t>(other)].codec;
   originate(call.sends_on, std::move(request), codec, referred.replaces_header);
   if (ActiveCall* const sent = find_call(call.sends_on)) {
@@ -332,15 +332,14 @@ void Switchboard::on(const media::DigitBegan& digit) {
   LegNumber number = 0;
   ActiveCall* const call = find_stream(digit.stream, number);
   if (call == nullptr || number != 0) return;
-  press(*call, call->digits.began(digit.source, digit.digit, digit.key, world_.clock.now()), digit.source);
+  press(*call, call->digits.began(digit.source, digit.digit, digit.key, now()), digit.source);
 }
 
 void Switchboard::on(const media::DigitEnded& digit) {
   LegNumber number = 0;
   ActiveCall* const call = find_stream(digit.stream, number);
   if (call == nullptr || number != 0) return;
-  press(*call, call->digits.ended(digit.source, digit.digit, digit.key, digit.duration, world_.clock.now()),
-        digit.source);
+  press(*call, call->digits.ended(digit.source, digit.digit, digit.key, digit.duration, now()), digit.source);
 }
 
 void Switchboard::on(const media::PlayEnded& ended) {
