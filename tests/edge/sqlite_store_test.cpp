@@ -323,6 +323,21 @@ std::vector<std::int64_t> sequences(SqliteStore& store, const RouterLogQuery& qu
   return out;
 }
 
+// One that nobody answered is made again after a crash, by its name: what the first try has logged is gone.
+TEST_F(SqliteStoreTest, ACallThatBeginsAgainHasTheLogOfTheSecondTimeOnly) {
+  auto store = open();
+  ASSERT_TRUE(store->begin().ok());
+  for (int line = 0; line < 4; ++line)
+    ASSERT_TRUE(store->append({"callback-2-1", line, at(1s), R"("first")"}).ok());
+  for (int line = 0; line < 2; ++line)
+    ASSERT_TRUE(store->append({"callback-2-1", line, at(9s), R"("second")"}).ok());
+  ASSERT_TRUE(store->commit().ok());
+  const auto events = store->events("callback-2-1");
+  ASSERT_TRUE(events.ok()) << events.status();
+  ASSERT_EQ(events->size(), 2u);
+  for (const CallEvent& event : *events) EXPECT_EQ(event.json, R"("second")");
+}
+
 TEST_F(SqliteStoreTest, KeepsTheRoutersLogByTimeAndByCall) {
   {
     auto store = open();

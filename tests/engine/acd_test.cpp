@@ -228,6 +228,19 @@ TEST(Acd, ABlindTransferSendsTheCallerOnAndTellsTheAgentHowItWent) {
   EXPECT_FALSE(d.acd.referred("nobody", "sip:x@y"));
 }
 
+TEST(Acd, NobodyIsJoinedWithHimself) {
+  Desk d(desk({fixed("ann")}));
+  const std::string ann = d.talk("c1");
+  const auto bridges = d.bridges.size();
+  for (const std::string& other : {ann, std::string("c1")}) {
+    EXPECT_FALSE(d.acd.join_partners(ann, other)) << other;
+    EXPECT_FALSE(d.acd.join_partners("c1", other)) << other;
+  }
+  EXPECT_EQ(d.acd.partner("c1"), ann);
+  EXPECT_EQ(d.bridges.size(), bridges);
+  EXPECT_EQ(d.last<event::Unbridged>("c1"), nullptr);
+}
+
 TEST(Acd, AnAttendedTransferJoinsTheTwoWhoAreLeft) {
   Desk d(desk({fixed("ann"), fixed("bob")}, {.strategy = "sequential", .members = {{"ann"}, {"bob"}}}));
   const std::string ann = d.talk("c1");

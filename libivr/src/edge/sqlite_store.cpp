@@ -317,6 +317,11 @@ absl::Status SqliteStore::replace_cut_call(const CallRecord& record) {
 
 absl::Status SqliteStore::append(const CallEvent& event) {
   if (auto status = writing(kAppend); !status.ok()) return status;
+  if (event.sequence == 0) {  // a call back that nobody answered before a crash is made again by its name
+    auto drop = statement(kDropCutEvents);
+    if (!drop.ok()) return drop.status();
+    if (auto status = drop->bind(event.call).run(); !status.ok()) return status;
+  }
   auto query = statement(kAppend);
   if (!query.ok()) return query.status();
   return query->bind(event.call).bind(event.sequence).bind_at(event.at).bind(event.json).run();

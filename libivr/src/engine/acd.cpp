@@ -431,7 +431,7 @@ bool Acd::consult(const std::string& call, const std::string& uri, Prompts brief
 
 bool Acd::join_partners(const std::string& left, const std::string& other) {
   const std::string stays = partner(left);
-  if (stays.empty()) return false;
+  if (stays.empty() || other == left || other == stays) return false;  // nobody talks with himself
   const std::string with = partner(other).empty() ? other : partner(other);
   separate(stays, left);
   if (with != other) separate(other, with);

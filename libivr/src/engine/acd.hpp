@@ -77,7 +77,7 @@ class Acd {
   bool consult(const std::string& call, const std::string& uri, Prompts brief,
                const std::string& accept_keys);
   // An attended transfer: who talks with `left` goes on with who talks with `other`, or with `other` itself
-  // when that talks with nobody. False: nobody talks with `left`.
+  // when that talks with nobody. False: nobody talks with `left`, or the two talk with each other.
   bool join_partners(const std::string& left, const std::string& other);
   void held(const std::string& call, bool held);           // by its own telephone
   void transferring(const std::string& call, int status);  // progress of a caller's own dialling
@@ -99,6 +99,8 @@ class Acd {
   void tick();
 
   const Router& router() const { return router_; }
+  // Internal: what does not fit together, or is of a call that is not `there`. For tests.
+  absl::Status check(const std::function<bool(const std::string&)>& there) const;
   // Who talks with this call; empty: nobody.
   std::string partner(const std::string& call) const;
   // Of a user of the registrar: the agent who is reached there; empty: none.

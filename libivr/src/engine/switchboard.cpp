@@ -353,10 +353,18 @@ void Switchboard::hide_secrets(ActiveCall& call) {
   world_.media.hide_digits(call.legs[0].stream, hide);
 }
 
+// What is still being rendered is heard by nobody.
+void Switchboard::close_stream(ActiveCall& call, LegNumber number) {
+  auto& leg = call.legs[static_cast<std::size_t>(number)];
+  if (leg.stream == 0 || std::exchange(leg.closing, true)) return;
+  if (number == 0) call.rendering.reset();
+  world_.media.close(leg.stream);
+}
+
 void Switchboard::settle(ActiveCall& call) {
   auto& leg = call.legs[0];
   if (leg.stream != 0 && !leg.closed) {
-    if (!std::exchange(leg.closing, true)) world_.media.close(leg.stream);
+    close_stream(call, 0);
     schedule(call);
   } else {
     finish(call);
@@ -413,7 +421,8 @@ void Switchboard::work() {
         finish(*call);  // a recording that never ended must not hold the call
         continue;
       }
-      step(*call, event::Stop{"call limit"});
+      const bool rings = call->record.direction == Direction::outbound && !call->legs[0].up;
+      step(*call, event::Stop{rings ? "no answer" : "call limit"});
     } else {
       step(*call, event::Tick{});
     }
@@ -507,7 +516,7 @@ void Switchboard::finish(ActiveCall& call) {
     if (leg.sip != 0)
       world_.sip.hang_up(leg.sip, "the call is over");  // its Ended finds no call, which is fine
     if (leg.stream == 0) continue;
-    if (!leg.closing) world_.media.close(leg.stream);
+    if (!leg.closing && !leg.closed) world_.media.close(leg.stream);
     streams_.erase(leg.stream);
   }
   absl::erase_if(requests_, [&](const auto& r) {

@@ -70,6 +70,10 @@ class Switchboard : private CallControl {
   void close_rest();  // after SIP and media have stopped: finishes what is left
   int calls() const { return static_cast<int>(calls_.size()); }
 
+  // Internal: what does not fit together between two rounds. `with`: the stream with which one is bridged, or
+  // 0. For tests.
+  absl::Status check(const std::function<StreamId(StreamId)>& with) const;
+
   Acd& acd() { return acd_; }
   const Acd& acd() const { return acd_; }
   // `then` is told the number when the pair is on disk.
@@ -195,6 +199,7 @@ class Switchboard : private CallControl {
   void heard(StreamId stream, const Event& event);
   void schedule(ActiveCall& call);
   void visit(ActiveCall& call, const Note& note);
+  void close_stream(ActiveCall& call, LegNumber number);
   void settle(ActiveCall& call);  // the session is done: finish once the media is
   void finish(ActiveCall& call);
   void begin_record(ActiveCall& call);

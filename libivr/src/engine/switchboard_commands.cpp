@@ -12,6 +12,8 @@ namespace {
 
 // A call may stay unanswered on early media for so long: proxies give it three minutes (RFC 3261, 16.6).
 constexpr Millis kEarlyMedia = 180s;
+// ... and whom we call may ring for so long, unless somebody has less patience.
+constexpr Millis kRinging = 180s;
 
 }  // namespace
 
@@ -63,6 +65,7 @@ void Switchboard::carry_out(ActiveCall& call, const command::Dial& dial) {
   if (!call.replaces.empty()) invite.headers.emplace_back("Replaces", std::exchange(call.replaces, {}));
   invite.headers.emplace_back("P-Early-Media", "supported");  // RFC 5009, 8
   leg.offered = true;
+  if (dial.leg == 0) call.limit = now() + kRinging;
   leg.sip = world_.sip.invite(invite);
   legs_[leg.sip] = {call.key, dial.leg};
 }
@@ -439,7 +442,7 @@ absl::Status Switchboard::hold(std::string_view id, bool on) {
 
 absl::Status Switchboard::mute(std::string_view id, bool on) {
   const ActiveCall* const call = find_call(id);
-  if (call == nullptr) return no_call(id);
+  if (call == nullptr || call->legs[0].stream == 0 || call->legs[0].closing) return no_call(id);
   world_.media.mute(call->legs[0].stream, on);
   return absl::OkStatus();
 }
@@ -475,7 +478,9 @@ absl::Status Switchboard::supervise(const std::string& id, std::string_view watc
 // What a supervisor's call hears and says, as it is wanted now.
 void Switchboard::watch(ActiveCall& call) {
   const ActiveCall* const watched = find_call(call.watched);
-  if (watched == nullptr) return later(call, event::Stop{"the call is over"});
+  if (call.legs[0].closing) return;
+  if (watched == nullptr || watched->legs[0].stream == 0 || watched->legs[0].closing)
+    return later(call, event::Stop{"the call is over"});
   world_.media.supervise(call.legs[0].stream, watched->legs[0].stream, *call.watches);
 }
 

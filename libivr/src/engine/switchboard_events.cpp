@@ -152,8 +152,7 @@ void Switchboard::on(const sip::Ended& ended) {
     later(*waits, event::Stop{"the caller has gone"});  // the session does not know him yet
   ActiveCall* const still = find(key);
   if (still == nullptr) return;
-  auto& gone = still->legs[static_cast<std::size_t>(number)];
-  if (gone.stream != 0 && !std::exchange(gone.closing, true)) world_.media.close(gone.stream);
+  close_stream(*still, number);
   schedule(*still);
 }
 
