@@ -426,7 +426,10 @@ absl::Status Switchboard::warm_transfer(std::string_view id, const std::string& 
 
 absl::Status Switchboard::join_partners(std::string_view id, std::string_view other) {
   for (const std::string_view each : {id, other}) {
-    if (find_call(each) == nullptr) return no_call(each);
+    const ActiveCall* const call = find_call(each);
+    if (call == nullptr || call->legs[0].closing) return no_call(each);
+    if (!call->legs[0].up)
+      return absl::FailedPreconditionError("call '" + std::string(each) + "' has not been answered");
   }
   if (!acd_.join_partners(std::string(id), std::string(other)))
     return absl::FailedPreconditionError("call '" + std::string(id) + "' talks with nobody");
