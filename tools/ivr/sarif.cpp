@@ -1,6 +1,7 @@
 #include "ivr/sarif.hpp"
 
-#include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <map>
 
 #include "ivr/version.hpp"
@@ -10,94 +11,133 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Goes through JSON without building it.
-class Scanner {
+// Goes through a text, and says how far somebody else has read it.
+class CountingIterator {
  public:
-  explicit Scanner(std::string_view text) : text_(text) {}
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
 
-  // The place of what `pointer` names below the value that begins here.
-  std::size_t find(std::string_view pointer) {
-    skip();
-    std::size_t best = at_;
-    while (!pointer.empty()) {
-      pointer.remove_prefix(1);  // the slash
-      const std::string_view token = pointer.substr(0, pointer.find('/'));
-      pointer.remove_prefix(token.size());
-      if (!enter(unescaped(token))) return best;
-      best = found_;
-    }
-    return best;
+  CountingIterator(std::string_view text, std::size_t at, std::size_t* read)
+      : text_(text), at_(at), read_(read) {}
+  reference operator*() const { return text_[at_]; }
+  CountingIterator& operator++() {
+    *read_ = ++at_;
+    return *this;
+  }
+  CountingIterator operator++(int) {
+    CountingIterator before = *this;
+    ++*this;
+    return before;
+  }
+  friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.at_ == b.at_; }
+  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) { return a.at_ != b.at_; }
+
+ private:
+  std::string_view text_;
+  std::size_t at_;
+  std::size_t* read_;
+};
+
+std::string unescaped(std::string_view token) {
+  std::string out;
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    const bool tilde = token[i] == '~' && i + 1 < token.size();
+    out += tilde ? (token[++i] == '1' ? '/' : '~') : token[i];
+  }
+  return out;
+}
+
+}  // namespace
+
+// What is looked for is a tree of the steps of all pointers; the parser's events walk it.
+class TextPlaces::Finder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  Finder(std::string_view text, TextPlaces& out) : text_(text), out_(out) {}
+
+  void find() {
+    CountingIterator begin(text_, 0, &read_), end(text_, text_.size(), &read_);
+    nlohmann::json::sax_parse(begin, end, this);
+  }
+
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(number_integer_t) override { return value(); }
+  bool number_unsigned(number_unsigned_t) override { return value(); }
+  bool number_float(number_float_t, const string_t&) override { return value(); }
+  bool string(string_t&) override { return value(); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(false); }
+  bool start_array(std::size_t) override { return open(true); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    Level& top = levels_.back();
+    top.member = out_.step(top.at, name);
+    meet(top.member);
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
   }
 
  private:
-  static std::string unescaped(std::string_view token) {
-    std::string out;
-    for (std::size_t i = 0; i < token.size(); ++i) {
-      const bool tilde = token[i] == '~' && i + 1 < token.size();
-      out += tilde ? (token[++i] == '1' ? '/' : '~') : token[i];
+  struct Level {
+    int at = -1, member = -1;  // steps of the tree; -1: nobody asks
+    bool list = false;
+    std::size_t index = 0;
+  };
+
+  // Where the token that was read last begins; what lies between it and the one before is passed here.
+  std::size_t begin() {
+    while (passed_ < text_.size() &&
+           std::string_view(" \t\r\n,:").find(text_[passed_]) != std::string_view::npos)
+      ++passed_;
+    return passed_;
+  }
+  void meet(int step) {
+    const std::size_t at = begin();
+    passed_ = read_;
+    if (step < 0 || out_.steps_[static_cast<std::size_t>(step)].met) return;
+    for (; counted_ < at; ++counted_) {
+      const bool first = (static_cast<unsigned char>(text_[counted_]) & 0xC0) != 0x80;
+      text_[counted_] == '\n' ? (++place_.line, place_.column = 1) : place_.column += first ? 1 : 0;
     }
-    return out;
+    out_.steps_[static_cast<std::size_t>(step)].met = true;
+    out_.steps_[static_cast<std::size_t>(step)].place = place_;
   }
-  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-  void skip() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos)
-      ++at_;
+  // The step of the value that comes: a key has said where it is, an entry of a list has none.
+  int next() {
+    if (levels_.empty()) return 0;
+    Level& top = levels_.back();
+    return top.list ? out_.step(top.at, std::to_string(top.index++)) : top.member;
   }
-  std::string_view string() {  // with its quotes
-    const std::size_t from = at_++;
-    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
-    at_ = std::min(at_ + 1, text_.size());
-    return text_.substr(from, at_ - from);
+  bool value() {
+    meet(next());
+    return true;
   }
-  void value() {
-    int depth = 0;
-    do {
-      skip();
-      const char c = peek();
-      if (c == '\0') return;
-      if (c == '"') {
-        string();
-        continue;
-      }
-      if (c == '{' || c == '[') ++depth;
-      if (c == '}' || c == ']') {
-        if (depth == 0) return;
-        --depth;
-      }
-      ++at_;
-      if (depth == 0 && c != '}' && c != ']')
-        while (std::string_view(",}] \t\r\n").find(peek()) == std::string_view::npos && peek() != '\0') ++at_;
-    } while (depth > 0);
+  bool open(bool list) {
+    const int at = next();
+    meet(at);
+    levels_.push_back({at, -1, list, 0});
+    return true;
   }
-  // From a value into its member; false: it has none of that name.
-  bool enter(const std::string& name) {
-    skip();
-    const char open = peek();
-    if (open != '{' && open != '[') return false;
-    ++at_;
-    for (int i = 0;; ++i) {
-      skip();
-      if (peek() == ',') ++at_, skip();
-      if (at_ >= text_.size() || peek() == '}' || peek() == ']') return false;
-      found_ = at_;
-      if (open == '[') {
-        if (std::to_string(i) == name) return true;
-      } else {
-        if (peek() != '"') return false;
-        const Json key = Json::parse(string(), nullptr, false);
-        skip();
-        if (peek() == ':') ++at_;
-        if (key.is_string() && key.get_ref<const std::string&>() == name) return true;
-      }
-      const std::size_t from = at_;
-      value();
-      if (at_ == from) return false;  // no JSON from here on
-    }
+  bool close() {
+    levels_.pop_back();
+    passed_ = read_;
+    return true;
   }
 
   std::string_view text_;
-  std::size_t at_ = 0, found_ = 0;
+  TextPlaces& out_;
+  std::size_t read_ = 0, passed_ = 0, counted_ = 0;
+  TextPlace place_;
+  std::vector<Level> levels_;
 };
+
+namespace {
 
 Json location(const std::string& file, TextPlace place, const std::string& name, const char* kind) {
   return {{"physicalLocation",
@@ -108,13 +148,39 @@ Json location(const std::string& file, TextPlace place, const std::string& name,
 
 }  // namespace
 
-TextPlace place_of(std::string_view text, std::string_view pointer) {
-  const std::string_view before = text.substr(0, Scanner(text).find(pointer));
-  const std::size_t line = before.rfind('\n') + 1;  // 0 when there is none
-  const auto first = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
-  return {1 + static_cast<int>(std::count(before.begin(), before.end(), '\n')),
-          1 + static_cast<int>(
-                  std::count_if(before.begin() + static_cast<std::ptrdiff_t>(line), before.end(), first))};
+TextPlaces::TextPlaces(std::string_view text, const std::vector<std::string>& pointers) : steps_(1) {
+  for (std::string_view pointer : pointers) {
+    for (int at = 0; !pointer.empty();) {
+      pointer.remove_prefix(1);  // the slash
+      const std::string_view token = pointer.substr(0, pointer.find('/'));
+      pointer.remove_prefix(token.size());
+      const auto [step, added] = steps_[static_cast<std::size_t>(at)].then.emplace(
+          unescaped(token), static_cast<int>(steps_.size()));
+      at = step->second;
+      if (added) steps_.emplace_back();
+    }
+  }
+  Finder(text, *this).find();
+}
+
+int TextPlaces::step(int from, const std::string& name) const {
+  if (from < 0) return -1;
+  const auto& then = steps_[static_cast<std::size_t>(from)].then;
+  const auto found = then.find(name);
+  return found == then.end() ? -1 : found->second;
+}
+
+TextPlace TextPlaces::at(std::string_view pointer) const {
+  TextPlace best = steps_[0].place;
+  for (int at = 0; !pointer.empty();) {
+    pointer.remove_prefix(1);
+    const std::string_view token = pointer.substr(0, pointer.find('/'));
+    pointer.remove_prefix(token.size());
+    at = step(at, unescaped(token));
+    if (at < 0 || !steps_[static_cast<std::size_t>(at)].met) break;
+    best = steps_[static_cast<std::size_t>(at)].place;
+  }
+  return best;
 }
 
 void SarifLog::add(const std::string& file, std::string_view text,
@@ -126,6 +192,12 @@ std::string SarifLog::text() const {
   Json rules = Json::array(), results = Json::array();
   std::map<std::string, std::size_t> rule_of;
   for (const File& file : files_) {
+    std::vector<std::string> pointers;
+    for (const ivr::Finding& f : file.findings) {
+      pointers.push_back(f.pointer);
+      for (const ivr::FlowStep& step : f.call) pointers.push_back("/nodes/" + step.node);
+    }
+    const TextPlaces places(file.text, pointers);
     for (const ivr::Finding& f : file.findings) {
       const auto [rule, added] = rule_of.emplace(f.rule, rules.size());
       if (added) rules.push_back({{"id", f.rule}});
@@ -134,12 +206,11 @@ std::string SarifLog::text() const {
           {"ruleIndex", rule->second},
           {"level", f.severity == ivr::Severity::error ? "error" : "warning"},
           {"message", {{"text", f.message + (f.mend.empty() ? "" : "; " + f.mend)}}},
-          {"locations",
-           Json::array({location(file.name, place_of(file.text, f.pointer), f.pointer, "object")})}};
+          {"locations", Json::array({location(file.name, places.at(f.pointer), f.pointer, "object")})}};
       Json steps = Json::array();
       for (const ivr::FlowStep& step : f.call) {
         const std::string pointer = "/nodes/" + step.node;
-        Json at = {{"location", location(file.name, place_of(file.text, pointer), pointer, "object")}};
+        Json at = {{"location", location(file.name, places.at(pointer), pointer, "object")}};
         at["location"]["message"] = {
             {"text", step.exit.empty() ? step.node : step.node + " by exit " + step.exit}};
         steps.push_back(std::move(at));

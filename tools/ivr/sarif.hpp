@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +22,25 @@ class SarifLog {
   std::vector<File> files_;
 };
 
-// Where a JSON pointer leads in a text that is JSON up to there, from 1: its key, or the value where it has
-// none. What it does not find is where the nearest thing around it is.
 struct TextPlace {
   int line = 1, column = 1;
 };
-TextPlace place_of(std::string_view text, std::string_view pointer);
+
+// Where JSON pointers lead in a text that is JSON up to there, from 1: their key, or the value where it has
+// none. What it does not find is where the nearest thing around it is. The text is read once for all of them.
+class TextPlaces {
+ public:
+  TextPlaces(std::string_view text, const std::vector<std::string>& pointers);
+  TextPlace at(std::string_view pointer) const;
+
+ private:
+  class Finder;
+  struct Step {
+    std::map<std::string, int> then;
+    TextPlace place;
+    bool met = false;
+  };
+  int step(int from, const std::string& name) const;  // -1: none
+
+  std::vector<Step> steps_;
+};

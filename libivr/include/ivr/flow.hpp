@@ -35,7 +35,7 @@ struct Finding {
   std::string pointer;  // RFC 6901, "" is the whole document
   std::string message;  // what is wrong: names the thing, the value and the limit
   std::string mend;     // what to do about it; may be empty
-  // A shortest call that comes to it, from where a run begins. Empty: no call does, or it is of the document.
+  // A shortest call that comes to it; its last 100 steps, for the first 1000 findings. Empty: there is none.
   std::vector<FlowStep> call{};
 
   friend bool operator==(const Finding&, const Finding&) = default;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/flow_model.hpp"
+#include "core/flow_graph.hpp"
 #include "core/flow_prompts.hpp"
 #include "core/sha256.hpp"
 
@@ -12,18 +12,26 @@ using flow::Model;
 
 namespace {
 
-std::unique_ptr<Model> compile(std::string_view json, const FlowCheckOptions& options,
+void errors_first(std::vector<Finding>& findings) {
+  std::stable_partition(findings.begin(), findings.end(),
+                        [](const Finding& f) { return f.severity == Severity::error; });
+}
+
+// What decides whether a flow may run is found either way; `all` is for who wants to read it.
+std::unique_ptr<Model> compile(std::string_view json, const FlowCheckOptions& options, bool all,
                                std::vector<Finding>& findings) {
   flow::Json document = flow::parse_document(json, findings);
   if (document.is_null() && !findings.empty()) return nullptr;
   auto model = flow::build_model(std::move(document), options, findings);
   if (model->start >= 0) {
-    flow::check_graph(*model, findings);
-    flow::check_secrets(*model, findings);
-    flow::show_calls(*model, findings);
+    const flow::Graph graph(*model);
+    flow::check_graph(graph, findings);
+    if (all) flow::check_secrets(graph, findings);
+    errors_first(findings);
+    if (all) flow::show_calls(graph, findings);
+  } else {
+    errors_first(findings);
   }
-  std::stable_partition(findings.begin(), findings.end(),
-                        [](const Finding& f) { return f.severity == Severity::error; });
   return model;
 }
 
@@ -53,7 +61,7 @@ Flow::~Flow() = default;
 absl::StatusOr<std::shared_ptr<const Flow>> Flow::load(std::string_view json,
                                                        const FlowCheckOptions& options) {
   std::vector<Finding> findings;
-  auto model = compile(json, options, findings);
+  auto model = compile(json, options, false, findings);
   std::string errors;
   for (const Finding& f : findings) {
     if (f.severity == Severity::error) errors += (errors.empty() ? "" : "\n") + to_string(f);
@@ -65,14 +73,16 @@ absl::StatusOr<std::shared_ptr<const Flow>> Flow::load(std::string_view json,
 
 std::vector<Finding> Flow::check(std::string_view json, const FlowCheckOptions& options) {
   std::vector<Finding> findings;
-  compile(json, options, findings);
+  compile(json, options, true, findings);
   return findings;
 }
 
 FlowCount flow_count(std::string_view json) {
   std::vector<Finding> findings;
-  const auto model = compile(json, {}, findings);
-  return model ? FlowCount{model->nodes.size(), model->connections} : FlowCount{};
+  flow::Json document = flow::parse_document(json, findings);
+  if (document.is_null() && !findings.empty()) return {};
+  const auto model = flow::build_model(std::move(document), {}, findings);
+  return {model->nodes.size(), model->connections};
 }
 
 const std::string& Flow::id() const noexcept { return model_->id; }

@@ -1,27 +1,27 @@
 #include <algorithm>
-#include <deque>
 #include <utility>
 
-#include "core/flow_model.hpp"
+#include "absl/container/flat_hash_map.h"
+#include "core/flow_graph.hpp"
 
 // The calls that show a defect: ways through the graph, the shortest first.
 
 namespace ivr::flow {
+
 namespace {
 
-constexpr std::string_view kNodes = "/nodes/";
-
-// The node that a pointer is in; -1: in none.
-int node_at(const Model& model, std::string_view pointer) {
-  if (!pointer.starts_with(kNodes)) return -1;
-  pointer.remove_prefix(kNodes.size());
-  const std::string_view name = pointer.substr(0, pointer.find('/'));
-  const auto found = std::find_if(model.nodes.begin(), model.nodes.end(),
-                                  [name](const Node& node) { return node.name == name; });
-  return found == model.nodes.end() ? -1 : static_cast<int>(found - model.nodes.begin());
-}
+constexpr std::string_view kNodesPointer = "/nodes/";
 
 }  // namespace
+
+Graph::Graph(const Model& model_in) : model(model_in) {
+  edges.reserve(model.nodes.size());
+  uses.reserve(model.nodes.size());
+  for (int i = 0; i < size(); ++i) {
+    edges.push_back(edges_of(model, i));
+    uses.push_back(use_of(model, i));
+  }
+}
 
 std::vector<int> entries_of(const Model& model) {
   std::vector<int> entries = {model.start};
@@ -29,45 +29,66 @@ std::vector<int> entries_of(const Model& model) {
   return entries;
 }
 
-std::vector<FlowStep> shortest_call(const Model& model, int target,
-                                    const std::function<bool(int from, const Edge& edge)>& may) {
-  struct Before {
-    int node = kNowhere;
-    std::string_view exit;
-    bool reached = false;
+ShortestCalls::ShortestCalls(const Graph& graph, const May& may)
+    : graph_(graph), before_(graph.model.nodes.size()) {
+  std::vector<int> todo;
+  todo.reserve(before_.size());
+  const auto reach = [&](int node, Before how) {
+    Before& before = before_[static_cast<std::size_t>(node)];
+    if (before.reached) return;
+    before = how;
+    todo.push_back(node);
   };
-  std::vector<Before> before(model.nodes.size());
-  const auto at = [&before](int node) -> Before& { return before[static_cast<std::size_t>(node)]; };
-  std::deque<int> todo;
-  for (const int entry : entries_of(model)) {
-    at(entry).reached = true;
-    todo.push_back(entry);
-  }
-  while (!todo.empty() && !at(target).reached) {
-    const int from = todo.front();
-    todo.pop_front();
-    for (const Edge& edge : edges_of(model, from)) {
-      if (edge.to < 0 || at(edge.to).reached || !may(from, edge)) continue;
-      at(edge.to) = {from, edge.exit, true};
-      todo.push_back(edge.to);
+  for (const int entry : entries_of(graph.model)) reach(entry, {kNowhere, {}, true});
+  for (std::size_t next = 0; next < todo.size(); ++next) {
+    const int from = todo[next];
+    for (const Edge& edge : graph.from(from)) {
+      if (edge.to >= 0 && (!may || may(from, edge))) reach(edge.to, {from, edge.exit, true});
     }
   }
+}
+
+std::vector<FlowStep> ShortestCalls::to(int target) const {
   std::vector<FlowStep> call;
-  if (!at(target).reached) return call;
+  if (!before_[static_cast<std::size_t>(target)].reached) return call;
   std::string_view exit;
-  for (int node = target; node >= 0; node = at(node).node) {
-    call.push_back({model.nodes[static_cast<std::size_t>(node)].name, std::string(exit)});
-    exit = at(node).exit;
+  for (int node = target; node >= 0 && call.size() < kMaxStepsShown;) {
+    call.push_back({graph_.node(node).name, std::string(exit)});
+    const Before& before = before_[static_cast<std::size_t>(node)];
+    exit = before.exit;
+    node = before.node;
   }
   std::reverse(call.begin(), call.end());
   return call;
 }
 
-void show_calls(const Model& model, std::vector<Finding>& findings) {
+std::string way_of(const std::vector<FlowStep>& call) {
+  constexpr std::size_t kEnds = 15;
+  std::string text;
+  for (std::size_t i = 0; i < call.size(); ++i) {
+    const bool cut = i == kEnds && call.size() > 2 * kEnds + 1;
+    if (cut) i = call.size() - kEnds;
+    text += (text.empty() ? "" : cut ? " -> ... -> " : " -> ") + call[i].node;
+  }
+  return text;
+}
+
+void show_calls(const Graph& graph, std::vector<Finding>& findings) {
+  absl::flat_hash_map<std::string_view, int> nodes;  // by how a pointer calls them
+  for (int i = 0; i < graph.size(); ++i) {
+    if (const std::string_view pointer = graph.node(i).pointer; pointer.starts_with(kNodesPointer))
+      nodes.emplace(pointer.substr(kNodesPointer.size()), i);
+  }
+  const ShortestCalls calls(graph);
+  std::size_t shown = 0;
   for (Finding& finding : findings) {
-    if (!finding.call.empty()) continue;
-    if (const int node = node_at(model, finding.pointer); node >= 0)
-      finding.call = shortest_call(model, node, [](int, const Edge&) { return true; });
+    std::string_view pointer = finding.pointer;
+    if (finding.call.empty() && shown < kMaxCallsShown && pointer.starts_with(kNodesPointer)) {
+      pointer.remove_prefix(kNodesPointer.size());
+      if (const auto node = nodes.find(pointer.substr(0, pointer.find('/'))); node != nodes.end())
+        finding.call = calls.to(node->second);
+    }
+    if (!finding.call.empty() && ++shown > kMaxCallsShown) finding.call.clear();
   }
 }
 

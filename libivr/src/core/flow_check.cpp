@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <initializer_list>
+#include <map>
 #include <set>
 
-#include "core/flow_model.hpp"
+#include "core/flow_loops.hpp"
 
 namespace ivr::flow {
 
@@ -12,15 +12,8 @@ namespace {
 
 class GraphCheck {
  public:
-  GraphCheck(const Model& model, std::vector<Finding>& findings) : model_(model), findings_(findings) {
-    const std::size_t n = model.nodes.size();
-    edges_.reserve(n);
-    uses_.reserve(n);
-    for (std::size_t i = 0; i < n; ++i) {
-      edges_.push_back(edges_of(model, static_cast<int>(i)));
-      uses_.push_back(use_of(model, static_cast<int>(i)));
-    }
-  }
+  GraphCheck(const Graph& graph, std::vector<Finding>& findings)
+      : graph_(graph), model_(graph.model), findings_(findings) {}
 
   void run() {
     unreachable();
@@ -32,10 +25,10 @@ class GraphCheck {
   }
 
  private:
-  const Node& node(int i) const { return model_.nodes[static_cast<std::size_t>(i)]; }
-  const std::vector<Edge>& edges(int i) const { return edges_[static_cast<std::size_t>(i)]; }
-  const Use& use(int i) const { return uses_[static_cast<std::size_t>(i)]; }
-  int size() const { return static_cast<int>(model_.nodes.size()); }
+  const Node& node(int i) const { return graph_.node(i); }
+  const std::vector<Edge>& edges(int i) const { return graph_.from(i); }
+  const Use& use(int i) const { return graph_.use(i); }
+  int size() const { return graph_.size(); }
 
   void error(std::string rule, std::string pointer, std::string message, std::string mend) {
     findings_.push_back(
@@ -182,17 +175,22 @@ class GraphCheck {
       if (model_.variables[static_cast<std::size_t>(v)].declared) add(initial, v);
     }
     // A call may end at any time: after it nothing is known to be set but what always was.
-    std::deque<int> todo;
-    for (const int entry : entries_of(model_)) {
-      in[static_cast<std::size_t>(entry)] = initial;
-      todo.push_back(entry);
-    }
+    // Nodes are looked at in an order in which most come after those that lead to them, so that few are
+    // looked at twice.
+    const std::vector<int> order = from_the_entries();
+    std::vector<int> place(model_.nodes.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+      place[static_cast<std::size_t>(order[i])] = static_cast<int>(i);
+    std::set<int> todo;
+    for (const int entry : entries_of(model_)) in[static_cast<std::size_t>(entry)] = initial;
+    for (std::size_t i = 0; i < order.size(); ++i) todo.insert(todo.end(), static_cast<int>(i));
+    Bits out;
     while (!todo.empty()) {
-      const int at = todo.front();
-      todo.pop_front();
+      const int at = order[static_cast<std::size_t>(*todo.begin())];
+      todo.erase(todo.begin());
       for (const Edge& e : edges(at)) {
         if (e.to < 0) continue;
-        Bits out = in[static_cast<std::size_t>(at)];
+        out = in[static_cast<std::size_t>(at)];
         for (const int v : use(at).sets) {
           if (sets_on(at, e.exit, v)) add(out, v);
         }
@@ -203,41 +201,90 @@ class GraphCheck {
           changed = changed || both != there[w];
           there[w] = both;
         }
-        if (changed || (!seen_.count(e.to))) {
-          seen_.insert(e.to);
-          todo.push_back(e.to);
-        }
+        if (changed) todo.insert(place[static_cast<std::size_t>(e.to)]);
       }
     }
-    std::vector<std::string> settable;
-    for (int v = 0; v < model_.names.size(); ++v) {
-      bool set = model_.variables[static_cast<std::size_t>(v)].declared;
-      for (int i = 0; i < size() && !set; ++i)
-        set = std::find(use(i).sets.begin(), use(i).sets.end(), v) != use(i).sets.end();
-      if (set) settable.push_back(model_.names.name(v));
+    tell_unset(in);
+  }
+
+  // The nodes that a call can come to, in reverse postorder.
+  std::vector<int> from_the_entries() const {
+    std::vector<int> order;
+    std::vector<bool> seen(model_.nodes.size());
+    std::vector<std::pair<int, std::size_t>> way;
+    for (const int entry : entries_of(model_)) {
+      if (seen[static_cast<std::size_t>(entry)]) continue;
+      seen[static_cast<std::size_t>(entry)] = true;
+      way.emplace_back(entry, 0);
+      while (!way.empty()) {
+        auto& [at, next] = way.back();
+        if (next == edges(at).size()) {
+          order.push_back(at);
+          way.pop_back();
+          continue;
+        }
+        const int to = edges(at)[next++].to;
+        if (to < 0 || seen[static_cast<std::size_t>(to)]) continue;
+        seen[static_cast<std::size_t>(to)] = true;
+        way.emplace_back(to, 0);
+      }
     }
-    std::set<std::pair<std::string, int>> said;
+    std::reverse(order.begin(), order.end());
+    return order;
+  }
+
+  void tell_unset(const std::vector<Bits>& in) {
+    constexpr std::size_t kMaxSearches = 50, kMaxHints = 20;
+    std::vector<bool> ever(static_cast<std::size_t>(model_.names.size()));
+    std::vector<std::string> settable;
+    for (int i = 0; i < size(); ++i)
+      for (const int v : use(i).sets) ever[static_cast<std::size_t>(v)] = true;
+    for (int v = 0; v < model_.names.size(); ++v) {
+      const auto slot = static_cast<std::size_t>(v);
+      if (model_.variables[slot].declared) ever[slot] = true;
+      if (ever[slot]) settable.push_back(model_.names.name(v));
+    }
+    struct Unset {
+      int node, slot;
+      const std::string* pointer;
+    };
+    std::vector<Unset> unset;
+    std::map<int, std::vector<std::size_t>> by_slot;  // those that some way sets
+    std::set<std::pair<std::string_view, int>> said;
     for (int i = 0; i < size(); ++i) {
       if (!reached_[static_cast<std::size_t>(i)]) continue;
       for (std::size_t r = 0; r < use(i).reads.size(); ++r) {
         const Read& read = use(i).reads[r];
         if (read.slot < 0 || has(in[static_cast<std::size_t>(i)], read.slot)) continue;
-        const std::string& name = model_.names.name(read.slot);
-        const bool ever = std::find(settable.begin(), settable.end(), name) != settable.end();
-        if (read.guarded && ever) continue;
+        const bool sometimes = ever[static_cast<std::size_t>(read.slot)];
+        if (read.guarded && sometimes) continue;
         if (!said.emplace(use(i).pointers[r], read.slot).second) continue;
-        if (!ever) {
-          error("unset-variable", use(i).pointers[r],
-                "variable '" + name + "' is read, and nothing ever sets it" + suggestion(name, settable),
-                "declare it in 'variables', or set it before");
-        } else {
-          std::vector<FlowStep> call = call_without(i, read.slot);
-          error(
-              "unset-variable", use(i).pointers[r],
-              "variable '" + name + "' may be read before it is set: " + names_of(call),
+        if (sometimes && unset.size() < kMaxCallsShown) by_slot[read.slot].push_back(unset.size());
+        unset.push_back({i, read.slot, &use(i).pointers[r]});
+      }
+    }
+    // A search a variable, not one a finding.
+    std::vector<std::vector<FlowStep>> calls(unset.size());
+    std::size_t searches = 0;
+    for (const auto& [slot, at] : by_slot) {
+      if (++searches > kMaxSearches) break;
+      const ShortestCalls without = calls_without(slot);
+      for (const std::size_t i : at) calls[i] = without.to(unset[i].node);
+    }
+    std::size_t hints = 0;
+    for (std::size_t i = 0; i < unset.size(); ++i) {
+      const std::string& name = model_.names.name(unset[i].slot);
+      if (!ever[static_cast<std::size_t>(unset[i].slot)]) {
+        error("unset-variable", *unset[i].pointer,
+              "variable '" + name + "' is read, and nothing ever sets it" +
+                  (++hints > kMaxHints ? "" : suggestion(name, settable)),
+              "declare it in 'variables', or set it before");
+      } else {
+        error("unset-variable", *unset[i].pointer,
+              "variable '" + name + "' may be read before it is set" +
+                  (calls[i].empty() ? "" : ": " + way_of(calls[i])),
               "set it on that way too, declare it in 'variables', or write {{" + name + " | default: ...}}");
-          findings_.back().call = std::move(call);
-        }
+        findings_.back().call = std::move(calls[i]);
       }
     }
   }
@@ -267,18 +314,12 @@ class GraphCheck {
     return false;
   }
 
-  // The shortest call to a node on which nothing sets the variable.
-  std::vector<FlowStep> call_without(int target, int slot) const {
-    return shortest_call(model_, target, [&](int from, const Edge& e) {
+  // The shortest calls on which nothing sets the variable.
+  ShortestCalls calls_without(int slot) const {
+    return ShortestCalls(graph_, [&](int from, const Edge& e) {
       const std::vector<int>& sets = use(from).sets;
       return !sets_on(from, e.exit, slot) || std::find(sets.begin(), sets.end(), slot) == sets.end();
     });
-  }
-
-  static std::string names_of(const std::vector<FlowStep>& call) {
-    std::string text;
-    for (const FlowStep& step : call) text += (text.empty() ? "" : " -> ") + step.node;
-    return text;
   }
 
   // ---------------------------------------------------------------------------------------------- loops
@@ -302,274 +343,52 @@ class GraphCheck {
     }
   }
 
+  // Every cycle that is left without waiting edges must count; each component is cut at its counters, and
+  // what is left of it looked at again.
   void endless() {
-    std::vector<bool> in(model_.nodes.size());
-    for (int i = 0; i < size(); ++i) in[static_cast<std::size_t>(i)] = reached_[static_cast<std::size_t>(i)];
-    std::vector<Removed> removed;
-    spinning(in, removed, 0);
-  }
-
-  struct Removed {
-    int from, to;
-  };
-
-  // Every cycle that is left without waiting edges must count; found by components, each cut at its counters.
-  void spinning(const std::vector<bool>& in, const std::vector<Removed>& cut, int depth) {
-    for (const std::vector<int>& component : components(in, cut)) {
-      std::vector<bool> inside(model_.nodes.size());
-      for (const int i : component) inside[static_cast<std::size_t>(i)] = true;
-      Removed edge{};
-      if (depth < 50 && counted_edge(component, inside, cut, edge)) {
-        std::vector<Removed> more = cut;
-        more.push_back(edge);
-        spinning(inside, more, depth + 1);
-        continue;
-      }
-      const int first = *std::min_element(component.begin(), component.end());
-      const std::vector<FlowStep> round = cycle(component, inside, cut);
-      error("endless-loop", node(first).pointer,
-            "a loop that neither waits for the caller nor counts down: " + names_of(round),
+    std::vector<int> members;
+    for (int i = 0; i < graph_.size(); ++i) {
+      if (reached_[static_cast<std::size_t>(i)]) members.push_back(i);
+    }
+    Loops loops(graph_, [this](int from, const Edge& e) { return !waits_on(from, e); });
+    std::vector<std::vector<int>> todo = loops.components(members);
+    std::vector<std::vector<int>> endless;
+    for (std::size_t next = 0; next < todo.size(); ++next) {
+      const std::vector<int> component = std::move(todo[next]);
+      const std::vector<CountedEdge> counted = loops.counted(component);
+      if (counted.empty()) endless.push_back(component);
+      for (const CountedEdge& edge : counted) loops.cut(edge.from, edge.to);
+      if (counted.empty()) continue;
+      for (std::vector<int>& inner : loops.components(component)) todo.push_back(std::move(inner));
+    }
+    if (endless.empty()) return;
+    std::sort(endless.begin(), endless.end());
+    const ShortestCalls calls(graph_);
+    std::size_t shown = 0;
+    for (const std::vector<int>& component : endless) {
+      std::vector<FlowStep> round = loops.cycle(component);
+      error("endless-loop", node(component.front()).pointer,
+            "a loop that neither waits for the caller nor counts down: " + way_of(round),
             "let it pass a menu or gather, or count: {\"set\": {\"n\": {\"expression\": \"n + 1\"}}} and "
             "leave by a decision \"n >= 3\"");
-      std::vector<FlowStep> call = shortest_call(model_, first, [](int, const Edge&) { return true; });
+      if (++shown > kMaxCallsShown) continue;
+      std::vector<FlowStep>& call = findings_.back().call;
+      call = calls.to(component.front());
       if (!call.empty()) call.pop_back();
       call.insert(call.end(), round.begin(), round.end());
-      findings_.back().call = std::move(call);
+      if (call.size() > kMaxStepsShown)
+        call.erase(call.begin(), call.end() - static_cast<std::ptrdiff_t>(kMaxStepsShown));
     }
   }
 
-  bool live(int from, const Edge& e, const std::vector<bool>& in, const std::vector<Removed>& cut) const {
-    return e.to >= 0 && in[static_cast<std::size_t>(from)] && in[static_cast<std::size_t>(e.to)] &&
-           !waits_on(from, e) && std::none_of(cut.begin(), cut.end(), [&](const Removed& r) {
-             return r.from == from && r.to == e.to;
-           });
-  }
-
-  // Strongly connected components with a cycle in them (Tarjan, without recursion).
-  std::vector<std::vector<int>> components(const std::vector<bool>& in,
-                                           const std::vector<Removed>& cut) const {
-    std::vector<std::vector<int>> out;
-    std::vector<int> index(model_.nodes.size(), -1), low(model_.nodes.size(), 0), stack;
-    std::vector<bool> on(model_.nodes.size());
-    int next = 0;
-    struct Frame {
-      int node;
-      std::size_t edge;
-    };
-    for (int root = 0; root < size(); ++root) {
-      if (!in[static_cast<std::size_t>(root)] || index[static_cast<std::size_t>(root)] >= 0) continue;
-      std::vector<Frame> frames = {{root, 0}};
-      while (!frames.empty()) {
-        const int at = frames.back().node;
-        const auto a = static_cast<std::size_t>(at);
-        if (frames.back().edge == 0 && index[a] < 0) {
-          index[a] = low[a] = next++;
-          stack.push_back(at);
-          on[a] = true;
-        }
-        bool deeper = false;
-        while (frames.back().edge < edges(at).size()) {
-          const Edge& e = edges(at)[frames.back().edge++];
-          if (!live(at, e, in, cut)) continue;
-          const auto t = static_cast<std::size_t>(e.to);
-          if (index[t] < 0) {
-            frames.push_back({e.to, 0});
-            deeper = true;
-            break;
-          }
-          if (on[t]) low[a] = std::min(low[a], index[t]);
-        }
-        if (deeper) continue;
-        frames.pop_back();
-        if (!frames.empty()) {
-          auto& parent = low[static_cast<std::size_t>(frames.back().node)];
-          parent = std::min(parent, low[a]);
-        }
-        if (low[a] != index[a]) continue;
-        std::vector<int> component;
-        int member;
-        do {
-          member = stack.back();
-          stack.pop_back();
-          on[static_cast<std::size_t>(member)] = false;
-          component.push_back(member);
-        } while (member != at);
-        const bool self = std::any_of(edges(at).begin(), edges(at).end(),
-                                      [&](const Edge& e) { return e.to == at && live(at, e, in, cut); });
-        if (component.size() > 1 || self) out.push_back(std::move(component));
-      }
-    }
-    return out;
-  }
-
-  // An edge of the component that can only be taken a bounded number of times: a decision's stay-exit, where
-  // a variable that the component only ever counts one way is compared with a number, and no cycle through
-  // the decision avoids the counting.
-  bool counted_edge(const std::vector<int>& component, const std::vector<bool>& inside,
-                    const std::vector<Removed>& cut, Removed& edge) const {
-    for (const int d : component) {
-      const auto* decision = std::get_if<DecisionNode>(&node(d).body);
-      if (!decision ||
-          (decision->kind != DecisionNode::Kind::custom && decision->kind != DecisionNode::Kind::variable))
-        continue;
-      for (const Case& c : decision->cases) {
-        int slot = -1,
-            direction =
-                0;  // the case stops holding (stay) or begins to hold (leave) as the variable moves so
-        if (!bound(c.when, slot, direction)) continue;
-        const int counts = counting(component, slot);
-        if (counts == 0) continue;
-        const bool stays = inside[static_cast<std::size_t>(c.target)];
-        // "n < 3" holds for a bounded time while n grows; then its exit is never taken again.
-        if (stays && direction == -counts && through_counter(d, c.target, component, inside, cut, slot)) {
-          edge = {d, c.target};
-          return !ambiguous(d, c.target, c, *decision);
-        }
-        // "n >= 3" holds for ever once it does; every other exit of the decision behind it is taken a bounded
-        // number of times.
-        if (!stays && direction == counts) {
-          for (const Edge& e : edges(d)) {
-            if (!live(d, e, inside, cut) || before(*decision, c, e)) continue;
-            if (!through_counter(d, e.to, component, inside, cut, slot)) continue;
-            edge = {d, e.to};
-            return true;
-          }
-        }
-      }
-    }
-    return false;
-  }
-
-  // Another case with the same target keeps the edge alive.
-  bool ambiguous(int d, int target, const Case& c, const DecisionNode& decision) const {
-    for (const Case& other : decision.cases) {
-      if (&other != &c && other.target == target) return true;
-    }
-    return node(d).at(ExitId::otherwise) == target;
-  }
-
-  // Does the edge belong to a case that is looked at before c?
-  static bool before(const DecisionNode& decision, const Case& c, const Edge& e) {
-    for (const Case& other : decision.cases) {
-      if (&other == &c) return false;
-      if (other.target == e.to) return true;
-    }
-    return false;
-  }
-
-  // "n < 3": slot n, direction -1 (holds below). "n >= 3": +1.
-  static bool bound(const Expression& when, int& slot, int& direction) {
-    using Op = Expression::Op;
-    if (when.root().a < 0 || when.root().b < 0) return false;
-    const Expression::Node* a = &when.node(when.root().a);
-    const Expression::Node* b = &when.node(when.root().b);
-    int sign = 1;
-    if (a->op == Op::literal) std::swap(a, b), sign = -1;
-    if (a->op != Op::path || a->path.root != Path::Root::variable || !a->path.rest.empty()) return false;
-    if (b->op != Op::literal || !number(view(b->literal))) return false;
-    slot = a->path.slot;
-    switch (when.root().op) {
-      case Op::less:
-      case Op::less_equal: direction = -sign; return true;
-      case Op::greater:
-      case Op::greater_equal: direction = sign; return true;
-      default: return false;
-    }
-  }
-
-  // +1 or -1 when everything in the component that sets the variable moves it so by a constant; else 0.
-  int counting(const std::vector<int>& component, int slot) const {
-    int direction = 0;
-    for (const int i : component) {
-      const auto& sets = use(i).sets;
-      if (std::find(sets.begin(), sets.end(), slot) == sets.end()) continue;
-      const auto* s = std::get_if<SetNode>(&node(i).body);
-      if (!s) return 0;
-      for (const SetNode::Assignment& a : s->assignments) {
-        if (a.slot != slot) continue;
-        const int one = a.expression ? step_of(*a.expression, slot) : 0;
-        if (one == 0 || (direction != 0 && one != direction)) return 0;
-        direction = one;
-      }
-    }
-    return direction;
-  }
-
-  static int step_of(const Expression& e, int slot) {
-    using Op = Expression::Op;
-    if (e.root().op != Op::add && e.root().op != Op::subtract) return 0;
-    const Expression::Node& a = e.node(e.root().a);
-    const Expression::Node& b = e.node(e.root().b);
-    const bool left =
-        a.op == Op::path && a.path.slot == slot && a.path.rest.empty() && a.path.root == Path::Root::variable;
-    if (!left || b.op != Op::literal) return 0;
-    const auto n = number(view(b.literal));
-    // Less than a thousandth a round is no counting that anybody means.
-    if (!n || std::abs(n->d) < 0.001) return 0;
-    return (n->d > 0) == (e.root().op == Op::add) ? 1 : -1;
-  }
-
-  // Is there no way from `from` back to the decision that avoids every node counting the variable?
-  bool through_counter(int d, int from, const std::vector<int>& component, const std::vector<bool>& inside,
-                       const std::vector<Removed>& cut, int slot) const {
-    std::vector<bool> counter(model_.nodes.size()), seen(model_.nodes.size());
-    for (const int i : component) {
-      const auto& sets = use(i).sets;
-      counter[static_cast<std::size_t>(i)] = std::find(sets.begin(), sets.end(), slot) != sets.end();
-    }
-    std::vector<int> todo = {from};
-    while (!todo.empty()) {
-      const int at = todo.back();
-      todo.pop_back();
-      if (counter[static_cast<std::size_t>(at)] || seen[static_cast<std::size_t>(at)]) continue;
-      if (at == d) return false;
-      seen[static_cast<std::size_t>(at)] = true;
-      for (const Edge& e : edges(at)) {
-        if (live(at, e, inside, cut)) todo.push_back(e.to);
-      }
-    }
-    return true;
-  }
-
-  // One cycle to show, beginning and ending with the same node.
-  std::vector<FlowStep> cycle(const std::vector<int>& component, const std::vector<bool>& inside,
-                              const std::vector<Removed>& cut) const {
-    const int first = *std::min_element(component.begin(), component.end());
-    std::vector<std::pair<int, std::string_view>> from(model_.nodes.size(), {-1, {}});
-    std::deque<int> todo = {first};
-    while (!todo.empty()) {
-      const int at = todo.front();
-      todo.pop_front();
-      for (const Edge& e : edges(at)) {
-        if (!live(at, e, inside, cut)) continue;
-        if (e.to == first) {
-          std::vector<FlowStep> way = {{node(first).name, {}}};
-          std::string_view exit = e.exit;
-          for (int i = at;; i = from[static_cast<std::size_t>(i)].first) {
-            way.push_back({node(i).name, std::string(exit)});
-            if (i == first) break;
-            exit = from[static_cast<std::size_t>(i)].second;
-          }
-          std::reverse(way.begin(), way.end());
-          return way;
-        }
-        auto& before = from[static_cast<std::size_t>(e.to)];
-        if (before.first < 0) before = {at, e.exit}, todo.push_back(e.to);
-      }
-    }
-    return {};
-  }
-
+  const Graph& graph_;
   const Model& model_;
   std::vector<Finding>& findings_;
-  std::vector<std::vector<Edge>> edges_;
-  std::vector<Use> uses_;
   std::vector<bool> reached_;
-  std::set<int> seen_;
 };
 
 }  // namespace
 
-void check_graph(const Model& model, std::vector<Finding>& findings) { GraphCheck(model, findings).run(); }
+void check_graph(const Graph& graph, std::vector<Finding>& findings) { GraphCheck(graph, findings).run(); }
 
 }  // namespace ivr::flow

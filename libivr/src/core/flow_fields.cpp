@@ -57,7 +57,8 @@ int FieldContext::target(const Json& json, const std::string& pointer) {
   }
   const std::string& name = json.get_ref<const std::string&>();
   if (const auto it = nodes_.find(name); it != nodes_.end()) return it->second;
-  const std::string hint = suggestion(name, node_names_);
+  // Each looks at all of the names: enough for whoever mends them one by one.
+  const std::string hint = ++unknown_targets_ > 20 ? "" : suggestion(name, node_names_);
   error("unknown-target", pointer, "no node '" + name + "'" + hint,
         "name a node of this flow, or add '" + name + "'");
   // The likely meaning keeps one slip of the pen from being reported as unreachable nodes too. Such a flow

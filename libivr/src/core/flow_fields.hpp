@@ -67,6 +67,7 @@ class FieldContext {
   const std::vector<std::string>& node_names_;
   absl::flat_hash_map<std::string, int> nodes_;
   absl::flat_hash_set<std::string> defective_, said_;
+  int unknown_targets_ = 0;
 };
 
 class Fields {

@@ -1,7 +1,6 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -135,7 +134,7 @@ struct MenuNode {
   bool short_on_return = false;
   std::vector<Choice> choices;  // in the order of the map
   std::shared_ptr<const DigitMap> map;
-  bool many = false;  // has patterns: more than one key may come
+  bool many = false;                                          // has patterns: more than one key may come
   std::string terminators;
   Millis digit_timeout = 3s;
   struct Confirm {
@@ -388,16 +387,6 @@ const TypeRow* find_type(std::string_view name);
 std::unique_ptr<Model> build_model(Json document, const FlowCheckOptions& options,
                                    std::vector<Finding>& findings);
 
-// What only the whole graph shows: unreachable nodes, unset variables, endless loops. Needs a model without
-// errors in its targets.
-void check_graph(const Model& model, std::vector<Finding>& findings);
-
-// Secrets on their way to where others see or hear them. Needs what check_graph() needs.
-void check_secrets(const Model& model, std::vector<Finding>& findings);
-
-// Gives each finding of a node the shortest call that comes there, if it has none of its own.
-void show_calls(const Model& model, std::vector<Finding>& findings);
-
 // Nodes that a node leads to, with the name of the exit; the unconnected error exit leads to on_error.
 struct Edge {
   int to = kNowhere;
@@ -408,10 +397,6 @@ std::vector<Edge> edges_of(const Model& model, int node);
 
 // Where a run begins, and where it goes on after the end of the call.
 std::vector<int> entries_of(const Model& model);
-
-// The shortest way from there to `target` by edges that `may` be taken; empty: there is none.
-std::vector<FlowStep> shortest_call(const Model& model, int target,
-                                    const std::function<bool(int from, const Edge& edge)>& may);
 
 // What a node reads before it leaves, and sets when it leaves by `next`.
 struct Use {

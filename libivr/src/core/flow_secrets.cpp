@@ -1,9 +1,8 @@
-#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
 
-#include "core/flow_model.hpp"
+#include "core/flow_graph.hpp"
 
 // Where secrets go. Records, events and logs show none of them whatever a flow does; what it says aloud, whom
 // it calls and what it puts into an address is its own doing.
@@ -13,14 +12,13 @@ namespace {
 
 class SecretCheck {
  public:
-  SecretCheck(const Model& model, std::vector<Finding>& findings) : model_(model), findings_(findings) {
-    for (int i = 0; i < static_cast<int>(model.nodes.size()); ++i) uses_.push_back(use_of(model, i));
-    for (const Variable& variable : model.variables) secret_.push_back(variable.secret);
+  SecretCheck(const Graph& graph, std::vector<Finding>& findings)
+      : model_(graph.model), uses_(graph.uses), findings_(findings) {
+    for (const Variable& variable : model_.variables) secret_.push_back(variable.secret);
   }
 
   void run() {
-    while (spread()) {
-    }
+    spread();
     for (std::size_t i = 0; i < uses_.size(); ++i) {
       for (std::size_t r = 0; r < uses_[i].reads.size(); ++r)
         look_at(model_.nodes[i], uses_[i].reads[r], uses_[i].pointers[r]);
@@ -33,12 +31,12 @@ class SecretCheck {
   }
 
   // What is made of a secret is one. Wherever in the flow that is: a call may go round.
-  bool spread() {
-    bool more = false;
+  void spread() {
+    std::vector<std::vector<int>> makes(secret_.size());  // by slot, what is made of it
     const auto made = [&](int slot, const std::vector<Read>& of) {
-      if (slot < 0 || secret_[static_cast<std::size_t>(slot)]) return;
-      if (std::any_of(of.begin(), of.end(), [this](const Read& read) { return is_secret(read); }))
-        more = secret_[static_cast<std::size_t>(slot)] = true;
+      for (const Read& read : of) {
+        if (slot >= 0 && read.slot >= 0) makes[static_cast<std::size_t>(read.slot)].push_back(slot);
+      }
     };
     for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
       if (const auto* set = std::get_if<SetNode>(&model_.nodes[i].body)) {
@@ -53,7 +51,19 @@ class SecretCheck {
         made(keywords->into, uses_[i].reads);
       }
     }
-    return more;
+    std::vector<std::size_t> todo;
+    for (std::size_t slot = 0; slot < secret_.size(); ++slot) {
+      if (secret_[slot]) todo.push_back(slot);
+    }
+    while (!todo.empty()) {
+      const std::vector<int> next = std::move(makes[todo.back()]);
+      todo.pop_back();
+      for (const int slot : next) {
+        if (secret_[static_cast<std::size_t>(slot)]) continue;
+        secret_[static_cast<std::size_t>(slot)] = true;
+        todo.push_back(static_cast<std::size_t>(slot));
+      }
+    }
   }
 
   void look_at(const Node& node, const Read& read, const std::string& pointer) {
@@ -96,14 +106,14 @@ class SecretCheck {
   }
 
   const Model& model_;
+  const std::vector<Use>& uses_;
   std::vector<Finding>& findings_;
-  std::vector<Use> uses_;
   std::vector<bool> secret_;  // by slot
   std::set<std::pair<std::string, int>> said_;
 };
 
 }  // namespace
 
-void check_secrets(const Model& model, std::vector<Finding>& findings) { SecretCheck(model, findings).run(); }
+void check_secrets(const Graph& graph, std::vector<Finding>& findings) { SecretCheck(graph, findings).run(); }
 
 }  // namespace ivr::flow

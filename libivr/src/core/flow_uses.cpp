@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "core/flow_model.hpp"
 
 // Where a node leads, what it reads and what it sets: the graph that the checks and the drawings look at.
@@ -122,17 +123,18 @@ Use use_of(const Model& model, int index) {
     }
     void operator()(const KeywordsNode& k) { text_(k.text, "text"), sets_(k.into); }
     void operator()(const SetNode& s) {
+      absl::flat_hash_set<int> set;
       for (const SetNode::Assignment& a : s.assignments) {
         // An assignment may read what one before it in the same node has set.
         const std::size_t from = use.reads.size();
         if (a.text) a.text->reads(use.reads);
         if (a.expression) a.expression->reads(use.reads);
         for (std::size_t i = from; i < use.reads.size(); ++i) {
-          if (std::find(use.sets.begin(), use.sets.end(), use.reads[i].slot) != use.sets.end())
-            use.reads[i].guarded = true;
+          if (set.contains(use.reads[i].slot)) use.reads[i].guarded = true;
         }
         use.pointers.resize(use.reads.size(), n.pointer + "/set");
         sets_(a.slot);
+        set.insert(a.slot);
       }
     }
     void operator()(const WaitNode&) {}
