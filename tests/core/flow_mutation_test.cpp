@@ -240,6 +240,51 @@ std::vector<FlowSlip> slips() {
            out.emplace_back(name, std::move(mutant));
          }
        }},
+      {"a case twice",
+       {"dead-case", "constant-case"},
+       in_each("decision",
+               [](FlowJson& node) {
+                 if (!node.contains("cases") || node["cases"].empty()) return false;
+                 FlowJson again = node["cases"][0];
+                 again["name"] = "again";
+                 node["cases"].push_back(again);
+                 // A percentage may well be there twice.
+                 return node.value("kind", "custom") != "percent";
+               })},
+      {"a case that contradicts itself",
+       {"dead-case"},
+       in_each("decision",
+               [](FlowJson& node) {
+                 if (node.value("kind", "custom") != "custom") return false;
+                 node["cases"][0]["if"] = "language == 'en' and now.hour > 23";
+                 return true;
+               })},
+      {"a question that no input answers",
+       {"dead-input"},
+       in_each("gather", [](FlowJson& node) { return node["pattern"] = "[0-9]{30,40}", true; })},
+      {"a number in a language without spoken numbers",
+       {"no-spoken-numbers"},
+       [](const FlowJson& flow, FlowMutants& out) {
+         for (const auto& [name, node] : flow["nodes"].items()) {
+           if (!node.contains("say")) continue;
+           FlowJson mutant = FlowJson::parse(flow.dump());
+           mutant["languages"] = {"fr"};
+           mutant["nodes"][name]["say"] = {{"number", "7"}};
+           out.emplace_back(name, std::move(mutant));
+         }
+       }},
+      {"a day that is not in the calendar", {"unspeakable"}, in_each_node([](FlowJson& node) {
+         if (!node.contains("say")) return false;
+         node["say"] = {{"date", "2026-02-30"}};
+         return true;
+       })},
+      {"a part of a text",
+       {"unset-part"},
+       in_each("gather",
+               [](FlowJson& node) {
+                 node["no_input_say"] = "{{account.number}}";
+                 return node["into"] == "account";
+               })},
       {"an unknown name read",
        {"unset-variable", "bad-template", "bad-expression"},
        texts_of("{{queue.", "{{qeue.")},

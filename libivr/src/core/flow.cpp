@@ -26,7 +26,13 @@ std::unique_ptr<Model> compile(std::string_view json, const FlowCheckOptions& op
   if (model->start >= 0) {
     const flow::Graph graph(*model);
     flow::check_graph(graph, findings);
-    if (all) flow::check_secrets(graph, findings);
+    if (all) {
+      flow::check_secrets(graph, findings);
+      flow::check_cases(graph, findings);
+      flow::check_answers(graph, findings);
+      flow::check_speech(graph, findings);
+      flow::check_parts(graph, findings);
+    }
     errors_first(findings);
     if (all) flow::show_calls(graph, findings);
   } else {

@@ -527,7 +527,8 @@ View Expression::eval(int at, Reader& reader) const {
 
 void Expression::reads(int at, bool guarded, std::vector<Read>& out) const {
   const Node& n = nodes_[static_cast<std::size_t>(at)];
-  if (n.op == Op::path && n.path.root == Path::Root::variable) out.push_back({n.path.slot, guarded});
+  if (n.op == Op::path && n.path.root == Path::Root::variable)
+    out.push_back({n.path.slot, guarded, false, &n.path.rest});
   const bool asks = n.op == Op::exists || n.op == Op::not_exists;
   // "x exists and x > 3" reads x only where it exists.
   if (n.op == Op::and_ && n.a >= 0) {

@@ -18,6 +18,7 @@ namespace ivr::flow {
 struct Read {
   int slot = -1;
   bool guarded = false, parted = false;
+  const std::vector<std::string>* rest = nullptr;  // the part of it that is read; of the expression
 };
 
 class Expression {

@@ -56,6 +56,13 @@ void check_graph(const Graph& graph, std::vector<Finding>& findings);
 // Secrets on their way to where others see or hear them. Warnings only.
 void check_secrets(const Graph& graph, std::vector<Finding>& findings);
 
+// Cases that no call takes, questions that no input answers, numbers that cannot be said, parts that no
+// variable has. Warnings only.
+void check_cases(const Graph& graph, std::vector<Finding>& findings);
+void check_answers(const Graph& graph, std::vector<Finding>& findings);
+void check_speech(const Graph& graph, std::vector<Finding>& findings);
+void check_parts(const Graph& graph, std::vector<Finding>& findings);
+
 // Gives each finding of a node the shortest call that comes there, if it has none of its own.
 void show_calls(const Graph& graph, std::vector<Finding>& findings);
 

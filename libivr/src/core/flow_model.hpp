@@ -122,6 +122,8 @@ struct PlayNode {  // also play_digits and play_sequence
   Barge barge;
 };
 
+inline constexpr int kMaxMenuKeys = 32;  // of one choice
+
 // What a menu offers: a key, or whatever fits a pattern.
 struct Choice {
   std::string exit;
@@ -135,6 +137,7 @@ struct MenuNode {
   std::vector<Choice> choices;  // in the order of the map
   std::shared_ptr<const DigitMap> map;
   bool many = false;                                          // has patterns: more than one key may come
+  std::vector<std::pair<std::string, std::string>> patterns;  // with where each is in the document
   std::string terminators;
   Millis digit_timeout = 3s;
   struct Confirm {
@@ -163,6 +166,7 @@ struct GatherNode {
   bool carry = true, sensitive = false;
   std::optional<double> low, high;  // range
   std::optional<DigitMap> pattern;
+  std::string pattern_text;
 };
 
 struct Case {

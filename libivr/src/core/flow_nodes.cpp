@@ -266,6 +266,7 @@ class NodeReader {
       for (const std::string& name : map->names(0))
         one.slots.push_back(context_.variable_name(name, at + "/pattern"));
       m.choices.push_back(std::move(one));
+      m.patterns.emplace_back(pattern, at + "/pattern");
       entries.push_back({pattern});
       pointers.push_back(at + "/pattern");
       m.many = true;
@@ -363,6 +364,7 @@ class NodeReader {
       auto compiled = DigitMap::create({{pattern}});
       if (compiled.ok()) {
         g.pattern = *std::move(compiled);
+        g.pattern_text = pattern;
       } else {
         context_.error("bad-pattern", n.pointer + "/pattern", std::string(compiled.status().message()),
                        "test it on an input that must pass");

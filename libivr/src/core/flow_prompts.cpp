@@ -33,6 +33,16 @@ absl::StatusOr<std::string> words(Piece::Kind kind, const std::string& value, co
 
 }  // namespace
 
+absl::Status speakable(Piece::Kind kind, const std::string& value, const std::string& currency,
+                       const std::string& language) {
+  if (kind != Piece::Kind::digits) return words(kind, value, currency, language).status();
+  for (const char c : value) {
+    if (c == ' ' || c == '-') continue;
+    if (const auto one = words(kind, std::string(1, c), {}, language); !one.ok()) return one.status();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status render(const Model& model, const Say& say, int language, Reader& reader, Prompts& out) {
   if (say.empty()) return absl::OkStatus();
   std::string mark;  // of the next prompt
@@ -121,7 +131,9 @@ struct Overload : F... {
 template <class... F>
 Overload(F...) -> Overload<F...>;
 
-std::vector<const Say*> says(const Node& node) {
+}  // namespace
+
+std::vector<const Say*> says_of(const Node& node) {
   using Says = std::vector<const Say*>;
   return std::visit(Overload{
                         [](const WelcomeNode& n) {
@@ -153,12 +165,10 @@ std::vector<const Say*> says(const Node& node) {
                     node.body);
 }
 
-}  // namespace
-
 std::vector<Prompts> literal_prompts(const Model& model) {
   std::vector<Prompts> all;
   for (const Node& node : model.nodes) {
-    for (const Say* say : says(node)) {
+    for (const Say* say : says_of(node)) {
       for (std::size_t language = 0; language < say->in.size(); ++language) {
         for (const Piece& piece : say->in[language]) {
           if (!piece.value.is_literal() || piece.value.empty()) continue;

@@ -9,6 +9,13 @@ namespace ivr::flow {
 // that each digit is synthesised once in its life. Fails when a value cannot be spoken: "abc" is no amount.
 absl::Status render(const Model& model, const Say& say, int language, Reader& reader, Prompts& out);
 
+// Can that value be said by the rules of the language? Of money also the currency counts.
+absl::Status speakable(Piece::Kind kind, const std::string& value, const std::string& currency,
+                       const std::string& language);
+
+// All prompts of a node.
+std::vector<const Say*> says_of(const Node& node);
+
 // Everything the flow says in any language that has no variable in it.
 std::vector<Prompts> literal_prompts(const Model& model);
 

@@ -6,8 +6,6 @@ using namespace flow;
 
 namespace {
 
-constexpr int kMaxMenuKeys = 32;  // of one choice
-
 // Its place among the choices, or -1.
 int choice_of(const MenuNode& menu, const std::string& digits) {
   if (menu.many) return menu.map->judge(digits).entry;
