@@ -251,6 +251,15 @@ void Template::calendars(std::vector<std::string>& out) const {
   }
 }
 
+std::pair<std::size_t, std::size_t> Template::extent() const {
+  std::pair<std::size_t, std::size_t> extent;
+  for (const Part& p : parts_) {
+    extent.second += p.computed ? 1 : 0;
+    for (const char c : p.literal) extent.first += (c & 0xc0) != 0x80 ? 1 : 0;
+  }
+  return extent;
+}
+
 bool Template::speaks() const {
   for (const Part& p : parts_) {
     for (const char c : p.literal) {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -55,6 +56,8 @@ class Template {
   const std::string& literal() const;  // of a literal template
   void reads(std::vector<Read>& out) const;
   void calendars(std::vector<std::string>& out) const;
+  // Characters of its own (UTF-8), and values that are put in.
+  std::pair<std::size_t, std::size_t> extent() const;
   bool speaks() const;  // has a letter or a digit of its own
 
   // "round: 2" and the like, for values that come from elsewhere.
