@@ -12,7 +12,7 @@ import xml.dom.minidom
 import server
 from server import IVR, run, wait_for
 
-COMMANDS = ("serve", "call", "check", "graph", "diff", "log", "simulate", "test", "replay", "dtmf", "load", "report", "why", "doctor")
+COMMANDS = ("serve", "call", "check", "graph", "diff", "fmt", "log", "simulate", "test", "replay", "dtmf", "load", "report", "why", "doctor")
 GOOD = {"ivr": 1, "id": "shop", "start": "menu", "on_error": "bye", "nodes": {
     "menu": {"type": "menu", "say": "Press 1.", "keys": {"1": "bye"}, "tries": 1, "timeout": "20s", "invalid": "bye",
              "no_input": "bye"},
@@ -171,6 +171,72 @@ class Commands(unittest.TestCase):
         self.assertEqual(told["differences"][2], {"pointer": "/nodes/menu/timeout", "before": "20s", "after": "8s"})
         self.assertIn("agnet", self.ivr("diff", before, self.file("bad.json", BAD), code=2).stderr)
         self.ivr("diff", before, "nowhere.json", code=2)
+
+    # Names are for people: a node that only got another one is the same, wherever exits lead to it.
+    def test_p75_diff_knows_a_node_by_what_it_does(self):
+        before = self.file("before.json", GOOD)
+        told = json.dumps(GOOD).replace('"bye"', '"goodbye"')
+        self.assertEqual(self.ivr("diff", before, self.file("after.json", json.loads(told)), code=1).stdout, "~ /nodes/bye: renamed to goodbye\n")
+        report = json.loads(self.ivr("diff", before, self.file("after.json", json.loads(told)), "--json", code=1).stdout)
+        self.assertEqual((report["equal"], report["renamed"], report["differences"]), (False, {"bye": "goodbye"}, []))
+        flow = {"ivr": 1, "id": "s", "start": "a", "nodes": {"a": {"type": "set", "set": {"x": 1, "y": "{{x}}"}, "next": "b"}, "b": {"type": "hangup"}}}
+        one = self.file("one.json", flow)
+        flow["nodes"]["a"]["set"] = {"y": "{{x}}", "x": 1}
+        flow["variables"] = {"x": 0}
+        other = self.file("other.json", flow)
+        self.assertIn('~ /nodes/a/set: in another order, ["x","y"] is now ["y","x"]', self.ivr("diff", one, other, code=1).stdout)
+
+    def test_p75_fmt_writes_a_flow_as_all_of_us_do(self):
+        untidy = self.file("untidy.json", dict(reversed(GOOD.items())))
+        with open(untidy, encoding="utf-8") as file:
+            as_it_was = file.read()
+        self.assertEqual(self.ivr("fmt", "--check", untidy, code=1).stdout, untidy + "\n")
+        with open(untidy, encoding="utf-8") as file:
+            self.assertEqual(file.read(), as_it_was)
+        tidy = self.ivr("fmt", "-", input=as_it_was).stdout
+        self.assertTrue(tidy.startswith('{\n  "ivr": 1,\n  "id": '), tidy)
+        self.ivr("fmt", untidy)
+        with open(untidy, encoding="utf-8") as file:
+            self.assertEqual(file.read(), tidy)
+        self.assertEqual(self.ivr("fmt", "--check", untidy).stdout, "")
+        self.assertEqual(self.ivr("diff", untidy, self.file("good.json", GOOD)).stdout, "")
+        self.assertIn("line 1", self.ivr("fmt", "-", input="{", code=2).stderr)
+
+    def test_p75_check_reads_what_is_included_and_passed_on(self):
+        os.mkdir(os.path.join(self.folder, "common"))
+        self.file("common/bye.json", {"nodes": {"bye": {"type": "hangup", "say": "${ENV:BYE}"}}})
+        flow = json.loads(json.dumps(GOOD))
+        flow["include"] = ["common/bye.json"]
+        del flow["nodes"]["bye"]
+        path = self.file("shop.json", flow)
+        self.assertIn("2 nodes", self.ivr("check", path, "--env", "BYE=Goodbye").stdout)
+        self.assertIn("digraph", self.ivr("graph", path, "--env", "BYE=Goodbye").stdout)
+        self.assertIn("[unset-environment] at /nodes/bye/say", self.ivr("check", path, code=1).stdout)
+        self.refuses("check", path, "--env", "IVR_SURELY_NOT_SET", code=2, says="the environment has no 'IVR_SURELY_NOT_SET'")
+        self.assertEqual(self.ivr("diff", path, path, "--env", "BYE=x").stdout, "")
+        self.assertIn("no 'BYE'", self.ivr("serve", "--flow", "1=" + path, "--port", "0", code=1).stderr)
+        flow["nodes"]["bye"] = {"type": "hangup"}
+        self.file("shop.json", flow)
+        self.assertIn("/nodes/bye is in 'common/bye.json' and in the document", self.ivr("check", "shop.json", code=1).stdout)
+
+    # How long a caller can be kept, and what has no limit.
+    def test_check_says_how_long_a_caller_can_be_kept(self):
+        flow = {"ivr": 1, "id": "s", "start": "a", "on_error": "end", "nodes": {
+            "a": {"type": "api", "url": "http://127.0.0.1/", "timeout": "70s", "next": "m"},
+            "m": {"type": "menu", "say": {"silence": "1s"}, "keys": {"1": "end"}, "invalid": "end", "no_input": "end"},
+            "end": {"type": "hangup"}}}
+        self.assertIn("  at most 1m 28s and 5 visits, talks not counted\n", self.ivr("check", self.file("s.json", flow)).stdout)
+        flow["nodes"]["m"]["keys"]["*"] = "m"
+        flow["nodes"]["a"]["next"] = "q"
+        flow["nodes"]["q"] = {"type": "queue", "queue": "desk", "next": "m"}
+        path = self.file("s.json", flow)
+        told = self.ivr("check", path).stdout
+        for words in ("    again and again: m (*) -> m\n", "    in 'q': no 'max_wait'\n"):
+            self.assertIn(words, told)
+        bounds = json.loads(self.ivr("check", path, "--json").stdout)["files"][0]["bounds"]
+        self.assertEqual((bounds["limited"], bounds["seconds"], bounds["visits"]), (False, 88, 6))
+        self.assertEqual(bounds["rounds"], [{"way": [{"node": "m", "exit": "*"}, {"node": "m", "exit": ""}], "counts": False}])
+        self.assertEqual([s["node"] for s in bounds["way"]], ["a", "q", "m", "end"])
 
     def test_graph_draws(self):
         good = self.file("good.json", GOOD)

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "flow_files.hpp"
 #include "ivr/flow.hpp"
+#include "ivr/flow_bounds.hpp"
 #include "ivr/sarif.hpp"
 #include "ivr/site.hpp"
 #include "nlohmann/json.hpp"
@@ -21,10 +23,13 @@ int check_main(int argc, char** argv);
 namespace {
 
 constexpr char kHelp[] =
-    R"(Usage: ivr check FLOW... [--format text|json|sarif] [--site SITE.json] [--calendar NAME]... [--warnings-as-errors]
+    R"(Usage: ivr check FLOW... [--format text|json|sarif] [--site SITE.json] [--calendar NAME]... [--env NAME]...
+                        [--warnings-as-errors]
 
 Reads flow documents and says everything that is wrong with them: where (JSON pointer), what, by which rule, how to
 mend it, and a shortest call that comes there. A flow that passes cannot come to a dead end while it runs.
+Of a flow without errors it also says how long it can keep a caller at most, talks not counted (prompts are estimated
+at 13 characters a second), and which loops and queues have no limit.
 
   FLOW                   a flow document; - is the standard input
   --format FORMAT        text; json: one object for programs; sarif: SARIF 2.1.0, for code hosts and editors
@@ -33,6 +38,7 @@ mend it, and a shortest call that comes there. A flow that passes cannot come to
                          of callers that it does not have is an error. A skill or a level that its own queues
                          require and nobody has is a warning
   --calendar NAME        a calendar that the server brings, beside those of the document; may be repeated
+  --env NAME[=VALUE]     what ${ENV:NAME} in a flow stands for: VALUE, or what NAME is set to here; may be repeated
   --warnings-as-errors   a warning fails the check too
 
 Exit status: 0 no error, 1 errors, 2 wrong usage or a file that cannot be read.
@@ -48,10 +54,7 @@ The flow language is described in docs/flow-format.md; editors find its schema i
 )";
 
 // Time zones live in the system's database, which only a program can look into.
-void check_zones(std::string_view text, const ivr::FlowCheckOptions& options,
-                 std::vector<ivr::Finding>& findings) {
-  const auto flow = ivr::Flow::load(text, options);
-  if (!flow.ok()) return;
+void check_zones(const ivr::Flow& flow, std::vector<ivr::Finding>& findings) {
   const auto zone = [&](const std::string& name, const std::string& pointer) {
     absl::TimeZone unused;
     if (name == "UTC" || absl::LoadTimeZone(name, &unused)) return;
@@ -59,8 +62,8 @@ void check_zones(std::string_view text, const ivr::FlowCheckOptions& options,
                         "no time zone '" + name + "' on this machine",
                         "use an IANA name such as Europe/London, and install tzdata"});
   };
-  zone((*flow)->time_zone(), "/time_zone");
-  for (const auto& [name, calendar] : (*flow)->calendars()) {
+  zone(flow.time_zone(), "/time_zone");
+  for (const auto& [name, calendar] : flow.calendars()) {
     zone(calendar.time_zone, "/calendars/" + name + "/time_zone");
   }
 }
@@ -92,30 +95,67 @@ std::optional<Format> format_of(std::string_view name) {
   return std::nullopt;
 }
 
+std::string spelled(ivr::Millis time) {
+  const std::int64_t seconds = (time.count() + 999) / 1000;
+  std::string text;
+  if (seconds >= 3600) text += std::to_string(seconds / 3600) + "h ";
+  if (seconds >= 60) text += std::to_string(seconds / 60 % 60) + "m ";
+  return text + std::to_string(seconds % 60) + "s";
+}
+
+std::string spelled(const std::vector<ivr::FlowStep>& way) {
+  std::string text;
+  for (std::size_t i = 0; i < way.size(); ++i) {
+    if (i == 8 && way.size() > 12) i = way.size() - 3, text += " -> ...";
+    text += (text.empty() ? "" : " -> ") + way[i].node;
+    if (!way[i].exit.empty() && way[i].exit != "next") text += " (" + way[i].exit + ")";
+  }
+  return text;
+}
+
+nlohmann::ordered_json json_of(const std::vector<ivr::FlowStep>& way) {
+  nlohmann::ordered_json steps = nlohmann::ordered_json::array();
+  for (const ivr::FlowStep& step : way) steps.push_back({{"node", step.node}, {"exit", step.exit}});
+  return steps;
+}
+
 void print(const ivr::Finding& f) {
   std::printf("  %s [%s] at %s\n    %s\n", name_of(f.severity), f.rule.c_str(),
               f.pointer.empty() ? "(the document)" : f.pointer.c_str(), f.message.c_str());
   if (!f.mend.empty()) std::printf("    mend: %s\n", f.mend.c_str());
-  if (f.call.empty()) return;
-  std::string call;
-  for (const ivr::FlowStep& step : f.call) {
-    call += (call.empty() ? "" : " -> ") + step.node;
-    if (!step.exit.empty() && step.exit != "next") call += " (" + step.exit + ")";
-  }
-  std::printf("    call: %s\n", call.c_str());
+  if (!f.call.empty()) std::printf("    call: %s\n", spelled(f.call).c_str());
 }
 
 nlohmann::ordered_json json_of(const ivr::Finding& f) {
-  nlohmann::ordered_json call = nlohmann::ordered_json::array();
-  for (const ivr::FlowStep& step : f.call) call.push_back({{"node", step.node}, {"exit", step.exit}});
   return {{"rule", f.rule}, {"severity", name_of(f.severity)}, {"pointer", f.pointer}, {"message", f.message},
-          {"mend", f.mend}, {"call", std::move(call)}};
+          {"mend", f.mend}, {"call", json_of(f.call)}};
 }
 
 nlohmann::ordered_json json_of(const std::vector<ivr::Finding>& findings) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const ivr::Finding& f : findings) list.push_back(json_of(f));
   return list;
+}
+
+void print(const ivr::FlowBounds& bounds) {
+  std::printf("  at most %s and %lld visits%s\n", spelled(bounds.time).c_str(),
+              static_cast<long long>(bounds.steps),
+              bounds.limited() ? ", talks not counted" : ", talks not counted, with each of these once:");
+  for (const ivr::FlowRound& round : bounds.rounds)
+    std::printf("    %s %s\n",
+                round.counts ? "a loop that counts from what the host sets:" : "again and again:",
+                spelled(round.way).c_str());
+  for (const auto& [node, why] : bounds.waits) std::printf("    in '%s': %s\n", node.c_str(), why.c_str());
+}
+
+nlohmann::ordered_json json_of(const ivr::FlowBounds& bounds) {
+  nlohmann::ordered_json rounds = nlohmann::ordered_json::array(), waits = nlohmann::ordered_json::array();
+  for (const ivr::FlowRound& round : bounds.rounds)
+    rounds.push_back({{"way", json_of(round.way)}, {"counts", round.counts}});
+  for (const auto& [node, why] : bounds.waits) waits.push_back({{"node", node}, {"why", why}});
+  return {{"limited", bounds.limited()}, {"seconds", static_cast<double>(bounds.time.count()) / 1000},
+          {"visits", bounds.steps},      {"way", json_of(bounds.way)},
+          {"rounds", std::move(rounds)}, {"waits", std::move(waits)}};
 }
 
 int usage(const std::string& problem) {
@@ -129,6 +169,7 @@ int check_main(int argc, char** argv) {
   std::vector<std::string> files;
   std::string site_file;
   ivr::FlowCheckOptions options;
+  FlowFiles flows;
   Format format = Format::text;
   bool strict = false, only_files = false;
   for (int i = 1; i < argc; ++i) {
@@ -147,6 +188,10 @@ int check_main(int argc, char** argv) {
       const auto named = format_of(argv[i]);
       if (!named) return usage("no format '" + std::string(argv[i]) + "': text, json or sarif");
       format = *named;
+    } else if (arg == "--env") {
+      if (++i == argc) return usage("--env needs a name");
+      if (const auto allowed = flows.allow(argv[i]); !allowed.ok())
+        return usage(std::string(allowed.message()));
     } else if (arg == "--warnings-as-errors") {
       strict = true;
     } else if (arg == "--calendar") {
@@ -197,9 +242,18 @@ int check_main(int argc, char** argv) {
       unreadable = true;
       continue;
     }
-    std::vector<ivr::Finding> findings = ivr::Flow::check(*text, options);
-    check_zones(*text, options, findings);
-    const ivr::FlowCount count = ivr::flow_count(*text);
+    ivr::ComposedFlow document = flows.compose(*text, file);
+    std::vector<ivr::Finding> findings = std::move(document.findings);
+    // With a part missing most of what else is found would be its absence.
+    const bool whole = findings.empty();
+    if (whole) findings = ivr::Flow::check(document.json, options);
+    const auto flow = ivr::Flow::load(document.json, options);
+    std::optional<ivr::FlowBounds> bounds;
+    if (flow.ok() && whole) {
+      check_zones(**flow, findings);
+      bounds = ivr::flow_bounds(**flow);
+    }
+    const ivr::FlowCount count = ivr::flow_count(document.json);
     int file_errors = 0;
     for (const ivr::Finding& f : findings) ++(f.severity == ivr::Severity::error ? file_errors : warnings);
     errors += file_errors;
@@ -212,11 +266,13 @@ int check_main(int argc, char** argv) {
                                  {"ok", file_errors == 0},
                                  {"nodes", count.nodes},
                                  {"connections", count.connections},
+                                 {"bounds", bounds ? json_of(*bounds) : nlohmann::ordered_json(nullptr)},
                                  {"findings", json_of(findings)}});
       continue;
     }
     std::printf("%s: %zu nodes, %zu connections%s\n", file.c_str(), count.nodes, count.connections,
                 findings.empty() ? ", no defect" : "");
+    if (bounds) print(*bounds);
     for (const ivr::Finding& f : findings) print(f);
   }
   if (format == Format::sarif) {

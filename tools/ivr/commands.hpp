@@ -16,6 +16,7 @@ int rollback_main(int argc, char** argv);
 int simulate_main(int argc, char** argv);
 int test_main(int argc, char** argv);
 int diff_main(int argc, char** argv);
+int fmt_main(int argc, char** argv);
 int dtmf_main(int argc, char** argv);
 int log_main(int argc, char** argv);
 int load_main(int argc, char** argv);

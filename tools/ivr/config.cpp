@@ -284,7 +284,7 @@ absl::Status load_routes(ServeConfig& config) {
                                       .record_digits = extension.record_digits});
       continue;
     }
-    auto document = read_file(extension.flow);
+    auto document = config.flows.document(extension.flow);
     if (!document.ok()) return document.status();
     auto flow = ivr::Flow::load(*document);
     if (!flow.ok()) {

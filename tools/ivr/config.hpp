@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "flow_files.hpp"
 #include "ivr/engine.hpp"
 #include "ivr/flow_route.hpp"
 
@@ -22,6 +23,7 @@ struct ServeConfig {
   std::vector<Extension> extensions;
   ivr::FlowSite site;  // of engine.database, for versions that are published later
   ivr::FlowCheckOptions host;
+  FlowFiles flows;
   std::string refusal_log;  // file, or "-" for standard error; empty: none
 };
 

@@ -2,12 +2,10 @@
 
 #include <csignal>
 #include <cstdio>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <string>
 #include <string_view>
 
+#include "flow_files.hpp"
 #include "ivr/flow.hpp"
 
 // ivr graph: draws a flow.
@@ -16,7 +14,8 @@ int graph_main(int argc, char** argv);
 
 namespace {
 
-constexpr char kHelp[] = R"(Usage: ivr graph FLOW [--format dot|mermaid|svg] [--output FILE]
+constexpr char kHelp[] =
+    R"(Usage: ivr graph FLOW [--format dot|mermaid|svg] [--output FILE] [--env NAME[=VALUE]]...
 
 Draws a flow: nodes coloured by what they do, exits as arrows with their names; dashed arrows are the exits that the
 document leaves to 'on_error' and other fallbacks.
@@ -25,6 +24,7 @@ document leaves to 'on_error' and other fallbacks.
   --format dot     Graphviz (the default)
   --format mermaid a flowchart for Markdown pages
   --format svg     a picture, made by Graphviz' program 'dot', which must be installed
+  --env NAME       what ${ENV:NAME} in the flow stands for: NAME=VALUE, or NAME as it is set here; may be repeated
   --output FILE    write there instead of to the standard output
 
 Exit status: 0 drawn, 1 the flow has errors (see ivr check) or dot failed, 2 wrong usage or a file that cannot be read.
@@ -57,6 +57,7 @@ int draw_svg(const std::string& dot) {
 
 int graph_main(int argc, char** argv) {
   std::string file, format = "dot", output;
+  FlowFiles files;
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];
     if (arg == "--help" || arg == "-h") {
@@ -66,6 +67,10 @@ int graph_main(int argc, char** argv) {
     if (arg == "--format" || arg == "--output" || arg == "-o") {
       if (++i == argc) return usage(std::string(arg) + " needs a value");
       (arg == "--format" ? format : output) = argv[i];
+    } else if (arg == "--env") {
+      if (++i == argc) return usage("--env needs a name");
+      if (const auto allowed = files.allow(argv[i]); !allowed.ok())
+        return usage(std::string(allowed.message()));
     } else if (arg.size() > 1 && arg[0] == '-') {
       return usage("no option '" + std::string(arg) + "'");
     } else if (!file.empty()) {
@@ -78,15 +83,13 @@ int graph_main(int argc, char** argv) {
   if (format != "dot" && format != "mermaid" && format != "svg")
     return usage("no format '" + format + "'; known: dot, mermaid, svg");
 
-  std::ifstream stream;
-  if (file != "-") stream.open(file, std::ios::binary);
-  if (file != "-" && !stream.is_open()) {
+  const auto text = files.document(file);
+  if (absl::IsNotFound(text.status())) {
     std::fprintf(stderr, "ivr graph: %s: cannot be read\n", file.c_str());
     return 2;
   }
-  std::istream& in = file == "-" ? std::cin : stream;
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  const auto flow = ivr::Flow::load(text);
+  const auto flow =
+      text.ok() ? ivr::Flow::load(*text) : absl::StatusOr<std::shared_ptr<const ivr::Flow>>(text.status());
   if (!flow.ok()) {
     std::fprintf(stderr, "%s: the flow has errors\n%s\n", file.c_str(),
                  std::string(flow.status().message()).c_str());

@@ -21,6 +21,7 @@ constexpr Command kCommands[] = {
     {"check", check_main, "find every defect of flow documents"},
     {"graph", graph_main, "draw a flow"},
     {"diff", diff_main, "what is different between two flows, in what they mean"},
+    {"fmt", fmt_main, "write flow documents as all of us write them"},
     {"log", log_main, "show calls and their timelines"},
     {"simulate", simulate_main, "run a flow with made-up callers, and say what became of them"},
     {"test", test_main, "run the scenarios of a flow: what a caller does, and what must come of it"},

@@ -59,6 +59,11 @@ class ModelBuilder {
       context_.error("version", "/ivr", "flow language " + version->dump() + " is not known, only 1 is",
                      "write \"ivr\": 1");
     }
+    if (top.has("include")) {
+      context_.error("bad-include", "/include", "texts to be included, and this document is loaded as it is",
+                     "compose it first: compose_flow(), or 'ivr check' and 'ivr serve', which do");
+      top.get("include");
+    }
     model_.id = top.name("id", true);
     model_.label = top.text("label");
     top.text("comment");
