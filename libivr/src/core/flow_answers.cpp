@@ -47,7 +47,7 @@ void check_answers(const Graph& graph, std::vector<Finding>& findings) {
     }
     if (const auto* menu = std::get_if<MenuNode>(&node.body); menu != nullptr && menu->many) {
       for (const auto& [pattern, pointer] : menu->patterns) {
-        if (fits(pattern, any_keys(menu->terminators, 1, kMaxMenuKeys))) continue;
+        if (fits(pattern, any_keys("", 1, kMaxMenuKeys))) continue;
         findings.push_back(
             {"dead-input", Severity::warning, pointer,
              "no input of 1 to " + std::to_string(kMaxMenuKeys) + " keys fits '" + pattern + "'",
