@@ -173,7 +173,7 @@ TEST_F(DeskTest, ASupervisorHearsBothAndIsHeardWhenHeWants) {
                                   intent::Play{tone("ringback", 2s), 1, BargeIn::none}});
   const std::string id =
       call(caller, server,
-           {intent::Wait{1s}, intent::Play{tone("ringback", 3s), 1, BargeIn::none}, intent::Wait{60s}});
+           {intent::Wait{1s}, intent::Play{tone("busy", 20s), 1, BargeIn::none}, intent::Wait{60s}});
   const auto connect = routed<acd::Connect>(server);
   const auto watching = server.supervise(connect.call, uri(supervisor, "boss"), Supervision::listen);
   ASSERT_TRUE(watching.ok()) << watching.status();
