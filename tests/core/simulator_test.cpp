@@ -253,7 +253,7 @@ TEST(Simulator, AgentsWorkTheirHours) {
 }
 
 // Every wait of such a queue follows from the calls before it (Kiefer and Wolfowitz). That these waits are
-// Erlang C's in the long run is said by router_erlang_test.cpp; a run of 10^6 calls is in docs/benchmarks.md.
+// Erlang C's in the long run is said by router_erlang_test.cpp.
 TEST(Simulator, WaitsOfARecordedDayAreThoseOfTheRecursion) {
   SimulatorOptions options = options_for(flow_of(
       R"("a": {"type": "queue", "queue": "line", "say": "Wait.", "next": "bye", "unavailable": "bye"},
