@@ -93,6 +93,26 @@ TEST(FlowApi, ApiExitsFollowTheStatus) {
   }
 }
 
+TEST(FlowApi, AStatusGoesBeforeTheHundredItIsOf) {
+  const std::string json = flow_of(R"(
+    "a": {"type": "api", "url": "http://h/", "next": "ok", "on_status": {"4xx": "refused", "404": "gone", "5xx": "refused"}, "error": "bad"},
+    "ok": {"type": "hangup", "reason": "ok"}, "gone": {"type": "hangup", "reason": "gone"}, "refused": {"type": "hangup", "reason": "refused"}, "bad": {"type": "hangup", "reason": "bad"})",
+                                   "");
+  for (const auto& [status, reason, exit] : {std::tuple{200, "ok", "next"},
+                                             {400, "refused", "status:4xx"},
+                                             {404, "gone", "status:404"},
+                                             {499, "refused", "status:4xx"},
+                                             {503, "refused", "status:5xx"},
+                                             {302, "bad", "error"}}) {
+    FlowCaller c(json);
+    c.start();
+    c.reply(status, "{}");
+    EXPECT_EQ(c.wants<intent::Hangup>().reason, reason) << status;
+    ASSERT_FALSE(c.steps().empty());
+    EXPECT_EQ(c.steps().front(), (FlowStep{"a", exit})) << status;
+  }
+}
+
 TEST(FlowApi, AnApiIsAskedAgainWithLongerAndLongerPauses) {
   FlowCaller c(flow_of(
       R"("a": {"type": "api", "url": "http://h/", "retries": 3, "backoff": "200ms", "timeout": "2s", "next": "ok"}, "ok": {"type": "hangup", "reason": "ok"})"));

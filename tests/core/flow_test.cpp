@@ -32,6 +32,20 @@ TEST(Flow, TheDigestMindsWhatIsSaidAndNotHowItIsWritten) {
   EXPECT_NE(digest(a), digest(c));
 }
 
+TEST(Flow, TheDigestMindsTheOrderInWhichVariablesAreSet) {
+  const auto digest = [](const std::string& values) {
+    const auto flow =
+        Flow::load(R"({"ivr": 1, "id": "t", "start": "a", "variables": {"x": 1, "y": 2}, "nodes": {
+      "a": {"type": "set", "set": {)" +
+                   values + R"(}, "next": "b"}, "b": {"type": "hangup"}}})");
+    EXPECT_TRUE(flow.ok()) << flow.status();
+    return flow.ok() ? (*flow)->digest() : "";
+  };
+  const std::string x = R"("x": {"expression": "y + 1"})", y = R"("y": {"expression": "x + 1"})";
+  EXPECT_NE(digest(x + ", " + y), digest(y + ", " + x));
+  EXPECT_EQ(digest(x + ", " + y), digest(R"("x": {"expression":"y + 1"},  )" + y));
+}
+
 TEST(Flow, CountsNodesAndConnections) {
   const auto f = Flow::load(flow_of(kMenu));
   EXPECT_EQ((*f)->nodes(), 6u);

@@ -79,7 +79,8 @@ class Flow {
 
   const std::string& id() const noexcept;
   // SHA-256 of the document with its keys in order and no space: the same for two documents that differ in
-  // layout or key order only. 64 hex digits. The version of a flow.
+  // layout or key order only, but for the keys of `set` and `departments`, whose order counts. 64 hex digits.
+  // The version of a flow.
   const std::string& digest() const noexcept;
   const std::vector<std::string>& languages() const noexcept;  // at least one; the first is the default
   std::size_t nodes() const noexcept;

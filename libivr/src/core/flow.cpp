@@ -17,6 +17,22 @@ void errors_first(std::vector<Finding>& findings) {
                         [](const Finding& f) { return f.severity == Severity::error; });
 }
 
+// The document in one form, and the order of keys where it counts: what is set is set in the order written,
+// and of departments with as many keywords the first is taken.
+std::string digest_of(const flow::Json& document) {
+  std::string text = flow::canonical(document);
+  for (const auto& [name, node] : document.at("nodes").items()) {
+    for (const char* const field : {"set", "departments"}) {
+      const auto values = node.find(field);
+      if (values == node.end()) continue;
+      std::vector<std::string> keys;
+      for (const auto& [key, value] : values->items()) keys.push_back(key);
+      if (!std::ranges::is_sorted(keys)) text += flow::Json{name, field, keys}.dump();
+    }
+  }
+  return sha256_hex(text);
+}
+
 // What decides whether a flow may run is found either way; `all` is for who wants to read it.
 std::unique_ptr<Model> compile(std::string_view json, const FlowCheckOptions& options, bool all,
                                std::vector<Finding>& findings) {
@@ -73,7 +89,7 @@ absl::StatusOr<std::shared_ptr<const Flow>> Flow::load(std::string_view json,
     if (f.severity == Severity::error) errors += (errors.empty() ? "" : "\n") + to_string(f);
   }
   if (!errors.empty()) return absl::InvalidArgumentError(errors);
-  model->digest = sha256_hex(flow::canonical(model->document));
+  model->digest = digest_of(model->document);
   return std::shared_ptr<const Flow>(new Flow(std::move(model)));
 }
 

@@ -214,7 +214,12 @@ struct ApiNode {
   std::vector<std::string> secret_reply;  // see HttpRequest
   Say filler;
   Millis filler_after = 1500ms;
-  std::vector<std::pair<int, int>> on_status;  // status, target
+  struct StatusExit {
+    std::pair<int, int> statuses;  // from, to
+    std::string exit;              // "status:404", "status:4xx"
+    int target = kNowhere;
+  };
+  std::vector<StatusExit> on_status;  // single ones before ranges
 };
 
 struct RecordNode {

@@ -477,11 +477,13 @@ class NodeReader {
     if (const Json* on_status = f.object("on_status")) {
       for (const auto& [status, target] : on_status->items()) {
         const std::string at = pointer_to(n.pointer + "/on_status", status);
-        const int code = context_.status(status, at).first;
+        const std::pair<int, int> statuses = context_.status(status, at);
         const int to = context_.target(target, at);
-        if (code) a.on_status.emplace_back(code, to);
+        if (statuses.first) a.on_status.push_back({statuses, "status:" + status, to});
         exit(n, "status:" + status, to, at);
       }
+      std::ranges::stable_partition(a.on_status,
+                                    [](const auto& s) { return s.statuses.first == s.statuses.second; });
     }
   }
 

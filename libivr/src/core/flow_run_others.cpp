@@ -150,8 +150,9 @@ void FlowRun::Machine::fetched(const outcome::Fetched& outcome) {
   const HttpReply& reply = outcome.reply;
   const std::string input = reply.status ? std::to_string(reply.status) : "";
   const bool expected = expects(a, reply.status);
-  const auto routed = std::find_if(a.on_status.begin(), a.on_status.end(),
-                                   [&](const auto& s) { return s.first == reply.status; });
+  const auto routed = std::ranges::find_if(a.on_status, [&](const auto& s) {
+    return reply.status >= s.statuses.first && reply.status <= s.statuses.second;
+  });
   const bool has_route = reply.status && routed != a.on_status.end();
   if (!expected && !has_route) {
     if (worth_another_try(reply) && attempt_ <= a.retries) {
@@ -167,7 +168,7 @@ void FlowRun::Machine::fetched(const outcome::Fetched& outcome) {
   }
   const ApiReply api_reply(reply.body);
   if (a.into >= 0) put(a.into, api_reply.whole(), false, api_reply.hides_some(a));
-  if (has_route && !expected) return leave("status:" + input, routed->second, input);
+  if (has_route && !expected) return leave(routed->exit, routed->target, input);
   for (const ApiNode::Mapping& m : a.map) {
     if (api_reply.hidden(m)) {
       put(m.into, std::string("***"), true, true);
@@ -177,7 +178,7 @@ void FlowRun::Machine::fetched(const outcome::Fetched& outcome) {
     if (!value.ok()) return fail(std::string(value.status().message()), input);
     put(m.into, *std::move(value), m.secret);
   }
-  if (has_route) return leave("status:" + input, routed->second, input);
+  if (has_route) return leave(routed->exit, routed->target, input);
   leave(ExitId::next, input);
 }
 
