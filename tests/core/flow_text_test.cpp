@@ -55,8 +55,9 @@ TEST(FlowText, WhatIsNoJsonIsRefused) {
   EXPECT_THAT(format_flow("{").status().message(), testing::HasSubstr("line 1"));
 }
 
-// The same document with its keys in another order, where order means nothing.
-Json shuffled(const Json& json, std::mt19937& random) {
+// The same document with its keys in another order, where order means nothing: what is set is set in the
+// order written, and so are departments asked.
+Json shuffled(const Json& json, std::mt19937& random, bool in_order = false) {
   if (json.is_array()) {
     Json out = Json::array();
     for (const Json& one : json) out.push_back(shuffled(one, random));
@@ -65,9 +66,10 @@ Json shuffled(const Json& json, std::mt19937& random) {
   if (!json.is_object()) return json;
   std::vector<std::string> keys;
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  std::shuffle(keys.begin(), keys.end(), random);
+  if (!in_order) std::shuffle(keys.begin(), keys.end(), random);
   Json out = Json::object();
-  for (const std::string& key : keys) out[key] = shuffled(json[key], random);
+  for (const std::string& key : keys)
+    out[key] = shuffled(json[key], random, key == "set" || key == "departments");
   return out;
 }
 
