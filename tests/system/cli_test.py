@@ -12,7 +12,7 @@ import xml.dom.minidom
 import server
 from server import IVR, run, wait_for
 
-COMMANDS = ("serve", "call", "check", "graph", "diff", "fmt", "log", "simulate", "test", "replay", "dtmf", "load", "report", "why", "doctor")
+COMMANDS = ("serve", "call", "check", "graph", "diff", "fmt", "log", "simulate", "test", "publish", "versions", "rollout", "rollback", "replay", "dtmf", "load", "report", "why", "doctor")
 GOOD = {"ivr": 1, "id": "shop", "start": "menu", "on_error": "bye", "nodes": {
     "menu": {"type": "menu", "say": "Press 1.", "keys": {"1": "bye"}, "tries": 1, "timeout": "20s", "invalid": "bye",
              "no_input": "bye"},
@@ -214,6 +214,10 @@ class Commands(unittest.TestCase):
         self.assertIn("[unset-environment] at /nodes/bye/say", self.ivr("check", path, code=1).stdout)
         self.refuses("check", path, "--env", "IVR_SURELY_NOT_SET", code=2, says="the environment has no 'IVR_SURELY_NOT_SET'")
         self.assertEqual(self.ivr("diff", path, path, "--env", "BYE=x").stdout, "")
+        self.ivr("publish", path, "--env", "BYE=x", "--db", os.path.join(self.folder, "ivr.db"), "--unseen")
+        scenarios = self.file("s.json", {"scenarios": [{"name": "one", "caller": [{"press": "1"}], "expect": {"path": ["menu", "bye"]}}]})
+        self.assertIn("ok 1", self.ivr("test", path, scenarios, "--env", "BYE=x").stdout)
+        self.assertIn("unset-environment", self.ivr("simulate", path, code=1).stderr)
         self.assertIn("no 'BYE'", self.ivr("serve", "--flow", "1=" + path, "--port", "0", code=1).stderr)
         flow["nodes"]["bye"] = {"type": "hangup"}
         self.file("shop.json", flow)
@@ -286,7 +290,7 @@ class Commands(unittest.TestCase):
         good, bad = self.file("good.json", GOOD), self.file("bad.json", BAD)
         self.refuses("serve", code=2, says="no extension")
         self.refuses("serve", "--flow", "2001", code=2, says="--flow '2001': must be EXTENSION=FILE")
-        self.refuses("serve", "--flow", "1=nothing.json", code=1, says="nothing.json: No such file")
+        self.refuses("serve", "--flow", "1=nothing.json", code=1, says="nothing.json: cannot be read: No such file")
         self.refuses("serve", "--flow", "1=" + bad, code=1, says=[bad + " is refused", "/nodes/menu/next", "agnet"])
         self.refuses("serve", "--flow", "1=" + good, "--rtp-ports", "99", code=2, says="RTP ports '99': must be LOW-HIGH")
         self.refuses("serve", "--flow", "1=" + good, "--listen", "127.0.0.1:99999", code=2, says="127.0.0.1:99999")

@@ -106,7 +106,7 @@ bool read(const FlowFiles& files, const std::string& path, ordered_json& out) {
 
 int diff_main(int argc, char** argv) {
   std::string before_path, after_path;
-  std::vector<std::string> environment;
+  FlowFiles files;
   bool as_json = false;
   CLI::App app{
       "Says what is different between two flows, by JSON pointer. Order of keys and layout mean nothing: "
@@ -117,7 +117,7 @@ int diff_main(int argc, char** argv) {
       "ivr diff"};
   app.add_option("BEFORE", before_path, "flow document")->required()->check(CLI::ExistingFile);
   app.add_option("AFTER", after_path, "flow document")->required()->check(CLI::ExistingFile);
-  app.add_option("--env", environment, FlowFiles::kHelp)->take_all();
+  files.add_option(app);
   app.add_flag("--json", as_json, "one JSON object: pointer, before, after of each difference");
   try {
     app.parse(argc, argv);
@@ -125,11 +125,6 @@ int diff_main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   ordered_json as_written[2];
-  FlowFiles files;
-  for (const std::string& setting : environment) {
-    if (const auto allowed = files.allow(setting); !allowed.ok())
-      return std::fprintf(stderr, "ivr diff: %s\n", std::string(allowed.message()).c_str()), 2;
-  }
   if (!read(files, before_path, as_written[0]) || !read(files, after_path, as_written[1])) return 2;
   json documents[2] = {json(as_written[0]), json(as_written[1])};
   std::map<std::string, json> before, after;

@@ -1,5 +1,6 @@
 #include "flow_files.hpp"
 
+#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -16,10 +17,22 @@ absl::StatusOr<std::string> text_of(const std::string& path) {
   std::istream& in = path == "-" ? std::cin : stream;
   std::string text{std::istreambuf_iterator<char>(in), {}};
   if (path == "-" || (stream.is_open() && !stream.bad())) return text;
-  return absl::NotFoundError("cannot read " + path + ": " + std::strerror(errno));
+  return absl::NotFoundError(path + ": cannot be read: " + std::strerror(errno));
 }
 
 }  // namespace
+
+void FlowFiles::add_option(CLI::App& app) {
+  const auto allow_all = [this](const std::vector<std::string>& settings) {
+    for (const std::string& setting : settings) {
+      if (const auto allowed = allow(setting); !allowed.ok())
+        throw CLI::ValidationError(std::string(allowed.message()));
+    }
+  };
+  app.add_option_function<std::vector<std::string>>(
+         "--env", allow_all, "what ${ENV:NAME} in a flow stands for: NAME=VALUE, or NAME as it is set here")
+      ->take_all();
+}
 
 absl::Status FlowFiles::allow(std::string_view setting) {
   const std::string name(setting.substr(0, setting.find('=')));

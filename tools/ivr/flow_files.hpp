@@ -8,13 +8,16 @@
 #include "absl/status/statusor.h"
 #include "ivr/flow_sources.hpp"
 
+namespace CLI {
+class App;
+}
+
 // Flow documents from files: what they include is beside them, what "${ENV:NAME}" stands for has been allowed
 // by name. A flow cannot look at the rest of the environment.
 class FlowFiles {
  public:
-  static constexpr const char* kHelp =
-      "what ${ENV:NAME} in a flow stands for: NAME=VALUE, or NAME as it is set here";
-
+  // Adds the option --env, which allows what it is given.
+  void add_option(CLI::App& app);
   // "NAME=VALUE", or "NAME": as the environment of the process has it.
   absl::Status allow(std::string_view setting);
 

@@ -11,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "commands.hpp"
+#include "flow_files.hpp"
 #include "ivr/site.hpp"
 #include "ivr/store.hpp"
 
@@ -34,7 +35,8 @@ absl::Status check_zones(const ivr::Site& site) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ivr::Site> read_site(const std::string& path, const std::string& json) {
+absl::StatusOr<ivr::Site> read_site(const std::string& path, const std::string& json,
+                                    const FlowFiles& documents) {
   const auto named = [](const std::string& file, const absl::Status& why) {
     return absl::Status(why.code(), file + " is refused:\n" + std::string(why.message()));
   };
@@ -45,7 +47,7 @@ absl::StatusOr<ivr::Site> read_site(const std::string& path, const std::string& 
   std::vector<std::string> files;
   for (const ivr::SiteFlow& flow : site->flows) files.push_back(flow.file);
   for (const std::string& file : files) {
-    auto document = read_file(base / file);
+    auto document = documents.document((base / file).string());
     if (!document.ok()) return document.status();
     if (auto added = add_flow(*site, file, *document); !added.ok())
       return named((base / file).string(), added);
@@ -76,6 +78,7 @@ void print(const ivr::Site& site, const ivr::SiteChanges& changes, const std::st
 
 int load_main(int argc, char** argv) {
   std::string path, database = "ivr.db";
+  FlowFiles documents;
   bool as_json = false, check = false;
   CLI::App app{
       "Checks a site (docs/site-format.md) and the flows of its extensions, and stores them, all or nothing. "
@@ -86,6 +89,7 @@ int load_main(int argc, char** argv) {
   app.add_option("site", path, "the site's JSON document")->required();
   app.add_option("--db", database, "the server's database; created when it is not there")
       ->capture_default_str();
+  documents.add_option(app);
   app.add_flag("--check", check, "only check, store nothing");
   app.add_flag("--json", as_json, "print the result as one JSON object");
   try {
@@ -99,7 +103,7 @@ int load_main(int argc, char** argv) {
   };
   const auto json = read_file(path);
   if (!json.ok()) return fail(json.status());
-  const auto site = read_site(path, *json);
+  const auto site = read_site(path, *json, documents);
   if (!site.ok()) return fail(site.status());
   ivr::SiteChanges changes;
   if (!check) {

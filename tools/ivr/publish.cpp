@@ -158,6 +158,7 @@ std::optional<ivr::FlowVersion> ran_last(ivr::StorePort& store, const std::strin
 int publish_main(int argc, char** argv) {
   std::string file, database, share = "100%", most = "5%", by = user_name(), comment;
   Selection selection;
+  FlowFiles files;
   bool as_json = false, dry = false, no_calls = false;
   CLI::App app{
       "Publishes a flow: runs the calls that a server has recorded through the new version, says what would "
@@ -169,6 +170,7 @@ int publish_main(int argc, char** argv) {
       "ivr publish"};
   app.add_option("flow", file, "flow document")->required()->check(CLI::ExistingFile);
   app.add_option("--db", database, "the server's database; made when there is none")->required();
+  files.add_option(app);
   app.add_option("--last", selection.last, "compare so many of the newest calls of this flow")
       ->capture_default_str()
       ->check(CLI::Range(0, 10'000'000));
@@ -211,7 +213,7 @@ int publish_main(int argc, char** argv) {
   auto opened = ivr::open_store(database, dry ? ivr::StoreAccess::read : ivr::StoreAccess::write);
   if (!opened.ok()) return fail(opened.status());
   ivr::StorePort& store = **opened;
-  FlowShelf shelf(&store);
+  FlowShelf shelf(&store, files);
   const auto after = shelf.checked_file(file);
   if (!after.ok()) return fail(after.status());
   const ivr::Flow& flow = *after->flow;

@@ -4,7 +4,6 @@
 
 #include <cstdio>
 #include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "ivr/site_setup.hpp"
@@ -48,7 +47,7 @@ absl::StatusOr<RecordedCall> read_recorded(ivr::StorePort& store, std::string_vi
   }
 }
 
-FlowShelf::FlowShelf(ivr::StorePort* store) : store_(store) {
+FlowShelf::FlowShelf(ivr::StorePort* store, const FlowFiles& files) : store_(store), files_(files) {
   if (store == nullptr) return;
   const auto site = ivr::load_site_from(*store);
   if (!site.ok()) return;
@@ -67,9 +66,9 @@ absl::StatusOr<ivr::ShadowFlow> FlowShelf::load(const std::string& document,
 
 absl::StatusOr<ivr::ShadowFlow> FlowShelf::read(const std::string& path,
                                                 const ivr::FlowCheckOptions& host) const {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError("cannot read " + path);
-  auto flow = load({std::istreambuf_iterator<char>(file), {}}, host);
+  const auto document = files_.document(path);
+  if (!document.ok()) return document.status();
+  auto flow = load(*document, host);
   if (!flow.ok())
     return absl::InvalidArgumentError(path + " is refused:\n" + std::string(flow.status().message()));
   return flow;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "flow_files.hpp"
 #include "ivr/event_log.hpp"
 #include "ivr/flow_route.hpp"
 #include "ivr/ports.hpp"
@@ -25,10 +26,10 @@ absl::StatusOr<RecordedCall> read_recorded(ivr::StorePort& store, std::string_vi
 absl::StatusOr<RecordedCall> read_recorded(ivr::StorePort& store, const ivr::CallRecord& record);
 
 // Makes flows ready to run recorded calls again, with the site that `store` holds; null, or none in it:
-// without. Thread: one at a time.
+// without. `files` reads documents, and outlives it. Thread: one at a time.
 class FlowShelf {
  public:
-  explicit FlowShelf(ivr::StorePort* store);
+  FlowShelf(ivr::StorePort* store, const FlowFiles& files);
 
   absl::StatusOr<ivr::ShadowFlow> file(const std::string& path) const;
   // The same, and everything that it names must be of the site.
@@ -41,6 +42,7 @@ class FlowShelf {
   absl::StatusOr<ivr::ShadowFlow> read(const std::string& path, const ivr::FlowCheckOptions& host) const;
 
   ivr::StorePort* store_;
+  const FlowFiles& files_;
   ivr::FlowCheckOptions host_, all_;  // calendars and lists of the site; its queues, agents and skills too
   ivr::FlowSite site_;
   std::map<std::string, ivr::ShadowFlow> kept_;

@@ -191,6 +191,7 @@ int replay_all(ivr::StorePort& store, FlowShelf& shelf, bool as_json) {
 
 int replay_main(int argc, char** argv) {
   std::string log, database, flow_file, new_flow;
+  FlowFiles files;
   bool as_json = false, step = false, all = false;
   CLI::App app{
       "Runs the recorded inputs of a call through its flow and compares every command with what the log "
@@ -212,6 +213,7 @@ int replay_main(int argc, char** argv) {
                      "flow document: where would the call have gone? Exit 1 when it is not the same")
           ->check(CLI::ExistingFile)
           ->excludes(step_option);
+  files.add_option(app);
   app.add_flag("--all", all, "every call of --db: how many replay with every command the same")
       ->excludes(call_option, step_option, diff_option);
   app.add_flag("--json", as_json, "print the result as one JSON object; with --step one a node");
@@ -235,7 +237,7 @@ int replay_main(int argc, char** argv) {
     if (!opened.ok()) return failed(opened.status());
     store = *std::move(opened);
   }
-  FlowShelf shelf(store.get());
+  FlowShelf shelf(store.get(), files);
   if (all) return replay_all(*store, shelf, as_json);
   const auto call = store ? read_recorded(*store, log) : read_log_file(log);
   if (!call.ok()) return failed(call.status());

@@ -21,7 +21,7 @@ std::atomic<int> signals{0};
 int serve_main(int argc, char** argv) {
   ServeConfig config;
   std::string file, listen, ports, codecs, database, recordings, prompts, cache, external_ip, refusal_log;
-  std::vector<std::string> flows, variables, allow, environment;
+  std::vector<std::string> flows, variables, allow;
   int port = -1, threads = -1, calls = -1, drain_s = 5;
   bool narrate = false, as_json = false, record = false, board = false, demo_users = false,
        shared_ports = false;
@@ -61,7 +61,7 @@ int serve_main(int argc, char** argv) {
   app.add_option("--recordings", recordings, "folder (default ./recordings)");
   app.add_option("--prompts", prompts, "folder of prompt files (default .)");
   app.add_option("--speech-cache", cache, "folder for rendered speech");
-  app.add_option("--env", environment, FlowFiles::kHelp)->take_all();
+  config.flows.add_option(app);
   app.add_flag("--record", record, "record every call of a --flow whole, in stereo");
   app.add_option("--drain", drain_s, "seconds that calls in progress have at the end")->capture_default_str();
   app.add_flag("--narrate", narrate, "tell the conversations as they happen");
@@ -78,9 +78,6 @@ int serve_main(int argc, char** argv) {
     std::fprintf(stderr, "ivr serve: %s\n", std::string(why.message()).c_str());
     return code;
   };
-  for (const std::string& setting : environment) {
-    if (auto allowed = config.flows.allow(setting); !allowed.ok()) return fail(allowed, 2);
-  }
   config.engine.recordings = "recordings";
   if (!file.empty()) {
     if (auto read = read_config(file, config); !read.ok()) return fail(read, 2);

@@ -49,6 +49,7 @@ struct Run {
 }  // namespace
 
 int simulate_main(int argc, char** argv) {
+  FlowFiles files;
   std::string flow_file, site_file, callers_file, html_file, start, arrivals_file, other_site;
   std::int64_t calls = 10'000;
   std::uint64_t seed = 1;
@@ -63,6 +64,7 @@ int simulate_main(int argc, char** argv) {
       "ivr simulate"};
   app.add_option("flow", flow_file, "flow document")->required();
   app.add_option("--site", site_file, "the site: agents, queues, calendars, caller lists");
+  files.add_option(app);
   app.add_option("--callers", callers_file, "what callers, agents and services do (JSON)");
   app.add_option("--calls", calls, "how many")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--rate", rate, "calls an hour, in place of the callers' file's")
@@ -89,7 +91,7 @@ int simulate_main(int argc, char** argv) {
   };
   absl::TimeZone local;
   const auto run = [&](const std::string& site) -> absl::StatusOr<Run> {
-    auto options = simulation_of(flow_file, site, callers_file, start, &local);
+    auto options = simulation_of(files, flow_file, site, callers_file, start, &local);
     if (!options.ok()) return options.status();
     options->seed = seed;
     options->calls = calls;

@@ -27,7 +27,7 @@ absl::StatusOr<std::string> text_of(const std::string& file) {
   return text;
 }
 
-absl::StatusOr<ivr::SimulatorOptions> simulation_of(const std::string& flow_file,
+absl::StatusOr<ivr::SimulatorOptions> simulation_of(const FlowFiles& files, const std::string& flow_file,
                                                     const std::string& site_file,
                                                     const std::string& callers_file, const std::string& start,
                                                     absl::TimeZone* local_zone) {
@@ -52,9 +52,9 @@ absl::StatusOr<ivr::SimulatorOptions> simulation_of(const std::string& flow_file
     options.queues = site.queues;
     options.lists = lookups.lists;
   }
-  auto text = text_of(flow_file);
-  if (!text.ok()) return text.status();
-  auto flow = ivr::Flow::load(*text, check);
+  const auto document = files.document(flow_file);
+  if (!document.ok()) return document.status();
+  auto flow = ivr::Flow::load(*document, check);
   if (!flow.ok()) return named(flow_file, flow.status());
   options.flow = *flow;
   auto calendars = ivr::flow_calendars(**flow, zone_of, lookups.calendars);

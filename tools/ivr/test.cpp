@@ -11,6 +11,7 @@
 int test_main(int argc, char** argv) {
   std::string flow_file, site_file, only;
   std::vector<std::string> files;
+  FlowFiles documents;
   bool as_json = false, verbose = false;
   CLI::App app{
       "Runs the scenarios of a flow: what a caller does, and what must come of it. No time passes and nobody "
@@ -24,6 +25,7 @@ int test_main(int argc, char** argv) {
   app.add_option("flow", flow_file, "flow document")->required();
   app.add_option("scenarios", files, "scenario files (JSON)")->required();
   app.add_option("--site", site_file, "the site: agents, queues, calendars, caller lists");
+  documents.add_option(app);
   app.add_option("--only", only, "those with this in their name");
   app.add_flag("--verbose,-v", verbose, "show each call, step by step; those that fail are shown anyway");
   app.add_flag("--json", as_json, "print one JSON object");
@@ -37,7 +39,7 @@ int test_main(int argc, char** argv) {
     return absl::IsNotFound(why) ? 2 : 1;
   };
   absl::TimeZone local;
-  const auto world = simulation_of(flow_file, site_file, "", "", &local);
+  const auto world = simulation_of(documents, flow_file, site_file, "", "", &local);
   if (!world.ok()) return fail(world.status());
   std::vector<ivr::Scenario> scenarios;
   for (const std::string& file : files) {
