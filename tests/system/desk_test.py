@@ -48,6 +48,7 @@ class Desk:
         log = open(os.path.join(self.folder, f"robot-{len(self.robots)}.log"), "wb")
         environment = dict(os.environ, **({"IVR_PASSWORD": password} if password else {}))
         process = subprocess.Popen([IVR, *arguments], stdout=log, stderr=subprocess.STDOUT, env=environment)
+        process.told = log.name
         self.robots.append((process, log))
         return process
 
@@ -221,7 +222,9 @@ class Crowd(unittest.TestCase):
             desk.available(*s["agents"])
             crowd = desk.robot("call", desk.server.uri("2001"), "--calls", "200", "--rate", "25", "--from", "sip:c{n}@127.0.0.1",
                                "--do", "expect-hangup 100s", "--json", "--timeout", "150")
-            self.assertEqual(crowd.wait(timeout=200), 0)
+            code = crowd.wait(timeout=200)
+            with open(crowd.told, encoding="utf-8") as told:
+                self.assertEqual(code, 0, [line for line in told if '"ok":true' not in line][:5])
             wait_for(lambda: len(desk.routed("left")) >= 200, "the last one served", 30)
             answered = len({e["call"] for e in desk.server.of("call_ended") if e["record"]["called"] == "2001"})
             self.assertEqual(answered, 200)
