@@ -95,7 +95,8 @@ TEST(FlowSite, S0_87_BlockAndVipListsOfTheSiteDecide) {
 
 // The site has changed since the call, or is not there: what the log says counts.
 TEST(FlowSite, AReplayGoesTheWayOfTheCall) {
-  EXPECT_EQ(reason(kByCaller, {.lists = lists({}), .recorded_way = {{"a", "case1"}}}, "2002", kLists), "blocked");
+  EXPECT_EQ(reason(kByCaller, {.lists = lists({}), .recorded_way = {{"a", "case1"}}}, "2002", kLists),
+            "blocked");
   EXPECT_EQ(reason(kByCaller, {.recorded_way = {{"a", "else"}}}, "1001", kLists), "all");
   for (const std::string exit : {"open", "closed", "emergency"}) {
     EXPECT_EQ(reason(kByHours, {.calendars = calendars(kByHours, {}), .recorded_way = {{"a", exit}}}), exit);
