@@ -131,14 +131,15 @@ const Route* Switchboard::route(std::string_view extension, std::string_view cal
   const Route* best = nullptr;
   std::size_t length = 0;
   for (const Route& r : options_.routes) {
+    const std::string_view pattern = r.extension;
+    const bool whole = pattern == extension;
+    const bool begins =
+        pattern.ends_with('*') && extension.starts_with(pattern.substr(0, pattern.size() - 1));
+    if (!whole && !(begins && pattern.size() > length)) continue;
     if (r.takes && !r.takes(caller)) continue;
-    if (r.extension == extension) return &r;
-    if (!r.extension.ends_with('*')) continue;
-    const std::string_view prefix(r.extension.data(), r.extension.size() - 1);
-    if (extension.starts_with(prefix) && (best == nullptr || prefix.size() > length)) {
-      best = &r;
-      length = prefix.size();
-    }
+    if (whole) return &r;
+    best = &r;
+    length = pattern.size();
   }
   return best;
 }
