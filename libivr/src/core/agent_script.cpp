@@ -57,4 +57,36 @@ Intent AgentScript::after_talk() const {
                       .barge_in = BargeIn::none};
 }
 
+void CallbackScript::step(const Outcome& outcome, Time, ScriptOutput& out) {
+  if (std::holds_alternative<outcome::Ended>(outcome)) return;
+  if (std::holds_alternative<outcome::Started>(outcome) ||
+      std::holds_alternative<outcome::QueueNews>(outcome)) {
+    out.intent.push_back(intent::Queue{.queue = queue_});
+  } else {
+    out.intent.push_back(intent::Hangup{});
+  }
+}
+
+outcome::QueueEnd end_of(acd::Exit exit) {
+  switch (exit) {
+    case acd::Exit::timeout: return outcome::QueueEnd::timeout;
+    case acd::Exit::full: return outcome::QueueEnd::full;
+    default: return outcome::QueueEnd::unavailable;
+  }
+}
+
+acd::Refused::Why refusal_of(int status) {
+  using Why = acd::Refused::Why;
+  switch (status) {
+    case 486:
+    case 600: return Why::busy;
+    case 403:
+    case 603: return Why::rejected;
+    case 408:
+    case 480:
+    case 487: return Why::no_answer;
+    default: return status == 0 ? Why::rejected : Why::unreachable;
+  }
+}
+
 }  // namespace ivr

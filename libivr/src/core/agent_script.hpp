@@ -1,6 +1,8 @@
 #pragma once
 #include <string>
+#include <utility>
 
+#include "ivr/router.hpp"
 #include "ivr/script.hpp"
 
 namespace ivr {
@@ -33,5 +35,22 @@ class AgentScript : public Script {
   int tried_ = 0;
   bool open_line_ = false;  // it has been offered a caller while it waited
 };
+
+// The script of a call back to somebody who did not want to wait on the line: it is put where he stood.
+class CallbackScript final : public Script {
+ public:
+  explicit CallbackScript(std::string queue) : queue_(std::move(queue)) {}
+  void step(const Outcome& outcome, Time now, ScriptOutput& out) override;
+
+ private:
+  std::string queue_;
+};
+
+// What the caller's script hears of how a wait ended that nobody served.
+outcome::QueueEnd end_of(acd::Exit exit);
+
+// RFC 3261, 21: what a final status says about an agent. 0: answered, and hung up before it took. A leg that
+// we cancelled ends with 487, one that never answered with 408 or 480.
+acd::Refused::Why refusal_of(int status);
 
 }  // namespace ivr

@@ -7,39 +7,6 @@
 // own.
 
 namespace ivr::simulation {
-namespace {
-
-acd::Refused::Why why_of(int status) {  // as the engine reads them (RFC 3261, 21)
-  using Why = acd::Refused::Why;
-  switch (status) {
-    case 486: return Why::busy;
-    case 603: return Why::rejected;
-    case 408:
-    case 480:
-    case 487: return Why::no_answer;
-    default: return status == 0 ? Why::rejected : Why::unreachable;
-  }
-}
-
-// Puts somebody who was called back where he stood.
-class BackInQueue final : public Script {
- public:
-  explicit BackInQueue(std::string queue) : queue_(std::move(queue)) {}
-  void step(const Outcome& outcome, Time, ScriptOutput& out) override {
-    if (std::holds_alternative<outcome::Ended>(outcome)) return;
-    if (std::holds_alternative<outcome::Started>(outcome) ||
-        std::holds_alternative<outcome::QueueNews>(outcome)) {
-      out.intent.push_back(intent::Queue{.queue = queue_});
-    } else {
-      out.intent.push_back(intent::Hangup{});
-    }
-  }
-
- private:
-  std::string queue_;
-};
-
-}  // namespace
 
 void World::post(acd::Event event) {
   events_.push_back(std::move(event));
@@ -148,10 +115,7 @@ void World::carry_out(const acd::Left& left) {
   Call* const call = find(left.call);
   if (call == nullptr || !call->want) return;
   call->want.reset();
-  const auto end = left.exit == timeout ? outcome::QueueEnd::timeout
-                   : left.exit == full  ? outcome::QueueEnd::full
-                                        : outcome::QueueEnd::unavailable;
-  later(*call, event::QueueLeft{end, left.waited, left.tried});
+  later(*call, event::QueueLeft{end_of(left.exit), left.waited, left.tried});
 }
 
 void World::leave_queue(Call& call, acd::Leave::Why why, char key) {
@@ -266,7 +230,7 @@ void World::ended(Call& call, int status) {
   release(call, talked ? acd::TalkEnded::By::agent : acd::TalkEnded::By::caller);
   if (offerings_.erase(call.offer) != 0) {
     ++agent.work.refused;
-    post(acd::Refused{call.offer, why_of(status)});
+    post(acd::Refused{call.offer, refusal_of(status)});
   }
   call.agent = -1;
 }
@@ -281,7 +245,7 @@ void World::carry_out(const acd::DialCallback& dial) {
   info.called = dial.number;
   info.called_uri =
       dial.number.find(':') == std::string::npos ? "sip:" + dial.number + "@caller.invalid" : dial.number;
-  Call& call = add(info.id, Call::Part::called_back, std::make_unique<BackInQueue>(dial.queue), {});
+  Call& call = add(info.id, Call::Part::called_back, std::make_unique<CallbackScript>(dial.queue), {});
   call.called_back = dial.entry;
   call.number = dial.number;
   call.draw =

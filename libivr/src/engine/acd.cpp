@@ -13,50 +13,7 @@ namespace {
 
 using Why = acd::Refused::Why;
 
-// RFC 3261, 21: what a final status says about an agent. A leg that we cancelled ends with 487, one that
-// never answered with 408 or 480.
-Why why(int status) {
-  switch (status) {
-    case 486:
-    case 600: return Why::busy;
-    case 403:
-    case 603: return Why::rejected;
-    case 408:
-    case 480:
-    case 487: return Why::no_answer;
-    default:
-      return status == 0 ? Why::rejected : Why::unreachable;  // 0: answered, and hung up before it took
-  }
-}
-
 std::string names(const std::vector<std::string>& agents) { return nlohmann::json(agents).dump(); }
-
-outcome::QueueEnd end_of(acd::Exit exit) {
-  switch (exit) {
-    case acd::Exit::timeout: return outcome::QueueEnd::timeout;
-    case acd::Exit::full: return outcome::QueueEnd::full;
-    default: return outcome::QueueEnd::unavailable;
-  }
-}
-
-// The script of a call back to somebody who did not want to wait on the line: it is put where he stood.
-class CallbackScript final : public Script {
- public:
-  explicit CallbackScript(std::string queue) : queue_(std::move(queue)) {}
-
-  void step(const Outcome& outcome, Time, ScriptOutput& out) override {
-    if (std::holds_alternative<outcome::Ended>(outcome)) return;
-    if (std::holds_alternative<outcome::Started>(outcome) ||
-        std::holds_alternative<outcome::QueueNews>(outcome)) {
-      out.intent.push_back(intent::Queue{.queue = queue_});
-    } else {
-      out.intent.push_back(intent::Hangup{"normal"});
-    }
-  }
-
- private:
-  std::string queue_;
-};
 
 }  // namespace
 
@@ -514,7 +471,7 @@ void Acd::agent_call_ended(const std::string& call, int status) {
   if (it == offerings_.end()) return;
   Offering& offering = it->second;
   offering.legs.erase(call);
-  offering.why = std::min(offering.why, why(status));  // in the order of the enumeration
+  offering.why = std::min(offering.why, refusal_of(status));  // in the order of the enumeration
   if (!offering.legs.empty()) return;
   const acd::Refused refused{gone.offer, offering.why};
   offerings_.erase(it);
