@@ -189,12 +189,12 @@ TEST(FlowRun, TransfersAndTellsItsFourWaysToFailApart) {
           "next": "done", "busy": "busy", "no_answer": "silent", "failed": "failed"},
     "done": {"type": "hangup", "reason": "done"}, "busy": {"type": "hangup", "reason": "busy"}, "silent": {"type": "hangup", "reason": "silent"},
     "failed": {"type": "hangup", "reason": "failed"})");
-  using End = outcome::TransferEnd;
-  for (const auto& [end, reason] : {std::pair{End::completed, "done"},
-                                    {End::busy, "busy"},
-                                    {End::no_answer, "silent"},
-                                    {End::rejected, "failed"},
-                                    {End::failed, "failed"}}) {
+  using outcome::TransferEnd;
+  for (const auto& [end, reason] : {std::pair{TransferEnd::completed, "done"},
+                                    {TransferEnd::busy, "busy"},
+                                    {TransferEnd::no_answer, "silent"},
+                                    {TransferEnd::rejected, "failed"},
+                                    {TransferEnd::failed, "failed"}}) {
     FlowCaller c(json);
     c.start();
     EXPECT_EQ(c.hears(), "One moment.");
