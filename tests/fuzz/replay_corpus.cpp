@@ -1,4 +1,5 @@
-// Runs a fuzz target over every file of a folder (and over the empty input), so that ctest keeps what fuzzing found.
+// Runs a fuzz target over every file of a folder (and over the empty input), so that ctest keeps what fuzzing
+// found.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
